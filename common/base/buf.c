@@ -1,0 +1,283 @@
+/* Bytes from and to the wire: the one place where a pointer moves over them. */
+#include "common/base/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct buf_view buf_view_str(const char *text)
+{
+    return buf_view_of(text, strlen(text));
+}
+
+bool buf_view_equals(struct buf_view view, const char *text)
+{
+    size_t size = strlen(text);
+
+    return view.size_bytes == size && (size == 0 || memcmp(view.data, text, size) == 0);
+}
+
+bool buf_view_equals_nocase(struct buf_view view, const char *text)
+{
+    size_t size = strlen(text);
+
+    return view.size_bytes == size &&
+           (size == 0 || strncasecmp((const char *)view.data, text, size) == 0);
+}
+
+bool buf_view_to_str(struct buf_view view, char *text, size_t size)
+{
+    if (view.size_bytes >= size ||
+        (view.size_bytes && memchr(view.data, 0, view.size_bytes) != NULL)) {
+        if (size)
+            text[0] = '\0';
+        return false;
+    }
+    if (view.size_bytes)
+        memcpy(text, view.data, view.size_bytes);
+    text[view.size_bytes] = '\0';
+    return true;
+}
+
+struct buf_view buf_take(struct buf_reader *r, size_t size_bytes)
+{
+    struct buf_view view = {r->at, size_bytes};
+
+    if (r->overrun || size_bytes > r->left_bytes) {
+        r->overrun = true;
+        return (struct buf_view){NULL, 0};
+    }
+    if (size_bytes) {
+        r->at += size_bytes;
+        r->left_bytes -= size_bytes;
+    }
+    return view;
+}
+
+/* Big-endian number of size_bytes; 0 on overrun. */
+static uint64_t read_be(struct buf_reader *r, size_t size_bytes)
+{
+    struct buf_view view = buf_take(r, size_bytes);
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < view.size_bytes; i++)
+        value = value << 8 | view.data[i];
+    return value;
+}
+
+uint8_t buf_read_u8(struct buf_reader *r)
+{
+    return (uint8_t)read_be(r, 1);
+}
+
+uint16_t buf_read_u16be(struct buf_reader *r)
+{
+    return (uint16_t)read_be(r, 2);
+}
+
+uint32_t buf_read_u24be(struct buf_reader *r)
+{
+    return (uint32_t)read_be(r, 3);
+}
+
+uint32_t buf_read_u32be(struct buf_reader *r)
+{
+    return (uint32_t)read_be(r, 4);
+}
+
+uint32_t buf_read_u32le(struct buf_reader *r)
+{
+    return __builtin_bswap32((uint32_t)read_be(r, 4));
+}
+
+uint64_t buf_read_u64be(struct buf_reader *r)
+{
+    return read_be(r, 8);
+}
+
+double buf_read_f64be(struct buf_reader *r)
+{
+    uint64_t bits = read_be(r, 8);
+    double value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void buf_writer_init(struct buf_writer *w, size_t max_bytes)
+{
+    *w = (struct buf_writer){.max_bytes = max_bytes};
+}
+
+void buf_writer_fini(struct buf_writer *w)
+{
+    free(w->data);
+    *w = (struct buf_writer){.max_bytes = w->max_bytes};
+}
+
+void buf_writer_clear(struct buf_writer *w)
+{
+    w->used_bytes = 0;
+    w->failed = E_OK;
+}
+
+void buf_writer_consume(struct buf_writer *w, size_t size_bytes)
+{
+    if (size_bytes >= w->used_bytes) {
+        w->used_bytes = 0;
+        return;
+    }
+    memmove(w->data, w->data + size_bytes, w->used_bytes - size_bytes);
+    w->used_bytes -= size_bytes;
+}
+
+enum err buf_writer_status(const struct buf_writer *w)
+{
+    return w->failed;
+}
+
+static enum err grow(struct buf_writer *w, size_t needed_bytes)
+{
+    size_t capacity = w->capacity_bytes ? w->capacity_bytes : 256;
+    uint8_t *data;
+
+    if (needed_bytes > w->max_bytes)
+        return E_TOO_BIG;
+    while (capacity < needed_bytes)
+        capacity = capacity > w->max_bytes / 2 ? w->max_bytes : capacity * 2;
+    if (capacity > w->max_bytes) /* room above the ceiling would be written to */
+        capacity = w->max_bytes;
+    if (capacity == SIZE_MAX)
+        return E_NOMEM;
+    data = realloc(w->data, capacity + 1); /* one spare byte: the zero of buf_printf() */
+    if (!data)
+        return E_NOMEM;
+    w->data = data;
+    w->capacity_bytes = capacity;
+    return E_OK;
+}
+
+uint8_t *buf_writer_reserve(struct buf_writer *w, size_t size_bytes)
+{
+    uint8_t *room;
+
+    if (w->failed != E_OK)
+        return NULL;
+    if (size_bytes > SIZE_MAX - w->used_bytes)
+        w->failed = E_TOO_BIG;
+    else if (!w->data || w->used_bytes + size_bytes > w->capacity_bytes)
+        w->failed = grow(w, w->used_bytes + size_bytes);
+    if (w->failed != E_OK)
+        return NULL;
+    room = w->data + w->used_bytes;
+    w->used_bytes += size_bytes;
+    return room;
+}
+
+void buf_write(struct buf_writer *w, const void *data, size_t size_bytes)
+{
+    uint8_t *room;
+
+    if (size_bytes == 0)
+        return;
+    room = buf_writer_reserve(w, size_bytes);
+    if (room)
+        memcpy(room, data, size_bytes);
+}
+
+void buf_write_view(struct buf_writer *w, struct buf_view view)
+{
+    buf_write(w, view.data, view.size_bytes);
+}
+
+void buf_write_str(struct buf_writer *w, const char *text)
+{
+    buf_write(w, text, strlen(text));
+}
+
+static void put_be(uint8_t *room, size_t size_bytes, uint64_t value)
+{
+    for (size_t i = size_bytes; i-- > 0; value >>= 8)
+        room[i] = (uint8_t)value;
+}
+
+static void write_be(struct buf_writer *w, size_t size_bytes, uint64_t value)
+{
+    uint8_t *room = buf_writer_reserve(w, size_bytes);
+
+    if (room)
+        put_be(room, size_bytes, value);
+}
+
+void buf_write_u8(struct buf_writer *w, unsigned value)
+{
+    write_be(w, 1, value);
+}
+
+void buf_write_u16be(struct buf_writer *w, unsigned value)
+{
+    write_be(w, 2, value);
+}
+
+void buf_write_u24be(struct buf_writer *w, uint32_t value)
+{
+    write_be(w, 3, value);
+}
+
+void buf_write_u32be(struct buf_writer *w, uint32_t value)
+{
+    write_be(w, 4, value);
+}
+
+void buf_write_u32le(struct buf_writer *w, uint32_t value)
+{
+    write_be(w, 4, __builtin_bswap32(value));
+}
+
+void buf_write_u64be(struct buf_writer *w, uint64_t value)
+{
+    write_be(w, 8, value);
+}
+
+void buf_write_f64be(struct buf_writer *w, double value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    write_be(w, 8, bits);
+}
+
+void buf_printf(struct buf_writer *w, const char *format, ...)
+{
+    va_list args, again;
+    int size;
+    uint8_t *room;
+
+    va_start(args, format);
+    va_copy(again, args);
+    size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    room = size < 0 ? NULL : buf_writer_reserve(w, (size_t)size);
+    if (room)
+        vsnprintf((char *)room, (size_t)size + 1, format, again); /* the zero: see grow() */
+    va_end(again);
+}
+
+void buf_patch_u24be(struct buf_writer *w, size_t at, uint32_t value)
+{
+    if (w->failed != E_OK)
+        return;
+    assert(at + 3 <= w->used_bytes);
+    put_be(w->data + at, 3, value);
+}
+
+void buf_patch_u32be(struct buf_writer *w, size_t at, uint32_t value)
+{
+    if (w->failed != E_OK)
+        return;
+    assert(at + 4 <= w->used_bytes);
+    put_be(w->data + at, 4, value);
+}

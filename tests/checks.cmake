@@ -1,0 +1,48 @@
+# The house rules as tests; tests/checks/README.md says what each holds.
+set(checks ${CMAKE_CURRENT_SOURCE_DIR}/checks)
+
+# hw_check(<name> <command>...)
+function(hw_check name)
+  add_test(NAME check/${name} COMMAND ${ARGN})
+  set_tests_properties(check/${name} PROPERTIES LABELS check TIMEOUT 60)
+endfunction()
+
+set(header_flags ${LIBEVENT_CFLAGS} ${OPENSSL_CFLAGS} ${HIREDIS_CFLAGS} ${JANSSON_CFLAGS})
+hw_check(headers ${checks}/headers.sh ${CMAKE_C_COMPILER} ${CMAKE_SOURCE_DIR} ${header_flags})
+hw_check(includes ${checks}/includes.sh ${CMAKE_SOURCE_DIR})
+hw_check(fuzz_targets ${checks}/fuzz_targets.sh ${CMAKE_SOURCE_DIR})
+
+# The codecs, and what flows through them, are sans I/O.
+set(codecs)
+file(GLOB codec_folders CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/proto/*)
+foreach(folder common/media ${codec_folders})
+  hw_folder_library(${folder} library)
+  if(TARGET ${library})
+    get_target_property(kind ${library} TYPE)
+    if(kind STREQUAL "STATIC_LIBRARY")
+      list(APPEND codecs $<TARGET_FILE:${library}>)
+    endif()
+  elseif(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/${folder})
+    message(FATAL_ERROR "${folder} has no hw_library() in CMakeLists.txt")
+  endif()
+endforeach()
+hw_check(symbols ${checks}/symbols.sh ${CMAKE_NM} ${checks}/forbidden_symbols.txt ${codecs})
+
+foreach(program node scheduler)
+  if(TARGET headwater-${program})
+    file(GLOB examples CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/conf/${program}*.json)
+    hw_check(conf_${program} ${checks}/conf_examples.sh $<TARGET_FILE:headwater-${program}> ${examples})
+  endif()
+endforeach()
+
+# Other versions of clang-format break lines elsewhere; 14 is Debian 12's.
+find_program(HW_CLANG_FORMAT NAMES clang-format-14 clang-format)
+set(format_version "")
+if(HW_CLANG_FORMAT)
+  execute_process(COMMAND ${HW_CLANG_FORMAT} --version OUTPUT_VARIABLE format_version ERROR_QUIET)
+endif()
+if(format_version MATCHES "version 14\\.")
+  hw_check(format ${checks}/format.sh ${HW_CLANG_FORMAT} ${CMAKE_SOURCE_DIR})
+else()
+  message(STATUS "clang-format 14 is not installed: the test check/format is left out")
+endif()
