@@ -1,0 +1,46 @@
+/* Private to proto/flv: what the video, audio and script parsers share while they read one tag
+ * body. */
+#ifndef HW_PROTO_FLV_BODY_H
+#define HW_PROTO_FLV_BODY_H
+
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/media/frame.h"
+
+struct flv_body {
+    struct buf_reader in; /* over the body; stands behind the codec header after a parse */
+    size_t size_bytes;    /* of the whole body */
+    const char *why;      /* static text when a parser gives E_PROTO */
+    enum media_codec codec;
+    uint16_t flags;
+    uint8_t track_id;
+    uint32_t es_offset;
+    int64_t cts_us;
+};
+
+/* VideoFrameType, E.4.3.1 */
+enum flv_frame_type {
+    FLV_FRAME_KEY = 1,
+    FLV_FRAME_INTER = 2,
+    FLV_FRAME_DISPOSABLE = 3,    /* "H.263 only", yet encoders mark AVC frames with it */
+    FLV_FRAME_GENERATED_KEY = 4, /* reserved for servers; players do not start at it, nor do we */
+    FLV_FRAME_COMMAND = 5
+};
+
+/* Each fills *b, or gives E_PROTO with b->why. */
+enum err flv_body_parse_video(struct flv_body *b);
+enum err flv_body_parse_audio(struct flv_body *b);
+/* E-RTMP v2, ExVideoTagHeader and ExAudioTagHeader; first is the byte already read. */
+enum err flv_body_parse_ex_video(struct flv_body *b, uint8_t first);
+enum err flv_body_parse_ex_audio(struct flv_body *b, uint8_t first);
+
+/* Sets the key or disposable flag of a coded frame. */
+void flv_body_mark_coded(struct flv_body *b, unsigned frame_type);
+/* Notes that the elementary stream data starts where the reader stands. E_PROTO with why when a
+ * read before it ran over the end. */
+enum err flv_body_end_header(struct flv_body *b, const char *why);
+/* SI24 milliseconds. */
+int64_t flv_read_composition_time_us(struct buf_reader *in);
+
+#endif

@@ -1,0 +1,97 @@
+/* FLV (Adobe FLV 10.1 annex E) and the Enhanced RTMP v2 headers (veovera): tags, codec headers
+ * enough to find sequence headers and key frames, stream decoder and writer. Sans I/O; payloads
+ * pass through untouched. One thread at a time. */
+#ifndef HW_PROTO_FLV_FLV_H
+#define HW_PROTO_FLV_FLV_H
+
+#include "common/base/buf.h"
+#include "common/media/frame.h"
+
+#define FLV_HEADER_BYTES 9      /* E.2, without PreviousTagSize0 */
+#define FLV_TAG_HEADER_BYTES 11 /* E.4.1 */
+#define FLV_MAX_TAG_BYTES 0xffffffu
+
+enum flv_tag_type { FLV_TAG_AUDIO = 8, FLV_TAG_VIDEO = 9, FLV_TAG_SCRIPT = 18 };
+
+struct flv_tag_header {
+    uint8_t type_id;     /* enum flv_tag_type, or another 5-bit value */
+    uint32_t data_bytes; /* 24 bits */
+    uint32_t dts_ms;     /* wraps at 2^32 */
+};
+
+/* Fills kind, codec, flags, track_id, es_offset and cts_us of *info from a tag body (RTMP message
+ * types 8, 9, 18 use the same numbers and bodies). Legacy headers: AVC, HEVC id 12, H.263, Screen,
+ * VP6; AAC, MP3, Speex, G.711, PCM, ADPCM, Nellymoser. Enhanced headers: hvc1 avc1 av01 vp09 vp08
+ * with ModEx and multitrack; Opus fLaC ac-3 ec-3 .mp3 mp4a. A ModEx nanosecond offset is added to
+ * cts_us. Command frames and unknown FourCC give CODEC_UNKNOWN and pass through.
+ *   E_OK     parsed
+ *   E_PROTO  type_id is none of the three, or the body is empty or shorter than its own header;
+ *            *why is a static text and *info is as it was. An empty audio body is a client's
+ *            "silence message" (E-RTMP v2, AudioPacketType): drop it before, it carries nothing
+ * Other fields of *info are left alone. FRAME_CONFIG is never set together with FRAME_KEY. Enhanced
+ * Metadata (colorInfo) and MultichannelConfig add to a sequence header, so they carry no flag; nor
+ * does a sequence start of a format without configuration (.mp3 ac-3 ec-3). */
+enum err flv_parse_body(uint8_t type_id, struct buf_view body, struct media_frame_info *info,
+                        const char **why);
+
+/* --- writing ---------------------------------------------------------------------- */
+
+/* E.2 with PreviousTagSize0: 13 bytes. */
+void flv_write_file_header(struct buf_writer *w, bool has_audio, bool has_video);
+/* E.4.1: the 11 bytes before a body; data_bytes <= FLV_MAX_TAG_BYTES. */
+void flv_put_tag_header(uint8_t out[FLV_TAG_HEADER_BYTES], uint8_t type_id, uint32_t dts_ms,
+                        uint32_t data_bytes);
+/* PreviousTagSize after a body of data_bytes. */
+void flv_put_tag_trailer(uint8_t out[4], uint32_t data_bytes);
+/* Header, body, trailer, or nothing when it does not fit: E_TOO_BIG above FLV_MAX_TAG_BYTES. */
+void flv_write_tag(struct buf_writer *w, uint8_t type_id, uint32_t dts_ms, struct buf_view body);
+static inline uint8_t flv_tag_type_of(enum media_kind kind)
+{
+    return kind == MEDIA_AUDIO   ? FLV_TAG_AUDIO
+           : kind == MEDIA_VIDEO ? FLV_TAG_VIDEO
+                                 : FLV_TAG_SCRIPT;
+}
+
+/* The @hw script tag between nodes: before every key frame and at least once a second. AMF0 string
+ * "@hw" and an ECMA array; numbers that exceed 2^53 travel as decimal strings. Unknown members are
+ * ignored, a missing one is 0; a version above ours is accepted (fields only grow). */
+#define FLV_HW_VERSION 1
+struct flv_hw {
+    uint32_t v;
+    uint64_t epoch;    /* fencing epoch of the publish */
+    uint64_t gop;      /* number of the GOP that follows, or runs */
+    int64_t ingest_us; /* origin's monotonic clock for the next frame */
+    int64_t wall_us;   /* the same moment on its wall clock, Unix time */
+};
+void flv_write_hw_body(struct buf_writer *w, const struct flv_hw *hw);
+/* E_NOT_FOUND when the script tag is not @hw; E_PROTO when it is broken; E_NOMEM. *out is written
+ * only on E_OK. */
+enum err flv_parse_hw_body(struct buf_view body, struct flv_hw *out);
+/* True for an onMetaData script body, also one wrapped in @setDataFrame; *inner is the body without
+ * the wrapper (what FLV files and players expect), written only on true. flv_parse_body() gives the
+ * size of the wrapper as es_offset. */
+bool flv_is_metadata(struct buf_view body, struct buf_view *inner);
+
+/* --- reading a stream ---------------------------------------------------------------------- */
+
+struct flv_decoder; /* opaque */
+
+struct flv_tag {
+    struct flv_tag_header header;
+    struct buf_view body; /* lent: valid until the next call on the decoder */
+};
+/* max_tag_bytes bounds one body. NULL when out of memory. */
+struct flv_decoder *flv_decoder_create(size_t max_tag_bytes);
+void flv_decoder_destroy(struct flv_decoder **dec);
+/* Feeds bytes split anywhere; gives at most one tag. Bodies that lie whole in *in are lent from
+ * there without a copy. E_OK one tag; E_AGAIN all of *in is used; E_PROTO not FLV, or a
+ * PreviousTagSize that does not fit (0 is tolerated: some senders); E_TOO_BIG; E_NOMEM. After an
+ * error only destroy(). */
+enum err flv_decoder_feed(struct flv_decoder *dec, struct buf_reader *in, struct flv_tag *out);
+/* After the first tag or E_AGAIN past the header: what the file header promises; false if not read
+ * yet. */
+bool flv_decoder_header(const struct flv_decoder *dec, bool *has_audio, bool *has_video);
+/* Detail for the log after an error: "tag type 9: 20000000 bytes > limit 16777215". */
+const char *flv_decoder_error(const struct flv_decoder *dec);
+
+#endif
