@@ -1,0 +1,110 @@
+/* The inside of the agent, for the files of this room. Everything runs on the control loop unless
+ * said otherwise. */
+#ifndef HW_NODE_CLUSTER_AGENT_PRIVATE_H
+#define HW_NODE_CLUSTER_AGENT_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "common/net/http_client.h"
+#include "node/cluster/agent.h"
+#include "node/cluster/beat.h"
+#include "node/cluster/route_cache.h"
+#include "node/node.h"
+
+#define ASK_DEADLINE_MS 1000 /* a publisher or viewer is waiting */
+#define ASK_SERVER_MS 600    /* one scheduler of several */
+#define BEAT_TIMEOUT_MS 2000
+#define BEAT_INTERVAL_MS 1000 /* until the scheduler says otherwise */
+#define BEAT_MIN_GAP_MS 50    /* however often the agent is poked */
+#define ANSWER_MAX_BYTES 65536
+#define BEAT_ANSWER_MAX_BYTES (16u << 20)
+
+enum agent_link {
+    LINK_UNKNOWN, /* no heartbeat has ended yet */
+    LINK_UP,      /* the last heartbeat was acknowledged */
+    LINK_DOWN     /* it was not */
+};
+
+struct beat; /* the heartbeat under way; agent_beat.c */
+
+struct agent_sample { /* for rates between two heartbeats */
+    int64_t at_us, cpu_us;
+    int64_t in_bytes, out_bytes;
+    struct cluster_load load; /* rates as last computed */
+};
+
+struct agent {
+    struct node *node;
+    struct http_client *beat_client, *ask_client; /* a long heartbeat never delays a question */
+    struct cluster_urls public_urls, internal_urls;
+    uint64_t highest_epoch; /* ever seen */
+    enum agent_link link;
+    _Atomic bool is_connected; /* link == LINK_UP, for other threads */
+
+    struct beat_book book;
+    struct beat *beat;
+    bool beat_again; /* something changed while one was under way */
+    int64_t beat_interval_ms, beat_started_us;
+    struct timer beat_timer;
+    struct agent_sample sample;
+    _Atomic bool is_poked;
+    struct loop_msg poke_msg; /* posted while is_poked */
+
+    struct http_lines *lines;
+    struct timer events_timer; /* reconnect; while connected: silence */
+    int64_t events_backoff_ms;
+
+    struct map
+        queues; /* stream name -> struct name_queue, owned: publishes and releases in order */
+    struct list held_releases;
+
+    struct route_cache routes;
+    struct list flights; /* route questions under way */
+    struct timer sweep_timer;
+};
+
+/* agent.c */
+void agent_note_epoch(struct agent *agent, uint64_t epoch);
+void agent_set_link(struct agent *agent, bool up, const char *server, const char *why);
+/* Why a call is no answer: "timed out", "status 401: bad token", ... */
+#define PROBLEM_SIZE 140
+const char *agent_reply_problem(const struct http_reply *reply, char text[PROBLEM_SIZE]);
+
+/* agent_beat.c */
+void agent_beat_init(struct agent *agent);
+void agent_beat_fini(struct agent *agent);
+void agent_beat_soon(struct agent *agent, int64_t delay_ms);
+
+/* agent_events.c */
+void agent_events_init(struct agent *agent);
+void agent_events_fini(struct agent *agent);
+/* A heartbeat was acknowledged: connect, if not done; at once when it is the first one in a while.
+ */
+void agent_events_want(struct agent *agent, bool recovered);
+
+/* agent_home.c: commands to a stream, if it is here, on its home loop. */
+enum home_command {
+    HOME_PUBLISHED, /* its owner is at epoch */
+    HOME_FENCE,     /* close a publisher below epoch */
+    HOME_KICK
+};
+void agent_home_post(struct agent *agent, enum home_command command, const char *name,
+                     uint64_t epoch, const char *owner);
+
+/* agent_publish.c */
+void agent_publish_init(struct agent *agent);
+void agent_publish_fini(struct agent *agent);
+void agent_publish_ask(struct agent *agent, struct agent_ask *ask);
+void agent_publish_release(struct agent *agent, const struct stream_name *name, uint64_t epoch);
+/* A heartbeat has ended: what waited for it goes on. */
+void agent_publish_beat_ended(struct agent *agent);
+
+/* agent_route.c */
+void agent_route_init(struct agent *agent);
+void agent_route_fini(struct agent *agent);
+void agent_route_ask(struct agent *agent, struct agent_ask *ask);
+
+/* Posts done() to the asker's loop. ask is the asker's again. */
+void agent_answer(struct agent_ask *ask);
+
+#endif

@@ -1,0 +1,60 @@
+/* Configuration of the media node: one member a key, dots become underscores. The table in conf.c
+ * gives parser, ranges, defaults, --help-config and conf/node.json. */
+#ifndef HW_NODE_CONF_H
+#define HW_NODE_CONF_H
+
+#include "common/base/conf.h"
+#include "common/media/name.h"
+
+struct node_conf {
+    uint64_t loops;
+    int latency;   /* enum latency_policy */
+    int log_level; /* enum log_level */
+    char *log_file;
+    char *rtmp_listen, *http_listen, *admin_listen;
+
+    bool publish_open, play_open;
+    int publish_duplicate; /* enum node_duplicate */
+    uint64_t gop_cache_count, gop_cache_max_bytes, gop_cache_max_ms;
+    uint64_t play_wait_ms, tracks_wait_ms, publish_stall_ms, publisher_grace_ms;
+    uint64_t max_lag_ms, stall_timeout_ms, feed_max_pinned_bytes;
+    uint64_t pull_idle_ms, upstream_stall_ms;
+    uint64_t drain_timeout_s;
+    struct conf_list pull_sources, fallback_origins;
+
+    uint64_t limits_connections, limits_connections_per_ip, limits_parked_viewers;
+    uint64_t limits_handshake_ms, limits_idle_ms;
+    uint64_t limits_message_bytes, limits_command_bytes;
+    uint64_t limits_http_head_bytes, limits_http_head_ms, limits_http_idle_ms;
+
+    char *cluster_node_id;
+    int cluster_role; /* enum cluster_role */
+    char *cluster_zone;
+    struct conf_list cluster_schedulers; /* empty = no cluster */
+    char *cluster_token_file;
+    int cluster_redirect; /* 0 off, 1 on */
+    uint64_t cluster_capacity_egress_bps;
+    char *cluster_advertise_public_rtmp, *cluster_advertise_public_http;
+    char *cluster_advertise_public_https;
+    char *cluster_advertise_internal_rtmp, *cluster_advertise_internal_http;
+    char *cluster_advertise_internal_https;
+};
+
+enum node_duplicate { NODE_DUPLICATE_REFUSE, NODE_DUPLICATE_TAKEOVER };
+
+extern const struct conf_schema k_node_schema;
+
+/* What the table cannot say: URLs, ids, and keys that depend on each other. E_OK, or E_INVAL with
+ * the key, what was found and what is allowed in *error. Call it after conf_load() and before a
+ * reload is applied. */
+enum err node_conf_check(const struct node_conf *conf, struct conf_error *error);
+
+/* Splits an entry of pull.sources, "app/name=rtmp://host/app/name". *url is lent: it points into
+ * item. E_INVAL with *why (static). */
+enum err node_conf_pull_source(const char *item, struct stream_name *name, const char **url,
+                               const char **why);
+/* True when every scheduler is at 127.0.0.0/8, ::1 or localhost: then a wildcard listen address is
+ * advertised as 127.0.0.1. */
+bool node_conf_is_on_loopback(const struct node_conf *conf);
+
+#endif

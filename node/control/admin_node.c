@@ -1,0 +1,144 @@
+/* What the node says of itself: health, /api/v1/node, /api/v1/config. */
+#include "node/control/admin_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/cluster/agent.h"
+
+static const char *cluster_text(const struct node *node)
+{
+    if (!node->agent)
+        return "none";
+    return agent_is_connected(node->agent) ? "connected" : "disconnected";
+}
+
+void node_handle_healthz(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    http_respond(x, 200, "application/json", buf_view_str("{\"status\":\"alive\"}"));
+}
+
+void node_handle_readyz(struct http_exchange *x, void *arg)
+{
+    const struct node *node = arg;
+    bool draining = atomic_load(&node->draining);
+    char body[96];
+
+    snprintf(body, sizeof body, "{\"status\":\"%s\",\"cluster\":\"%s\"}",
+             draining ? "draining" : "ready", cluster_text(node));
+    http_respond(x, draining ? 503 : 200, "application/json", buf_view_str(body));
+}
+
+/* --- /api/v1/node --- */
+
+static json_t *addr_json(const struct addr *addr)
+{
+    char text[ADDR_TEXT_SIZE];
+
+    return addr->size_bytes ? json_string(addr_format(addr, text)) : json_null();
+}
+
+static json_t *list_json(const struct conf_list *list)
+{
+    json_t *items = json_array();
+
+    for (size_t i = 0; i < list->n_items; i++)
+        json_array_append_new(items, json_string(list->items[i]));
+    return items;
+}
+
+void admin_get_node(struct http_exchange *x, void *arg)
+{
+    struct admin *admin = arg;
+    const struct node *node = admin->node;
+    char instance[24];
+
+    if (!admin_may_see(admin, x))
+        return;
+    snprintf(instance, sizeof instance, "%" PRIu64, node->instance);
+    admin_respond_json(
+        x, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:{s:o, s:o, s:o}, "
+                     "s:{s:s, s:o}}",
+                     "id", node->id, "instance", instance, "version", HW_VERSION, "role",
+                     k_cluster_roles[node->conf.cluster_role], "zone", node->conf.cluster_zone,
+                     "state", atomic_load(&node->draining) ? "draining" : "active", "uptime_ms",
+                     (json_int_t)((clock_mono_us() - admin->started_us) / 1000), "loops",
+                     (json_int_t)node->n_loops, "connections",
+                     (json_int_t)atomic_load(&node->n_connections), "listen", "rtmp",
+                     addr_json(&node->rtmp_addr), "http", addr_json(&node->http_addr), "admin",
+                     addr_json(&node->admin_addr), "cluster", "state", cluster_text(node),
+                     "schedulers", list_json(&node->conf.cluster_schedulers)));
+}
+
+/* --- /api/v1/config --- */
+
+const char *admin_mask_url(const char *text, char *out, size_t size)
+{
+    const char *host = strstr(text, "://");
+    const char *path, *at;
+
+    if (!host) {
+        snprintf(out, size, "%s", text);
+        return out;
+    }
+    host += 3;
+    path = host + strcspn(host, "/?#");
+    at = memchr(host, '@', (size_t)(path - host));
+    snprintf(out, size, "%.*s%s%.*s%s", (int)(host - text), text, at ? "***@" : "",
+             (int)(path - (at ? at + 1 : host)), at ? at + 1 : host, *path ? "/***" : "");
+    return out;
+}
+
+static json_t *list_field_json(const struct conf_field *field, const struct conf_list *list)
+{
+    json_t *items;
+    char masked[1024];
+
+    if (strcmp(field->key, "pull.sources") != 0)
+        return list_json(list);
+    items = json_array();
+    for (size_t i = 0; i < list->n_items; i++)
+        json_array_append_new(items,
+                              json_string(admin_mask_url(list->items[i], masked, sizeof masked)));
+    return items;
+}
+
+static json_t *field_json(const struct conf_field *field, const void *member)
+{
+    switch (field->type) {
+    case CONF_BOOL:
+        return json_boolean(*(const bool *)member);
+    case CONF_UINT:
+        return json_integer((json_int_t) * (const uint64_t *)member);
+    case CONF_ENUM:
+        return json_string(field->choices[*(const int *)member]);
+    case CONF_LIST:
+        return list_field_json(field, member);
+    case CONF_STRING:
+    case CONF_ADDR:
+        break;
+    }
+    return json_string(*(char *const *)member);
+}
+
+json_t *admin_config_json(const struct conf_schema *schema, const void *conf)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < schema->n_fields; i++)
+        json_object_set_new(
+            object, schema->fields[i].key,
+            field_json(&schema->fields[i], (const char *)conf + schema->fields[i].offset));
+    return object;
+}
+
+void admin_get_config(struct http_exchange *x, void *arg)
+{
+    struct admin *admin = arg;
+
+    if (admin_may_see(admin, x))
+        admin_respond_json(x, admin_config_json(&k_node_schema, &admin->node->conf));
+}

@@ -1,0 +1,69 @@
+/* The inside of the admin port, for the files of this room. */
+#ifndef HW_NODE_CONTROL_ADMIN_PRIVATE_H
+#define HW_NODE_CONTROL_ADMIN_PRIVATE_H
+
+#include <jansson.h>
+
+#include "node/control/admin.h"
+#include "node/control/gather.h"
+#include "node/control/listing.h"
+#include "node/control/node_metrics.h"
+
+struct admin {
+    struct node *node;
+    struct http_server *server;
+    struct listener *listener;
+    struct list requests; /* admin_request.node: those that wait for media loops */
+    int64_t started_us;
+};
+
+/* A request whose answer the media loops have to be asked for. */
+struct admin_request {
+    struct list node;
+    struct admin *admin;
+    struct http_exchange *x;                               /* NULL: the peer has left */
+    void (*collect)(struct media_loop *ml, void *request); /* on each media loop in turn */
+    void (*answer)(struct admin_request *request);         /* x is still there */
+    /* What the handlers need, most of it for one of them. */
+    struct listing listing;
+    struct stream *stream; /* owned reference, or NULL */
+    struct stream_info info;
+    char filter_stream[LISTING_KEY_SIZE], filter_protocol[16], session_id[24];
+    bool found;
+    struct node_totals totals;
+};
+
+/* Who may see and who may change; answers and gives false when refused. */
+bool admin_may_see(struct admin *admin, struct http_exchange *x);
+bool admin_may_change(struct admin *admin, struct http_exchange *x);
+
+/* A request for the caller to fill; NULL (answered with 503) when out of memory. */
+struct admin_request *admin_request_create(struct admin *admin, struct http_exchange *x);
+/* Before admin_request_run(): it is not needed. */
+void admin_request_drop(struct admin_request *request);
+/* Takes the request. */
+void admin_request_run(struct admin_request *request);
+
+/* Takes json. NULL is answered with 503. */
+void admin_respond_json(struct http_exchange *x, json_t *json);
+/* {"items": [...], "next": key or null}. Takes items. */
+void admin_respond_page(struct admin_request *request, json_t *items);
+/* limit and after; answers 400 and gives false when they are wrong. */
+bool admin_read_page(struct admin_request *request, size_t item_bytes);
+
+/* Handlers; arg = struct admin. */
+void admin_list_streams(struct http_exchange *x, void *arg);
+void admin_get_stream(struct http_exchange *x, void *arg);
+void admin_kick_stream(struct http_exchange *x, void *arg);
+void admin_list_sessions(struct http_exchange *x, void *arg);
+void admin_kick_session(struct http_exchange *x, void *arg);
+void admin_get_node(struct http_exchange *x, void *arg);
+void admin_get_config(struct http_exchange *x, void *arg);
+
+/* An URL with only scheme, host and port shown: user, path and query may hold keys. Other text
+ * stays as it is. Returns out. */
+const char *admin_mask_url(const char *text, char *out, size_t size);
+/* The effective configuration, secrets masked. Returns a new reference, or NULL. */
+json_t *admin_config_json(const struct conf_schema *schema, const void *conf);
+
+#endif

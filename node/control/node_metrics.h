@@ -1,0 +1,126 @@
+/* The node's own metrics. Each row is a struct metric of that name:
+ * metric_add(&m_play_refused_name, 1) from any thread. "gathered" rows are set when /metrics is
+ * asked for; sessions leave them alone. */
+#ifndef HW_NODE_CONTROL_NODE_METRICS_H
+#define HW_NODE_CONTROL_NODE_METRICS_H
+
+#include "common/base/metrics.h"
+
+struct stream_info;
+struct session_info;
+struct node;
+
+/* clang-format off */
+#define NODE_METRIC_MAP(X) \
+    X(m_connections,                   GAUGE,   "connections", "",                                       "Open client connections (gathered)") \
+    X(m_connections_refused_total,     COUNTER, "connections_refused_total", "reason=\"total\"",       "Connections closed at accept") \
+    X(m_connections_refused_per_ip,    COUNTER, "connections_refused_total", "reason=\"per_ip\"",        "Connections closed at accept") \
+    X(m_sessions_total_rtmp_publish,   COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"publish\"",  "Sessions that began") \
+    X(m_sessions_total_rtmp_play,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"play\"",     "Sessions that began") \
+    X(m_sessions_total_rtmp_pull,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"pull\"",     "Sessions that began") \
+    X(m_sessions_total_flv_play,       COUNTER, "sessions_total", "protocol=\"flv\",kind=\"play\"",      "Sessions that began") \
+    X(m_sessions_total_flv_pull,       COUNTER, "sessions_total", "protocol=\"flv\",kind=\"pull\"",      "Sessions that began") \
+    X(m_sessions_total_relay_play,     COUNTER, "sessions_total", "protocol=\"relay\",kind=\"play\"",    "Sessions that began") \
+    X(m_sessions_total_relay_pull,     COUNTER, "sessions_total", "protocol=\"relay\",kind=\"pull\"",    "Sessions that began") \
+    X(m_sessions_rtmp_idle,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"idle\"",           "Sessions (gathered)") \
+    X(m_sessions_rtmp_publish,         GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"publish\"",        "Sessions (gathered)") \
+    X(m_sessions_rtmp_play,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"play\"",           "Sessions (gathered)") \
+    X(m_sessions_rtmp_pull,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"pull\"",           "Sessions (gathered)") \
+    X(m_sessions_flv_play,             GAUGE,   "sessions", "protocol=\"flv\",kind=\"play\"",            "Sessions (gathered)") \
+    X(m_sessions_flv_pull,             GAUGE,   "sessions", "protocol=\"flv\",kind=\"pull\"",            "Sessions (gathered)") \
+    X(m_sessions_relay_play,           GAUGE,   "sessions", "protocol=\"relay\",kind=\"play\"",          "Sessions (gathered)") \
+    X(m_sessions_relay_pull,           GAUGE,   "sessions", "protocol=\"relay\",kind=\"pull\"",          "Sessions (gathered)") \
+    X(m_sessions_other,                GAUGE,   "sessions", "protocol=\"other\",kind=\"other\"",         "Sessions (gathered)") \
+    X(m_streams_published,             GAUGE,   "streams", "kind=\"published\"",                         "Streams by where their media comes from (gathered)") \
+    X(m_streams_pulled,                GAUGE,   "streams", "kind=\"pulled\"",                            "Streams by where their media comes from (gathered)") \
+    X(m_streams_waiting,               GAUGE,   "streams", "kind=\"waiting\"",                           "Streams by where their media comes from (gathered)") \
+    X(m_viewers_people,                GAUGE,   "viewers", "kind=\"people\"",                            "Viewers that joined a stream (gathered)") \
+    X(m_viewers_relays,                GAUGE,   "viewers", "kind=\"relays\"",                            "Viewers that joined a stream (gathered)") \
+    X(m_publish_refused_busy,          COUNTER, "publish_refused_total", "reason=\"busy\"",              "Publishers turned away") \
+    X(m_publish_refused_name,          COUNTER, "publish_refused_total", "reason=\"name\"",              "Publishers turned away") \
+    X(m_publish_refused_closed,        COUNTER, "publish_refused_total", "reason=\"closed\"",            "Publishers turned away") \
+    X(m_publish_refused_cluster,       COUNTER, "publish_refused_total", "reason=\"cluster\"",           "Publishers turned away") \
+    X(m_publish_refused_limit,         COUNTER, "publish_refused_total", "reason=\"limit\"",             "Publishers turned away") \
+    X(m_play_refused_not_found,        COUNTER, "play_refused_total", "reason=\"not_found\"",            "Viewers turned away") \
+    X(m_play_refused_name,             COUNTER, "play_refused_total", "reason=\"name\"",                 "Viewers turned away") \
+    X(m_play_refused_closed,           COUNTER, "play_refused_total", "reason=\"closed\"",               "Viewers turned away") \
+    X(m_play_refused_limit,            COUNTER, "play_refused_total", "reason=\"limit\"",                "Viewers turned away") \
+    X(m_play_refused_denied,           COUNTER, "play_refused_total", "reason=\"denied\"",               "Viewers turned away") \
+    X(m_protocol_error_rtmp_handshake, COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"handshake\"", "Peers that broke their protocol") \
+    X(m_protocol_error_rtmp_chunk,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"chunk\"",     "Peers that broke their protocol") \
+    X(m_protocol_error_rtmp_amf,       COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"amf\"",       "Peers that broke their protocol") \
+    X(m_protocol_error_rtmp_order,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"order\"",     "Peers that broke their protocol") \
+    X(m_protocol_error_rtmp_size,      COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"size\"",      "Peers that broke their protocol") \
+    X(m_protocol_error_rtmp_media,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"media\"",     "Peers that broke their protocol") \
+    X(m_protocol_error_rtmp_other,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"other\"",     "Peers that broke their protocol") \
+    X(m_protocol_error_http_head,      COUNTER, "protocol_errors_total", "protocol=\"http\",reason=\"head\"",      "Peers that broke their protocol") \
+    X(m_protocol_error_http_size,      COUNTER, "protocol_errors_total", "protocol=\"http\",reason=\"size\"",      "Peers that broke their protocol") \
+    X(m_protocol_error_http_other,     COUNTER, "protocol_errors_total", "protocol=\"http\",reason=\"other\"",     "Peers that broke their protocol") \
+    X(m_protocol_error_flv_tag,        COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"tag\"",        "Peers that broke their protocol") \
+    X(m_protocol_error_flv_size,       COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"size\"",       "Peers that broke their protocol") \
+    X(m_protocol_error_flv_other,      COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"other\"",      "Peers that broke their protocol") \
+    X(m_timeout_handshake,             COUNTER, "timeouts_total", "kind=\"handshake\"",                  "Connections closed by time") \
+    X(m_timeout_idle,                  COUNTER, "timeouts_total", "kind=\"idle\"",                       "Connections closed by time") \
+    X(m_timeout_publish_stall,         COUNTER, "timeouts_total", "kind=\"publish_stall\"",              "Connections closed by time") \
+    X(m_timeout_play_wait,             COUNTER, "timeouts_total", "kind=\"play_wait\"",                  "Connections closed by time") \
+    X(m_timeout_upstream_stall,        COUNTER, "timeouts_total", "kind=\"upstream_stall\"",             "Connections closed by time") \
+    X(m_bytes_in_rtmp,                 COUNTER, "bytes_in_total", "protocol=\"rtmp\"",                   "Bytes received; added by sessions as they read") \
+    X(m_bytes_in_flv,                  COUNTER, "bytes_in_total", "protocol=\"flv\"",                    "Bytes received; added by sessions as they read") \
+    X(m_bytes_in_relay,                COUNTER, "bytes_in_total", "protocol=\"relay\"",                  "Bytes received; added by sessions as they read") \
+    X(m_bytes_out_rtmp,                COUNTER, "bytes_out_total", "protocol=\"rtmp\"",                  "Bytes sent; added by sessions as they write") \
+    X(m_bytes_out_flv,                 COUNTER, "bytes_out_total", "protocol=\"flv\"",                   "Bytes sent; added by sessions as they write") \
+    X(m_bytes_out_relay,               COUNTER, "bytes_out_total", "protocol=\"relay\"",                 "Bytes sent; added by sessions as they write") \
+    X(m_viewers_slow_jump,             COUNTER, "viewers_slow_total", "action=\"jump\"",                 "Viewers that fell behind") \
+    X(m_viewers_slow_close,            COUNTER, "viewers_slow_total", "action=\"close\"",                "Viewers that fell behind") \
+    X(m_relay_pulls_connected,         COUNTER, "relay_pulls_total", "result=\"connected\"",             "Pulls from other servers") \
+    X(m_relay_pulls_not_found,         COUNTER, "relay_pulls_total", "result=\"not_found\"",             "Pulls from other servers") \
+    X(m_relay_pulls_unreachable,       COUNTER, "relay_pulls_total", "result=\"unreachable\"",           "Pulls from other servers") \
+    X(m_relay_pulls_refused,           COUNTER, "relay_pulls_total", "result=\"refused\"",               "Pulls from other servers") \
+    X(m_relay_pulls_stalled,           COUNTER, "relay_pulls_total", "result=\"stalled\"",               "Pulls from other servers") \
+    X(m_relay_pulls_lost,              COUNTER, "relay_pulls_total", "result=\"lost\"",                  "Pulls from other servers") \
+    X(m_relay_pulls_idle,              COUNTER, "relay_pulls_total", "result=\"idle\"",                  "Pulls from other servers") \
+    X(m_relay_loops_refused,           COUNTER, "relay_loops_refused_total", "",                         "Pulls refused since their hop list names this node") \
+    X(m_frames_audio,                  COUNTER, "frames_total", "kind=\"audio\"",                        "Frames received") \
+    X(m_frames_video,                  COUNTER, "frames_total", "kind=\"video\"",                        "Frames received") \
+    X(m_frames_data,                   COUNTER, "frames_total", "kind=\"data\"",                         "Frames received") \
+    X(m_cluster_connected,             GAUGE,   "cluster_connected", "",                                 "1 while a scheduler answers") \
+    X(m_cluster_heartbeats_ok,         COUNTER, "cluster_heartbeats_total", "result=\"ok\"",             "Heartbeats sent") \
+    X(m_cluster_heartbeats_refused,    COUNTER, "cluster_heartbeats_total", "result=\"refused\"",        "Heartbeats sent") \
+    X(m_cluster_heartbeats_failed,     COUNTER, "cluster_heartbeats_total", "result=\"failed\"",         "Heartbeats sent") \
+    X(m_cluster_heartbeats_full,       COUNTER, "cluster_heartbeats_full_total", "",                     "Heartbeats that carried every stream") \
+    X(m_cluster_asks_publish_answered, COUNTER, "cluster_asks_total", "kind=\"publish\",result=\"answered\"", "Questions to the scheduler") \
+    X(m_cluster_asks_publish_degraded, COUNTER, "cluster_asks_total", "kind=\"publish\",result=\"degraded\"", "Questions to the scheduler") \
+    X(m_cluster_asks_release_answered, COUNTER, "cluster_asks_total", "kind=\"release\",result=\"answered\"", "Questions to the scheduler") \
+    X(m_cluster_asks_release_degraded, COUNTER, "cluster_asks_total", "kind=\"release\",result=\"degraded\"", "Questions to the scheduler") \
+    X(m_cluster_asks_route_answered,   COUNTER, "cluster_asks_total", "kind=\"route\",result=\"answered\"",   "Questions to the scheduler") \
+    X(m_cluster_asks_route_cached,     COUNTER, "cluster_asks_total", "kind=\"route\",result=\"cached\"",     "Questions to the scheduler") \
+    X(m_cluster_asks_route_shared,     COUNTER, "cluster_asks_total", "kind=\"route\",result=\"shared\"",     "Questions to the scheduler") \
+    X(m_cluster_asks_route_degraded,   COUNTER, "cluster_asks_total", "kind=\"route\",result=\"degraded\"",   "Questions to the scheduler") \
+    X(m_cluster_events_published,      COUNTER, "cluster_events_total", "type=\"published\"",            "Events from the scheduler") \
+    X(m_cluster_events_ended,          COUNTER, "cluster_events_total", "type=\"ended\"",                "Events from the scheduler") \
+    X(m_cluster_events_fenced,         COUNTER, "cluster_events_total", "type=\"fenced\"",               "Events from the scheduler") \
+    X(m_cluster_events_kick,           COUNTER, "cluster_events_total", "type=\"kick\"",                 "Events from the scheduler") \
+    X(m_cluster_events_bad,            COUNTER, "cluster_events_total", "type=\"bad\"",                  "Events from the scheduler") \
+    X(m_cluster_events_connects,       COUNTER, "cluster_events_connects_total", "",                     "Events connections made")
+/* clang-format on */
+
+#define NODE_METRIC_DECLARE(name, type, family, labels, help) extern struct metric name;
+NODE_METRIC_MAP(NODE_METRIC_DECLARE)
+#undef NODE_METRIC_DECLARE
+
+/* From the play request (or the connection, for HTTP) to the first media byte. */
+extern struct metric_histogram m_first_byte;
+
+/* Once, at start, before other threads run. */
+void node_metrics_register(void);
+/* The gathered rows, from one walk over all media loops. Control loop. */
+struct node_totals {
+    int64_t n_published, n_pulled, n_waiting; /* streams */
+    int64_t n_people, n_relays;               /* viewers */
+    int64_t n_sessions[16];                   /* private to node_metrics.c */
+};
+void node_totals_add_stream(struct node_totals *totals, const struct stream_info *info);
+void node_totals_add_session(struct node_totals *totals, const struct session_info *info);
+void node_totals_publish(const struct node_totals *totals, struct node *node);
+
+#endif

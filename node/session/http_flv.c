@@ -1,0 +1,345 @@
+/* HTTP-FLV sessions, for people and for relays: GET /{app}/{name}.flv takes the connection out of the HTTP
+ * server; the answer is withheld until the stream is there. A relay (a node that pulls) is the same with
+ * @hw tags, a token and a hop list. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "node/control/admin.h"
+#include "node/control/node_metrics.h"
+#include "node/session/session.h"
+#include "node/stream/viewer.h"
+#include "proto/flv/flv.h"
+
+#define SUFFIX ".flv"
+
+struct flv_session {
+    struct session_info info;
+    struct node_loop *nl;
+    struct conn *conn;
+    struct viewer viewer;
+    bool busy, closed;
+    bool flush_at_close; /* the end of the stream is to reach the player */
+};
+
+static void session_free(struct flv_session *s)
+{
+    viewer_leave(&s->viewer);
+    session_info_fini(&s->info, &s->nl->media);
+    conn_close(&s->conn);
+    free(s);
+}
+
+static void session_close(struct flv_session *s, const char *why)
+{
+    if (s->closed)
+        return;
+    log_info(s->info.protocol, "msg=closed session=%s peer=%s kind=play stream=%s bytes_out=%llu jumps=%llu "
+                               "reason=%s",
+             s->info.id, s->info.peer, s->info.stream, (unsigned long long)conn_bytes_out(s->conn),
+             (unsigned long long)viewer_jumps(&s->viewer), LOG_STR(why));
+    metric_add(s->viewer.relay ? &m_bytes_out_relay : &m_bytes_out_flv,
+               (int64_t)conn_bytes_out(s->conn));
+    s->closed = true;
+    if (s->flush_at_close)
+        conn_close_after_flush(&s->conn);
+    if (!s->busy)
+        session_free(s);
+}
+
+/* --- the viewer's side --------------------------------------------------------------------------------------- */
+
+static struct flv_session *session_of_viewer(struct viewer *viewer)
+{
+    return list_entry(viewer, struct flv_session, viewer);
+}
+
+static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_video)
+{
+    struct flv_session *s = session_of_viewer(viewer);
+    struct buf_writer head;
+    enum err e;
+
+    metric_observe_us(&m_first_byte, loop_now_us(s->nl->media.loop) - s->info.since_us);
+    log_info(s->info.protocol, "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
+             s->info.stream);
+    buf_writer_init(&head, 4096);
+    buf_write_str(&head, "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nCache-Control: no-store\r\n"
+                         "Access-Control-Allow-Origin: *\r\n"
+                         "Connection: close\r\n");
+    if (viewer->relay)
+        buf_printf(&head, "X-Headwater-Epoch: %llu\r\n", (unsigned long long)viewer_epoch(viewer));
+    buf_write_str(&head, "\r\n");
+    flv_write_file_header(&head, has_audio, has_video);
+    e = buf_writer_status(&head);
+    if (e == E_OK)
+        e = viewer_write(viewer, buf_writer_view(&head));
+    buf_writer_fini(&head);
+    return e;
+}
+
+static void answer_error(struct flv_session *s, unsigned status, const char *detail)
+{
+    char body[256], head[512];
+    int n_body = snprintf(body, sizeof body, "{\"status\":%u,\"title\":\"%s\",\"detail\":\"%s\"}\n",
+                          status, http_status_text(status), detail);
+    int n_head = snprintf(head, sizeof head,
+                          "HTTP/1.1 %u %s\r\nContent-Type: application/problem+json\r\n"
+                          "Content-Length: %d\r\nAccess-Control-Allow-Origin: *\r\n%s"
+                          "Connection: close\r\n\r\n%s",
+                          status, http_status_text(status), n_body,
+                          status == 503 ? "Retry-After: 2\r\n" : "", body);
+
+    if (n_head > 0 && conn_write(s->conn, buf_view_of(head, (size_t)n_head)) == E_OK)
+        conn_close_after_flush(&s->conn);
+}
+
+static void on_viewer_end(struct viewer *viewer, enum err why)
+{
+    struct flv_session *s = session_of_viewer(viewer);
+    bool unanswered = !strcmp(s->info.kind, "waiting");
+
+    if (s->closed || !unanswered || why == E_CLOSED || why == E_IO) {
+        s->flush_at_close = why == E_END;
+        session_close(s, why == E_END ? "the stream has ended" : err_text(why));
+        return;
+    }
+    s->busy = true;
+    session_close(s, why == E_NOT_FOUND || why == E_END ? "no such stream" : err_text(why));
+    s->busy = false;
+    if (why == E_NOT_FOUND || why == E_END) {
+        metric_add(&m_timeout_play_wait, why == E_NOT_FOUND);
+        metric_add(&m_play_refused_not_found, 1);
+        answer_error(s, 404, "no such stream");
+    } else {
+        metric_add(&m_play_refused_denied, 1);
+        answer_error(s, why == E_DENIED ? 403 : 503, err_text(why));
+    }
+    session_free(s);
+}
+
+static enum err on_start_mark(struct viewer *viewer, bool has_audio, bool has_video)
+{
+    session_of_viewer(viewer)->info.kind = "play";
+    return on_viewer_start(viewer, has_audio, has_video);
+}
+
+static const struct viewer_ops k_viewer_ops = {on_start_mark, on_viewer_end};
+
+/* --- the connection's side ------------------------------------------------------------------------------------- */
+
+/* A player has nothing more to say: what it sends is dropped, its end is the end. */
+static void on_readable(struct conn *conn, void *arg)
+{
+    struct flv_session *s = arg;
+    struct buf_view got;
+    enum err e;
+
+    do
+        e = conn_read(conn, &got);
+    while (e == E_OK);
+    if (e != E_AGAIN)
+        session_close(s, e == E_CLOSED ? "closed by the peer" : err_text(e));
+}
+
+static void on_writable(struct conn *conn, void *arg)
+{
+    struct flv_session *s = arg;
+
+    (void)conn;
+    viewer_on_writable(&s->viewer); /* last: s may be gone */
+}
+
+static void on_error(struct conn *conn, void *arg, enum err e)
+{
+    (void)conn;
+    session_close(arg, err_text(e));
+}
+
+static const struct conn_ops k_conn_ops = {
+    .on_readable = on_readable, .on_writable = on_writable, .on_error = on_error};
+
+static void session_kick(struct session_info *info)
+{
+    session_close(list_entry(info, struct flv_session, info), "closed by the operator");
+}
+
+static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
+                          int64_t *lag_us, uint64_t *n_jumps)
+{
+    const struct flv_session *s =
+        (const struct flv_session *)(const void *)((const char *)info -
+                                                   offsetof(struct flv_session, info));
+
+    *bytes_in = conn_bytes_in(s->conn);
+    *bytes_out = conn_bytes_out(s->conn);
+    *lag_us = viewer_lag_us(&s->viewer);
+    *n_jumps = viewer_jumps(&s->viewer);
+}
+
+/* --- requests ---------------------------------------------------------------------------------------------------- */
+
+struct flv_request {
+    struct stream_name name;
+    bool relay;
+    uint64_t have_epoch, have_gop;
+};
+
+/* True if id is one of the comma-separated hops; counts them. */
+static bool hops_hold(const char *hops, const char *id, unsigned *n_hops)
+{
+    size_t id_size = strlen(id);
+    bool found = false;
+
+    *n_hops = 0;
+    while (*hops) {
+        size_t size = strcspn(hops, ",");
+
+        while (*hops == ' ')
+            hops++, size--;
+        found |= size == id_size && !strncmp(hops, id, size);
+        (*n_hops)++;
+        hops += size;
+        if (*hops == ',')
+            hops++;
+    }
+    return found;
+}
+
+#define MAX_HOPS 8 /* deeper is a loop or a mistake */
+
+/* Relay headers: token, hop list, where to resume. False: answered. */
+static bool check_relay(struct http_exchange *x, struct node *node, struct flv_request *r)
+{
+    const char *hops = http_header(x, "X-Headwater-Hops");
+    const char *have = http_header(x, "X-Headwater-Have");
+    unsigned long long epoch = 0, gop = 0;
+    unsigned n_hops;
+
+    if (!hops)
+        return true;
+    if (node->token[0] ? !http_bearer_is(x, node->token) : !addr_is_loopback(http_peer_addr(x))) {
+        metric_add(&m_play_refused_denied, 1);
+        http_respond_problem(x, 401, "a relay needs the node token (cluster.token_file)");
+        return false;
+    }
+    if (hops_hold(hops, node->id, &n_hops) || n_hops > MAX_HOPS) {
+        metric_add(&m_relay_loops_refused, 1);
+        log_warn("relay", "msg=\"loop refused\" peer=%s hops=%s", http_peer(x), LOG_STR(hops));
+        http_respond_problem(x, 508, "relay loop: the hop list names node %s or has more than %d",
+                             node->id, MAX_HOPS);
+        return false;
+    }
+    if (have && sscanf(have, "%20llu,%20llu", &epoch, &gop) == 2) {
+        r->have_epoch = epoch;
+        r->have_gop = gop;
+    }
+    r->relay = true;
+    return true;
+}
+
+static bool parse_request(struct http_exchange *x, struct node *node, struct flv_request *r)
+{
+    const char *path = http_path(x);
+    size_t size = strlen(path), suffix = strlen(SUFFIX);
+    const char *why = NULL;
+
+    if (size <= suffix || strcmp(path + size - suffix, SUFFIX)) {
+        metric_add(&m_play_refused_not_found, 1);
+        http_respond_problem(x, 404, "nothing is here: streams are at /{app}/{name}.flv");
+        return false;
+    }
+    if (stream_name_from_path(&r->name, buf_view_of(path, size - suffix), &why) != E_OK) {
+        metric_add(&m_play_refused_name, 1);
+        http_respond_problem(x, 404, "%s", why);
+        return false;
+    }
+    if (!check_relay(x, node, r))
+        return false;
+    if (!r->relay && !node->conf.play_open) {
+        metric_add(&m_play_refused_closed, 1);
+        http_respond_problem(x, 403, "playing is closed on this server");
+        return false;
+    }
+    if (atomic_load(&node->draining)) {
+        metric_add(&m_play_refused_closed, 1);
+        http_add_header(x, "Retry-After", "2");
+        http_respond_problem(x, 503, "this node is shutting down");
+        return false;
+    }
+    return true;
+}
+
+static void answer_head(struct http_exchange *x, struct node *node, const struct stream_name *name)
+{
+    struct stream *stream = registry_find(node->registry, name->text);
+
+    http_respond(x, stream ? 200 : 404, stream ? "video/x-flv" : NULL, buf_view_of(NULL, 0));
+    stream_unref(&stream);
+}
+
+static void handle_flv(struct http_exchange *x, void *arg)
+{
+    struct node_loop *nl = arg;
+    struct flv_request r = {0};
+    struct viewer_join join = {.format = FORMAT_FLV, .ops = &k_viewer_ops};
+    struct flv_session *s;
+    enum err e;
+
+    if (!parse_request(x, nl->node, &r))
+        return;
+    if (http_is_head(x)) {
+        answer_head(x, nl->node, &r.name);
+        return;
+    }
+    s = calloc(1, sizeof *s);
+    if (!s) {
+        http_respond_problem(x, 503, "%s", err_text(E_NOMEM));
+        return;
+    }
+    s->nl = nl;
+    session_info_init(&s->info, &nl->media, r.relay ? 'n' : 'f', r.relay ? "relay" : "flv", http_peer(x));
+    s->info.kind = "waiting";
+    s->info.count = session_count;
+    s->info.kick = session_kick;
+    memcpy(s->info.stream, r.name.text, strlen(r.name.text) + 1);
+    s->conn = http_take_conn(x);
+    if (!s->conn) {
+        session_free(s);
+        return;
+    }
+    conn_set_ops(s->conn, &k_conn_ops, s);
+    join.name = &r.name;
+    join.format = r.relay ? FORMAT_RELAY : FORMAT_FLV;
+    join.conn = s->conn;
+    join.relay = r.relay;
+    join.have_epoch = r.have_epoch;
+    join.have_gop = r.have_gop;
+    e = viewer_join(&nl->media, &s->viewer, &join);
+    if (e != E_OK) {
+        metric_add(&m_play_refused_limit, 1);
+        answer_error(s, 503, e == E_LIMIT ? "too many viewers are waiting (limits.parked_viewers)"
+                                          : err_text(e));
+        session_free(s);
+        return;
+    }
+    metric_add(r.relay ? &m_sessions_total_relay_play : &m_sessions_total_flv_play, 1);
+}
+
+static void handle_healthz(struct http_exchange *x, void *arg)
+{
+    node_handle_healthz(x, ((struct node_loop *)arg)->node);
+}
+
+static void handle_readyz(struct http_exchange *x, void *arg)
+{
+    node_handle_readyz(x, ((struct node_loop *)arg)->node);
+}
+
+const struct http_route k_media_routes[] = {
+    {"GET", "/healthz", handle_healthz, 0},
+    {"GET", "/readyz", handle_readyz, 0},
+    {"GET", "/{path...}", handle_flv, HTTP_ROUTE_CORS},
+    {0},
+};

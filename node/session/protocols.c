@@ -1,0 +1,77 @@
+/* The protocols that clients connect with: one row each. */
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "node/control/node_metrics.h"
+#include "node/session/session.h"
+
+static const char *rtmp_listen(const struct node_conf *conf)
+{
+    return conf->rtmp_listen;
+}
+
+static struct addr *rtmp_bound(struct node *node)
+{
+    return &node->rtmp_addr;
+}
+
+static struct listener **rtmp_listener(struct node_loop *nl)
+{
+    return &nl->rtmp_listener;
+}
+
+static const char *http_listen(const struct node_conf *conf)
+{
+    return conf->http_listen;
+}
+
+static struct addr *http_bound(struct node *node)
+{
+    return &node->http_addr;
+}
+
+static struct listener **http_listener(struct node_loop *nl)
+{
+    return &nl->http_listener;
+}
+
+static void http_accept(void *arg, int fd, const struct addr *peer)
+{
+    struct node_loop *nl = arg;
+
+    if (connection_admit(nl->node, fd, peer, "http"))
+        http_server_accept(nl->http, fd, peer);
+}
+
+const struct protocol k_protocols[] = {
+    {"rtmp", "rtmp.listen", rtmp_listen, rtmp_bound, rtmp_session_accept, rtmp_listener},
+    {"http", "http.listen", http_listen, http_bound, http_accept, http_listener},
+};
+const unsigned k_n_protocols = sizeof k_protocols / sizeof k_protocols[0];
+
+bool connection_admit(struct node *node, int fd, const struct addr *peer, const char *area)
+{
+    char text[ADDR_TEXT_SIZE];
+
+    /* Descriptors are given out lowest first: the number tells how many are open. */
+    if (fd < node->max_connections)
+        return true;
+    metric_add(&m_connections_refused_total, 1);
+    log_warn(area, "msg=\"connection refused\" peer=%s reason=\"limit reached\" limit=%ld",
+             addr_format(peer, text), node->max_connections);
+    close(fd);
+    return false;
+}
+
+void sessions_close_all(struct node_loop *nl)
+{
+    struct list *node;
+
+    while ((node = nl->media.sessions.next) != &nl->media.sessions) {
+        struct session_info *info = list_entry(node, struct session_info, node);
+
+        session_info_fini(info, &nl->media);
+        info->kick(info); /* last: info may be gone */
+    }
+}

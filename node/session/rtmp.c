@@ -1,0 +1,494 @@
+/* RTMP sessions: publishers and players. A publisher's connection moves once to its stream's home loop,
+ * before any media is read; a player stays on the loop that accepted it. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "node/control/node_metrics.h"
+#include "node/session/rtmp_publish.h"
+#include "node/session/rtmp_session.h"
+#include "node/session/session.h"
+
+#define MAX_QUEUE_BYTES (256u * 1024) /* answers to one client */
+#define MAX_HELD_BYTES 65536u         /* what a client sends while its publish or play is decided */
+
+static const char *const k_state_kinds[] = {
+    [RTMP_SESSION_CONNECTING] = "idle", [RTMP_SESSION_IDLE] = "idle",
+    [RTMP_SESSION_ASKING] = "publish",  [RTMP_SESSION_PUBLISHING] = "publish",
+    [RTMP_SESSION_JOINING] = "play",    [RTMP_SESSION_PLAYING] = "play",
+};
+
+static const unsigned k_moves[] = { /* allowed next states, as bits */
+    [RTMP_SESSION_CONNECTING] = 1u << RTMP_SESSION_IDLE,
+    [RTMP_SESSION_IDLE] = 1u << RTMP_SESSION_ASKING | 1u << RTMP_SESSION_JOINING,
+    [RTMP_SESSION_ASKING] = 1u << RTMP_SESSION_PUBLISHING | 1u << RTMP_SESSION_IDLE,
+    [RTMP_SESSION_PUBLISHING] = 1u << RTMP_SESSION_IDLE,
+    [RTMP_SESSION_JOINING] = 1u << RTMP_SESSION_PLAYING | 1u << RTMP_SESSION_IDLE,
+    [RTMP_SESSION_PLAYING] = 1u << RTMP_SESSION_IDLE,
+};
+
+void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state state)
+{
+    const struct node_conf *conf = &s->node->conf;
+
+    assert(k_moves[s->state] & 1u << state);
+    s->state = state;
+    s->info.kind = k_state_kinds[state];
+    if (state == RTMP_SESSION_IDLE) {
+        s->info.stream[0] = '\0';
+        timer_start_ms(&s->timer, (int64_t)conf->limits_idle_ms);
+    } else {
+        timer_stop(&s->timer);
+    }
+}
+
+static void session_free(struct rtmp_session *s)
+{
+    rtmp_publish_drop(s);
+    viewer_leave(&s->viewer);
+    timer_stop(&s->timer);
+    session_info_fini(&s->info, &s->nl->media);
+    conn_close(&s->conn);
+    rtmp_server_destroy(&s->proto);
+    buf_writer_fini(&s->held);
+    free(s);
+}
+
+void rtmp_session_close(struct rtmp_session *s, const char *why)
+{
+    if (s->closed)
+        return;
+    log_info("rtmp", "msg=closed session=%s peer=%s kind=%s stream=%s bytes_in=%llu bytes_out=%llu "
+                     "reason=%s",
+             s->info.id, s->info.peer, s->info.kind, s->info.stream[0] ? s->info.stream : "-",
+             (unsigned long long)conn_bytes_in(s->conn), (unsigned long long)conn_bytes_out(s->conn),
+             LOG_STR(why));
+    metric_add(&m_bytes_in_rtmp, (int64_t)conn_bytes_in(s->conn));
+    metric_add(&m_bytes_out_rtmp, (int64_t)conn_bytes_out(s->conn));
+    if (s->flush_at_close)
+        conn_close_after_flush(&s->conn);
+    s->closed = true;
+    if (!s->busy)
+        session_free(s);
+}
+
+/* --- answers --------------------------------------------------------------------------------------------- */
+
+static struct buf_writer *out_begin(struct rtmp_session *s)
+{
+    buf_writer_clear(&s->nl->out);
+    return &s->nl->out;
+}
+
+static enum err out_send(struct rtmp_session *s, struct buf_writer *out)
+{
+    struct buf_view bytes = buf_writer_view(out);
+    enum err e = buf_writer_status(out);
+
+    if (e != E_OK || !bytes.size_bytes)
+        return e;
+    return s->viewer.state != VIEWER_OUT ? viewer_write(&s->viewer, bytes) : conn_write(s->conn, bytes);
+}
+
+void rtmp_session_accept_request(struct rtmp_session *s)
+{
+    struct buf_writer *out = out_begin(s);
+
+    rtmp_server_accept(s->proto, out);
+    if (out_send(s, out) != E_OK)
+        rtmp_session_close(s, "connection lost");
+}
+
+void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *text)
+{
+    struct buf_writer *out = out_begin(s);
+
+    log_warn("rtmp", "msg=refused session=%s peer=%s stream=%s code=%s reason=%s", s->info.id,
+             s->info.peer, s->info.stream[0] ? s->info.stream : "-", code, LOG_STR(text));
+    rtmp_server_refuse(s->proto, code, text, out);
+    if (s->state != RTMP_SESSION_IDLE)
+        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+    if (out_send(s, out) != E_OK)
+        rtmp_session_close(s, "connection lost");
+}
+
+void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text)
+{
+    struct buf_writer *out = out_begin(s);
+
+    rtmp_server_end(s->proto, code, text, out);
+    (void)out_send(s, out);
+    s->flush_at_close = true;
+    rtmp_session_close(s, text);
+}
+
+/* --- playing ---------------------------------------------------------------------------------------------- */
+
+static struct rtmp_session *session_of_viewer(struct viewer *viewer)
+{
+    return list_entry(viewer, struct rtmp_session, viewer);
+}
+
+static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_video)
+{
+    struct rtmp_session *s = session_of_viewer(viewer);
+    struct buf_writer *out = out_begin(s);
+
+    (void)has_audio;
+    (void)has_video;
+    rtmp_session_set_state(s, RTMP_SESSION_PLAYING);
+    metric_observe_us(&m_first_byte, loop_now_us(s->nl->media.loop) - s->asked_us);
+    log_info("rtmp", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
+             s->info.stream);
+    rtmp_server_accept(s->proto, out);
+    return out_send(s, out);
+}
+
+/* Answers what the client asked meanwhile. */
+static void resume_held(struct rtmp_session *s);
+
+static void on_viewer_end(struct viewer *viewer, enum err why)
+{
+    struct rtmp_session *s = session_of_viewer(viewer);
+
+    if (s->closed) {
+        if (!s->busy)
+            session_free(s);
+        return;
+    }
+    if (s->state == RTMP_SESSION_JOINING) {
+        bool absent = why == E_NOT_FOUND || why == E_END;
+
+        if (why == E_NOT_FOUND)
+            metric_add(&m_timeout_play_wait, 1);
+        metric_add(absent ? &m_play_refused_not_found : &m_play_refused_denied, 1);
+        s->busy++;
+        rtmp_session_refuse(s, absent ? "NetStream.Play.StreamNotFound" : "NetStream.Play.Failed",
+                            absent ? "no such stream" : err_text(why));
+        s->busy--;
+        if (!s->closed)
+            resume_held(s);
+        else if (!s->busy)
+            session_free(s);
+        return;
+    }
+    if (why == E_END || why == E_DENIED)
+        rtmp_session_end(s, "NetStream.Play.UnpublishNotify",
+                         why == E_END ? "the stream has ended" : "closed by the operator");
+    else
+        rtmp_session_close(s, err_text(why));
+}
+
+static const struct viewer_ops k_viewer_ops = {on_viewer_start, on_viewer_end};
+
+static void begin_play(struct rtmp_session *s, const struct stream_name *name)
+{
+    struct viewer_join join = {.name = name,
+                               .format = FORMAT_RTMP,
+                               .conn = s->conn,
+                               .ops = &k_viewer_ops};
+    enum err e;
+
+    if (!s->node->conf.play_open) {
+        metric_add(&m_play_refused_closed, 1);
+        rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");
+        return;
+    }
+    e = viewer_join(&s->nl->media, &s->viewer, &join);
+    if (e != E_OK) {
+        metric_add(&m_play_refused_limit, 1);
+        rtmp_session_refuse(s, "NetStream.Play.Failed",
+                            e == E_LIMIT ? "too many viewers are waiting (limits.parked_viewers)"
+                                         : err_text(e));
+        return;
+    }
+    s->asked_us = loop_now_us(s->nl->media.loop);
+    rtmp_session_set_state(s, RTMP_SESSION_JOINING);
+    metric_add(&m_sessions_total_rtmp_play, 1);
+}
+
+/* --- what the client says ------------------------------------------------------------------------------------ */
+
+static void on_connect_event(struct rtmp_session *s, const struct rtmp_event *ev)
+{
+    (void)ev;
+    if (s->state == RTMP_SESSION_CONNECTING)
+        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+}
+
+static void on_request_event(struct rtmp_session *s, const struct rtmp_event *ev)
+{
+    bool publish = ev->type == RTMP_EVENT_PUBLISH;
+    struct stream_name name;
+    const char *why = NULL;
+
+    if (stream_name_make(&name, ev->app, ev->stream, &why) != E_OK) {
+        metric_add(publish ? &m_publish_refused_name : &m_play_refused_name, 1);
+        rtmp_session_refuse(s, publish ? "NetStream.Publish.BadName" : "NetStream.Play.StreamNotFound",
+                            why);
+        return;
+    }
+    memcpy(s->info.stream, name.text, strlen(name.text) + 1);
+    if (publish)
+        rtmp_publish_begin(s, &name);
+    else
+        begin_play(s, &name);
+}
+
+static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
+{
+    (void)ev;
+    if (s->state == RTMP_SESSION_PUBLISHING) {
+        log_info("rtmp", "msg=unpublish session=%s peer=%s stream=%s", s->info.id, s->info.peer,
+                 s->info.stream);
+        rtmp_publish_drop(s);
+        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+    } else if (s->state == RTMP_SESSION_JOINING || s->state == RTMP_SESSION_PLAYING) {
+        viewer_leave(&s->viewer);
+        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+    }
+}
+
+/* A live stream has no past: after a pause the player goes on with what is sent. */
+static void on_pause_event(struct rtmp_session *s, const struct rtmp_event *ev)
+{
+    log_debug("rtmp", "msg=pause session=%s paused=%d", s->info.id, ev->paused);
+}
+
+static void on_media_event(struct rtmp_session *s, const struct rtmp_event *ev)
+{
+    rtmp_publish_media(s, ev);
+}
+
+static void (*const k_event_handlers[])(struct rtmp_session *s, const struct rtmp_event *ev) = {
+    [RTMP_EVENT_CONNECT] = on_connect_event, [RTMP_EVENT_PUBLISH] = on_request_event,
+    [RTMP_EVENT_PLAY] = on_request_event,    [RTMP_EVENT_MEDIA] = on_media_event,
+    [RTMP_EVENT_STOP] = on_stop_event,       [RTMP_EVENT_PAUSE] = on_pause_event,
+};
+
+static void count_protocol_error(const struct rtmp_session *s, enum err e)
+{
+    static const struct {
+        const char *word; /* in rtmp_server_error() */
+        struct metric *metric;
+    } k_reasons[] = {
+        {"handshake", &m_protocol_error_rtmp_handshake}, {"AMF", &m_protocol_error_rtmp_amf},
+        {"amf", &m_protocol_error_rtmp_amf},             {"before", &m_protocol_error_rtmp_order},
+        {"player", &m_protocol_error_rtmp_order},        {"chunk", &m_protocol_error_rtmp_chunk},
+        {"csid", &m_protocol_error_rtmp_chunk},
+    };
+    const char *text = rtmp_server_error(s->proto);
+
+    if (e == E_TOO_BIG) {
+        metric_add(&m_protocol_error_rtmp_size, 1);
+        return;
+    }
+    for (size_t i = 0; i < sizeof k_reasons / sizeof k_reasons[0]; i++) {
+        if (strstr(text, k_reasons[i].word)) {
+            metric_add(k_reasons[i].metric, 1);
+            return;
+        }
+    }
+    metric_add(&m_protocol_error_rtmp_other, 1);
+}
+
+void rtmp_session_protocol_error(struct rtmp_session *s, enum err e, const char *detail)
+{
+    log_warn("rtmp", "msg=\"bad input\" session=%s peer=%s state=%s error=%s reason=%s", s->info.id,
+             s->info.peer, rtmp_server_state(s->proto), err_name(e), LOG_STR(detail));
+    rtmp_session_close(s, "protocol error");
+}
+
+/* Bytes that came while a request was being decided. */
+static void hold(struct rtmp_session *s, struct buf_view bytes)
+{
+    if (!s->held.max_bytes)
+        buf_writer_init(&s->held, MAX_HELD_BYTES);
+    buf_write_view(&s->held, bytes);
+    if (buf_writer_status(&s->held) != E_OK)
+        rtmp_session_protocol_error(s, E_TOO_BIG, "more than 65536 bytes while a request is pending");
+}
+
+static bool is_pending(const struct rtmp_session *s)
+{
+    return s->state == RTMP_SESSION_ASKING || s->state == RTMP_SESSION_JOINING;
+}
+
+/* All of in: events are handled one by one; a pending request stops it. The caller holds s->busy. */
+static void feed(struct rtmp_session *s, struct buf_reader *in)
+{
+    struct buf_writer *out = out_begin(s);
+    uint32_t now_ms = (uint32_t)(loop_now_us(s->nl->media.loop) / 1000);
+    struct rtmp_event ev;
+    enum err e = E_OK;
+
+    while (!s->closed && !is_pending(s) && !s->moving && e == E_OK) {
+        e = rtmp_server_feed(s->proto, in, now_ms, &ev, out);
+        if (out_send(s, out) != E_OK)
+            rtmp_session_close(s, "connection lost");
+        else if (e == E_OK)
+            k_event_handlers[ev.type](s, &ev);
+        out = out_begin(s);
+    }
+    if (s->closed)
+        return;
+    if (e != E_OK && e != E_AGAIN) {
+        count_protocol_error(s, e);
+        s->flush_at_close = true; /* a status may be on its way */
+        rtmp_session_protocol_error(s, e, rtmp_server_error(s->proto));
+    } else if (in->left_bytes) {
+        hold(s, buf_rest(in));
+    }
+}
+
+static void finish_busy(struct rtmp_session *s)
+{
+    if (--s->busy)
+        return;
+    if (s->closed)
+        session_free(s);
+    else if (s->moving)
+        rtmp_publish_move(s); /* last: s lives on another loop from here on */
+}
+
+static void resume_held(struct rtmp_session *s)
+{
+    struct buf_writer held = s->held;
+    struct buf_reader in = buf_reader_from(buf_writer_view(&held));
+
+    buf_writer_init(&s->held, 0);
+    s->busy++;
+    if (in.left_bytes)
+        feed(s, &in);
+    buf_writer_fini(&held);
+    finish_busy(s);
+}
+
+void rtmp_session_resume(struct rtmp_session *s)
+{
+    resume_held(s);
+}
+
+static void on_readable(struct conn *conn, void *arg)
+{
+    struct rtmp_session *s = arg;
+    struct buf_view got;
+    enum err e;
+
+    (void)conn;
+    s->busy++;
+    while (!s->closed && !s->moving && (e = conn_read(s->conn, &got)) != E_AGAIN) {
+        struct buf_reader in = buf_reader_from(got);
+
+        if (e != E_OK)
+            rtmp_session_close(s, e == E_CLOSED ? "closed by the peer" : err_text(e));
+        else if (is_pending(s))
+            hold(s, got);
+        else
+            feed(s, &in);
+    }
+    finish_busy(s);
+}
+
+static void on_writable(struct conn *conn, void *arg)
+{
+    struct rtmp_session *s = arg;
+
+    (void)conn;
+    s->busy++;
+    viewer_on_writable(&s->viewer);
+    finish_busy(s);
+}
+
+static void on_error(struct conn *conn, void *arg, enum err e)
+{
+    (void)conn;
+    rtmp_session_close(arg, err_text(e));
+}
+
+const struct conn_ops k_rtmp_conn_ops = {
+    .on_readable = on_readable, .on_writable = on_writable, .on_error = on_error};
+
+/* --- life ---------------------------------------------------------------------------------------------------- */
+
+static void on_timer(struct timer *timer)
+{
+    struct rtmp_session *s = list_entry(timer, struct rtmp_session, timer);
+    bool idle = s->state == RTMP_SESSION_IDLE;
+    const struct node_conf *conf = &s->node->conf;
+
+    metric_add(idle ? &m_timeout_idle : &m_timeout_handshake, 1);
+    log_warn("rtmp", "msg=timeout session=%s peer=%s state=%s limit=%s limit_ms=%llu", s->info.id,
+             s->info.peer, rtmp_server_state(s->proto),
+             idle ? "limits.idle_ms" : "limits.handshake_ms",
+             (unsigned long long)(idle ? conf->limits_idle_ms : conf->limits_handshake_ms));
+    rtmp_session_close(s, idle ? "neither published nor played in time" : "did not connect in time");
+}
+
+static void session_kick(struct session_info *info)
+{
+    struct rtmp_session *s = list_entry(info, struct rtmp_session, info);
+
+    s->flush_at_close = true;
+    rtmp_session_close(s, "closed by the operator");
+}
+
+static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
+                          int64_t *lag_us, uint64_t *n_jumps)
+{
+    const struct rtmp_session *s =
+        (const struct rtmp_session *)(const void *)((const char *)info -
+                                                    offsetof(struct rtmp_session, info));
+
+    *bytes_in = conn_bytes_in(s->conn);
+    *bytes_out = conn_bytes_out(s->conn);
+    *lag_us = viewer_lag_us(&s->viewer);
+    *n_jumps = viewer_jumps(&s->viewer);
+}
+
+static struct rtmp_limits limits_of(const struct node_conf *conf)
+{
+    struct rtmp_limits limits = k_rtmp_limits_default;
+
+    limits.max_message_bytes = conf->limits_message_bytes;
+    limits.max_command_bytes = conf->limits_command_bytes;
+    return limits;
+}
+
+void rtmp_session_enlist(struct rtmp_session *s, struct node_loop *nl)
+{
+    s->nl = nl;
+    timer_init(&s->timer, nl->media.loop, on_timer);
+}
+
+void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
+{
+    struct node_loop *nl = arg;
+    struct rtmp_limits limits = limits_of(&nl->node->conf);
+    struct rtmp_session *s;
+    uint8_t random[1528];
+
+    if (!connection_admit(nl->node, fd, peer, "rtmp"))
+        return;
+    s = calloc(1, sizeof *s);
+    if (!s) {
+        close(fd);
+        return;
+    }
+    s->node = nl->node;
+    random_bytes(random, sizeof random);
+    rtmp_session_enlist(s, nl);
+    s->proto = rtmp_server_create(&limits, random);
+    s->conn = conn_create(nl->media.loop, fd, peer, MAX_QUEUE_BYTES, &k_rtmp_conn_ops, s);
+    if (!s->proto || !s->conn) {
+        conn_close(&s->conn);
+        rtmp_server_destroy(&s->proto);
+        free(s);
+        return;
+    }
+    session_info_init(&s->info, &nl->media, 'r', "rtmp", conn_peer(s->conn));
+    s->info.count = session_count;
+    s->info.kick = session_kick;
+    timer_start_ms(&s->timer, (int64_t)nl->node->conf.limits_handshake_ms);
+}

@@ -1,0 +1,16 @@
+/* The publishing half of an RTMP session. */
+#ifndef HW_NODE_SESSION_RTMP_PUBLISH_H
+#define HW_NODE_SESSION_RTMP_PUBLISH_H
+
+#include "node/session/rtmp_session.h"
+
+/* IDLE -> ASKING: finds the stream; the session moves to its home loop, the duplicate policy is asked, then
+ * the scheduler; accepted or refused in the end. */
+void rtmp_publish_begin(struct rtmp_session *s, const struct stream_name *name);
+/* The calls on the stack have returned: now go. */
+void rtmp_publish_move(struct rtmp_session *s);
+void rtmp_publish_media(struct rtmp_session *s, const struct rtmp_event *ev);
+/* Lets go of the stream and of the lease. Fine when there is none. */
+void rtmp_publish_drop(struct rtmp_session *s);
+
+#endif

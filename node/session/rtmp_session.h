@@ -1,0 +1,56 @@
+/* The RTMP session as rtmp.c and rtmp_publish.c share it. */
+#ifndef HW_NODE_SESSION_RTMP_SESSION_H
+#define HW_NODE_SESSION_RTMP_SESSION_H
+
+#include <assert.h>
+
+#include "node/node.h"
+#include "node/stream/viewer.h"
+#include "proto/rtmp/rtmp.h"
+
+enum rtmp_session_state {
+    RTMP_SESSION_CONNECTING, /* handshake and connect; limits.handshake_ms */
+    RTMP_SESSION_IDLE,       /* connected; limits.idle_ms */
+    RTMP_SESSION_ASKING,     /* publish is being decided */
+    RTMP_SESSION_PUBLISHING,
+    RTMP_SESSION_JOINING, /* play is being decided: parked */
+    RTMP_SESSION_PLAYING
+};
+
+struct rtmp_publish;
+
+struct rtmp_session {
+    struct session_info info;
+    struct node *node;
+    struct node_loop *nl;
+    struct conn *conn;
+    struct rtmp_server *proto;
+    enum rtmp_session_state state;
+    unsigned busy;       /* depth of our own calls on the stack: then closing only marks */
+    bool closed;         /* to be freed when not busy */
+    bool moving;         /* to another loop, when not busy */
+    bool flush_at_close; /* what is queued is worth sending */
+    struct timer timer;
+    struct buf_writer held; /* bytes read while a request is being decided */
+    struct viewer viewer;
+    int64_t asked_us;             /* when play was asked */
+    struct rtmp_publish *publish; /* NULL unless ASKING or PUBLISHING */
+};
+
+extern const struct conn_ops k_rtmp_conn_ops;
+
+void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state state);
+/* Logs once; frees s now, or when the calls on the stack have returned. */
+void rtmp_session_close(struct rtmp_session *s, const char *why);
+void rtmp_session_protocol_error(struct rtmp_session *s, enum err e, const char *detail);
+/* The pending publish or play. */
+void rtmp_session_accept_request(struct rtmp_session *s);
+void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *text);
+/* The accepted publish or play ends from our side; closes. */
+void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text);
+/* Goes on with bytes held back. The session may be gone after. */
+void rtmp_session_resume(struct rtmp_session *s);
+/* On a new loop. */
+void rtmp_session_enlist(struct rtmp_session *s, struct node_loop *nl);
+
+#endif

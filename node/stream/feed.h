@@ -1,0 +1,92 @@
+/* A feed: one stream in one wire format, as a chain of shared pages. The stream's home loop writes; taps
+ * on any loop read. Muxed once, however many viewers there are. */
+#ifndef HW_NODE_STREAM_FEED_H
+#define HW_NODE_STREAM_FEED_H
+
+#include <stdatomic.h>
+
+#include "common/base/list.h"
+#include "node/stream/format.h"
+#include "node/stream/gop_cache.h"
+#include "node/stream/page.h"
+#include "node/stream/stream.h"
+
+struct media_loop;
+
+enum { /* feed.flags: set by the home loop, read by taps */
+    FEED_READY = 1 << 0, /* the tracks are known: viewers may start */
+    FEED_AUDIO = 1 << 1,
+    FEED_VIDEO = 1 << 2,
+    FEED_ENDED = 1 << 3,  /* nothing follows */
+    FEED_KICKED = 1 << 4, /* with FEED_ENDED: viewers are not to wait for the rest */
+    FEED_BROKEN = 1 << 5  /* with FEED_ENDED: out of memory inside a unit */
+};
+
+#define FEED_MAX_ENTRIES 17 /* gop_cache.count at most 16, and one being written */
+
+struct feed_entry {
+    struct feed_page *page; /* borrowed from the window */
+    uint32_t mark;
+};
+
+struct feed {
+    _Atomic uint32_t refs;
+    const struct feed_format *format;
+    enum feed_format_id format_id;
+    struct page_account *account;
+    _Atomic uint32_t flags;
+    _Atomic uint64_t window_seq; /* first page of the window: entry points before it are void */
+    _Atomic uint64_t epoch;      /* of the stream's publish, for relays */
+
+    /* home loop only */
+    struct media_loop *home;
+    const struct stream_conf *conf;
+    struct list touched_node, flush_node;
+    struct list taps;
+    struct feed_page *window;    /* owned: holds the chain from here on */
+    struct feed_page *published; /* last page of which something is published */
+    struct feed_page *tail;
+    struct feed_entry entries[FEED_MAX_ENTRIES]; /* oldest first */
+    unsigned n_entries;
+    struct track_set tracks;
+    struct mux_context mux;
+    bool pending, pending_video; /* written but not published */
+    int64_t pending_us;          /* since when */
+    int64_t published_us;        /* last flush */
+};
+
+/* Home loop. One reference for the stream; NULL when out of memory. */
+struct feed *feed_create(struct media_loop *home, enum feed_format_id format,
+                         const struct stream_conf *conf);
+/* Any thread. */
+struct feed *feed_ref(struct feed *feed);
+void feed_unref(struct feed **feed);
+/* Home loop: gives up the window and the stream's reference. */
+void feed_close(struct feed **feed);
+
+/* Home loop: muxes what the cache holds, then publishes. */
+void feed_fill(struct feed *feed, const struct gop_cache *cache);
+/* Home loop: one unit; it is published by the flush policy. */
+void feed_append(struct feed *feed, const struct media_frame *frame, bool entry);
+/* Home loop: the configuration of an earlier source is void. */
+void feed_clear_tracks(struct feed *feed);
+/* Home loop: what @hw tags say from now on. */
+void feed_set_upstream(struct feed *feed, uint64_t epoch, int64_t wall_offset_us);
+/* Home loop: sets flags and wakes the taps at the end of this turn. */
+void feed_set_flags(struct feed *feed, uint32_t flags);
+/* Home loop: what is written becomes visible, and the taps are woken. */
+void feed_publish(struct feed *feed);
+
+/* Bytes of pages alive beyond the window: held by slow viewers. Any thread. */
+size_t feed_pinned_bytes(const struct feed *feed, uint64_t oldest_seq);
+
+/* --- flush policy (flush.c): home loop ----------------------------------------------------------------- */
+void flush_init(struct media_loop *ml);
+void flush_fini(struct media_loop *ml);
+/* The feed has something to publish. */
+void flush_touch(struct feed *feed);
+void flush_forget(struct feed *feed);
+/* End of turn: publishes what is due, arms the timer for the rest. */
+void flush_turn(struct media_loop *ml);
+
+#endif

@@ -1,0 +1,117 @@
+/* GOP cache: a ring of frame references. */
+#include "node/stream/gop_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void gop_cache_init(struct gop_cache *c, const struct gop_cache_limits *limits)
+{
+    memset(c, 0, sizeof *c);
+    c->limits = *limits;
+    track_set_init(&c->base);
+}
+
+void gop_cache_fini(struct gop_cache *c)
+{
+    gop_cache_clear(c);
+    track_set_fini(&c->base);
+    free(c->items);
+    c->items = NULL;
+    c->capacity = 0;
+}
+
+static struct gop_item *item_at(const struct gop_cache *c, size_t i)
+{
+    return &c->items[(c->head + i) & (c->capacity - 1)];
+}
+
+static void drop_oldest(struct gop_cache *c)
+{
+    struct gop_item *item = item_at(c, 0);
+
+    if (item->entry)
+        c->n_gops--;
+    c->used_bytes -= item->frame->size_bytes;
+    track_set_apply(&c->base, item->frame);
+    media_frame_unref(&item->frame);
+    c->head = (c->head + 1) & (c->capacity - 1);
+    c->n_items--;
+}
+
+void gop_cache_clear(struct gop_cache *c)
+{
+    while (c->n_items)
+        drop_oldest(c);
+    c->open = false;
+}
+
+/* Oldest items up to the second entry point, so that whole GOPs go. */
+static void drop_oldest_gop(struct gop_cache *c)
+{
+    do
+        drop_oldest(c);
+    while (c->n_items && !item_at(c, 0)->entry);
+}
+
+static bool grow(struct gop_cache *c)
+{
+    size_t capacity = c->capacity ? c->capacity * 2 : 64;
+    struct gop_item *items;
+
+    if (c->n_items < c->capacity)
+        return true;
+    items = malloc(capacity * sizeof *items);
+    if (!items)
+        return false;
+    for (size_t i = 0; i < c->n_items; i++)
+        items[i] = *item_at(c, i);
+    free(c->items);
+    c->items = items;
+    c->capacity = capacity;
+    c->head = 0;
+    return true;
+}
+
+static bool over_limits(const struct gop_cache *c)
+{
+    const struct media_frame *oldest, *newest;
+
+    if (!c->n_items)
+        return false;
+    oldest = item_at(c, 0)->frame;
+    newest = item_at(c, c->n_items - 1)->frame;
+    return c->used_bytes > c->limits.max_bytes ||
+           newest->info.dts_us - oldest->info.dts_us > c->limits.max_us;
+}
+
+enum err gop_cache_push(struct gop_cache *c, const struct media_frame *frame, bool entry)
+{
+    if (entry && c->limits.max_gops) {
+        while (c->n_gops >= c->limits.max_gops)
+            drop_oldest_gop(c);
+        c->open = true;
+    }
+    if (!c->open) { /* before the first entry point only the configuration counts */
+        track_set_apply(&c->base, frame);
+        return E_OK;
+    }
+    if (!grow(c)) {
+        gop_cache_clear(c);
+        track_set_apply(&c->base, frame);
+        return E_NOMEM;
+    }
+    *item_at(c, c->n_items) = (struct gop_item){media_frame_ref(frame), entry};
+    c->n_items++;
+    c->n_gops += entry;
+    c->used_bytes += frame->size_bytes;
+    while (over_limits(c) && c->n_gops > 1)
+        drop_oldest_gop(c);
+    if (over_limits(c))
+        gop_cache_clear(c);
+    return E_OK;
+}
+
+const struct gop_item *gop_cache_at(const struct gop_cache *c, size_t i)
+{
+    return item_at(c, i);
+}

@@ -1,0 +1,132 @@
+/* Media loop: the order of one turn. Reading and muxing happened in the turn's events; then what is due
+ * is published, taps of this and other loops are woken, and this loop's taps send. */
+#include "node/stream/media_loop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "node/stream/feed.h"
+#include "node/stream/stream_private.h"
+#include "node/stream/tap.h"
+
+#define HOUSEKEEPING_MS 100
+
+static void kick_others(struct media_loop *ml)
+{
+    if (!ml->any_kick)
+        return;
+    ml->any_kick = false;
+    for (unsigned i = 0; i < MEDIA_LOOPS_MAX; i++) {
+        if (!ml->kick[i])
+            continue;
+        ml->kick[i] = false;
+        loop_kick(registry_loop(ml->registry, i)->loop);
+    }
+}
+
+void media_loop_wake_tap(struct media_loop *from, struct tap *tap)
+{
+    struct media_loop *to = tap->ml;
+    struct tap *head;
+
+    if (to != from) {
+        from->kick[to->index] = true;
+        from->any_kick = true;
+    }
+    if (atomic_exchange_explicit(&tap->dirty, 1, memory_order_acq_rel))
+        return; /* on its way already; it will see what was published before this call */
+    head = atomic_load_explicit(&to->dirty, memory_order_relaxed);
+    do
+        tap->dirty_next = head;
+    while (!atomic_compare_exchange_weak_explicit(&to->dirty, &head, tap, memory_order_release,
+                                                  memory_order_relaxed));
+}
+
+static void serve_dirty(struct media_loop *ml)
+{
+    struct tap *tap = atomic_exchange_explicit(&ml->dirty, NULL, memory_order_acquire);
+
+    while (tap) {
+        struct tap *next = tap->dirty_next;
+
+        /* Cleared before the pages are looked at: a later publication wakes again. */
+        atomic_exchange_explicit(&tap->dirty, 0, memory_order_acq_rel);
+        if (tap->state == TAP_CLOSED)
+            tap_abandon(tap);
+        else
+            tap_serve(tap);
+        tap = next;
+    }
+}
+
+static void on_turn_end(struct loop_hook *hook)
+{
+    struct media_loop *ml = list_entry(hook, struct media_loop, hook);
+
+    flush_turn(ml);
+    kick_others(ml);
+    serve_dirty(ml);
+}
+
+static void on_housekeeping(struct timer *timer)
+{
+    struct media_loop *ml = list_entry(timer, struct media_loop, housekeeping);
+    int64_t now_us = loop_now_us(ml->loop);
+    struct list *node, *tmp;
+
+    timer_start_ms(&ml->housekeeping, HOUSEKEEPING_MS);
+    list_for_each_safe (node, tmp, &ml->all_taps)
+        tap_housekeeping(list_entry(node, struct tap, all_node), now_us);
+    list_for_each_safe (node, tmp, &ml->streams)
+        stream_housekeeping(list_entry(node, struct stream, home_node), now_us);
+}
+
+void media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry)
+{
+    memset(ml, 0, sizeof *ml);
+    ml->loop = loop;
+    ml->index = loop_index(loop);
+    ml->registry = registry;
+    atomic_init(&ml->dirty, NULL);
+    map_init(&ml->taps);
+    list_init(&ml->all_taps);
+    list_init(&ml->streams);
+    list_init(&ml->sessions);
+    flush_init(ml);
+    ml->hook.run = on_turn_end;
+    loop_hook_add(loop, &ml->hook);
+    timer_init(&ml->housekeeping, loop, on_housekeeping);
+    timer_start_ms(&ml->housekeeping, HOUSEKEEPING_MS);
+    registry_add_loop(registry, ml);
+}
+
+void media_loop_fini(struct media_loop *ml)
+{
+    timer_stop(&ml->housekeeping);
+    flush_fini(ml);
+    loop_hook_remove(&ml->hook);
+    map_fini(&ml->taps);
+}
+
+void session_info_init(struct session_info *info, struct media_loop *ml, char prefix,
+                       const char *protocol, const char *peer)
+{
+    memset(info, 0, sizeof *info);
+    snprintf(info->id, sizeof info->id, "%c-%012llx", prefix,
+             (unsigned long long)(random_u64() >> 16));
+    info->protocol = protocol;
+    info->kind = "idle";
+    snprintf(info->peer, sizeof info->peer, "%s", peer);
+    info->since_us = loop_now_us(ml->loop);
+    list_init(&info->node);
+    list_push_back(&ml->sessions, &info->node);
+    ml->n_sessions++;
+}
+
+void session_info_fini(struct session_info *info, struct media_loop *ml)
+{
+    if (list_is_empty(&info->node))
+        return;
+    list_remove(&info->node);
+    ml->n_sessions--;
+}

@@ -1,0 +1,78 @@
+/* The inside of struct stream, for the files of this room. */
+#ifndef HW_NODE_STREAM_STREAM_PRIVATE_H
+#define HW_NODE_STREAM_STREAM_PRIVATE_H
+
+#include "node/stream/feed.h"
+#include "node/stream/media_loop.h"
+#include "node/stream/stream.h"
+
+#define EARLY_FRAMES_MAX 512 /* audio kept while it is open whether video comes */
+
+enum stream_state {
+    STREAM_WAITING, /* no source yet */
+    STREAM_LIVE,    /* has a source */
+    STREAM_GRACE,   /* lost its source, keeps its viewers for a while */
+    STREAM_ENDED    /* out of the registry; its last taps are leaving */
+};
+
+struct stream {
+    _Atomic uint32_t refs;
+    struct stream_name name;
+    struct media_loop *home;
+    struct registry *registry;
+    struct loop_msg adopt_msg; /* brings a new stream home */
+
+    /* home loop only from here on */
+    enum stream_state state;
+    struct list home_node; /* in home->streams */
+    struct source *source; /* borrowed while LIVE */
+    bool numbers_gops; /* the source leaves GOP numbers to us */
+    uint64_t epoch, gop;
+    int64_t ingest_us, wall_us; /* upstream's latest word; 0 at an origin */
+    uint64_t upstream_gop;      /* likewise */
+    void *puller;               /* node/relay's, for this stream */
+    bool resume[MEDIA_N_KINDS]; /* a resumed relay repeats frames that we have */
+    struct track_set tracks;
+    struct timeline timeline;
+    struct gop_cache cache;
+    struct feed *feeds[FORMAT_COUNT];
+    unsigned n_taps;
+
+    bool ready;                /* tracks are known */
+    bool wait_key;             /* pictures before the first key frame are left out */
+    bool has_audio, has_video; /* seen, or promised, for this source */
+    int64_t first_frame_us;    /* of this source, home loop's clock; 0 none yet */
+    int64_t last_frame_us;
+    int64_t last_entry_dts_us;
+    const struct media_frame **early; /* EARLY_FRAMES_MAX of them, while needed */
+    unsigned n_early;
+
+    int64_t created_us, attached_us, detached_us;
+    int64_t idle_since_us;  /* no taps since; 0 = some */
+    int64_t next_ask_us;    /* for a source */
+    int64_t ask_backoff_ms;
+    enum source_kind last_kind;
+
+    uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
+    enum media_codec audio, video;
+};
+
+/* Two references: the registry's and the home loop's, which gets it by message. Under the registry's lock,
+ * so that nobody's message about the stream overtakes it. NULL when out of memory. */
+struct stream *stream_create(struct registry *registry, struct media_loop *home,
+                             const struct stream_name *name);
+/* Home loop. */
+void registry_forget(struct registry *registry, struct stream *stream);
+struct media_loop *registry_loop(const struct registry *registry, unsigned index);
+
+/* Time rules: readiness, stalls, grace, idle pulls, asking for a source. Home loop. */
+void stream_housekeeping(struct stream *stream, int64_t now_us);
+/* Ends the stream: its viewers get what is left (flags: FEED_KICKED not even that). Home loop. */
+void stream_end(struct stream *stream, uint32_t flags);
+/* The tracks are known, or have to do. Home loop. */
+void stream_become_ready(struct stream *stream);
+/* Epoch and clocks to the feeds. Home loop. */
+void stream_tell_feeds(struct stream *stream);
+void stream_drop_early(struct stream *stream);
+
+#endif

@@ -1,0 +1,87 @@
+/* A tap: one loop's view of a feed. It knows the published end that its viewers have, the entry points
+ * they may start at, and holds the pages from its slowest viewer on. Its loop's alone, except for the
+ * fields that say otherwise. */
+#ifndef HW_NODE_STREAM_TAP_H
+#define HW_NODE_STREAM_TAP_H
+
+#include <stdatomic.h>
+
+#include "common/base/list.h"
+#include "common/net/loop.h"
+#include "node/stream/feed.h"
+#include "node/stream/viewer.h"
+
+enum tap_state {
+    TAP_OPENING, /* the home loop was asked */
+    TAP_OPEN,
+    TAP_CLOSING, /* the home loop was told; the tap lives until it answers */
+    TAP_CLOSED   /* answered; freed when no wake-up is under way */
+};
+
+struct tap_entry {
+    struct feed_pos pos; /* borrowed page: at or after tap.oldest */
+    const struct feed_mark *mark;
+};
+
+struct tap {
+    struct loop_msg msg; /* to the home loop and back, one at a time */
+    struct media_loop *ml;
+    struct stream *stream; /* owned reference */
+    enum feed_format_id format_id;
+    enum tap_state state;
+    char key[420]; /* "format/app/name" in ml->taps */
+
+    /* shared with the home loop */
+    _Atomic uint32_t dirty;            /* on the loop's list of taps to serve */
+    struct tap *dirty_next;            /* owned by whoever set dirty */
+    _Atomic uint32_t n_viewers, n_relays; /* for the stream's counts */
+
+    /* home loop's */
+    struct list home_node; /* in feed->taps */
+
+    /* set by the home loop before it answers the opening */
+    enum err open_result;
+    struct feed *feed;        /* owned reference */
+    struct feed_page *oldest; /* owned reference: all pages from here on stay */
+
+    struct list all_node;  /* in ml->all_taps */
+    struct feed_pos end;   /* what live viewers have */
+    struct feed_pos scan;  /* marks before it were looked at */
+    struct tap_entry entries[FEED_MAX_ENTRIES]; /* oldest first */
+    unsigned n_entries;
+    uint64_t sent_bytes; /* by each live viewer since the tap opened */
+    struct viewer **live;
+    uint32_t n_live, live_capacity;
+    struct list behind, waiting;
+    unsigned n_waiting;
+    bool serving; /* viewers that leave now do not close the tap at once */
+};
+
+/* Finds or makes the loop's tap of that stream and format; NULL when out of memory. */
+struct tap *tap_get(struct media_loop *ml, const struct stream_name *name, enum feed_format_id format);
+/* Something was published, or the tap was opened. */
+void tap_serve(struct tap *tap);
+/* Lag, stalls, parked viewers; 10 times a second. */
+void tap_housekeeping(struct tap *tap, int64_t now_us);
+/* A viewer left: closes the tap after the last one. */
+void tap_viewer_gone(struct tap *tap);
+/* All viewers get on_end(why). */
+void tap_end_all(struct tap *tap, enum err why);
+/* The entry point at which a viewer starts now, NULL when there is none yet. */
+const struct tap_entry *tap_start_entry(const struct tap *tap, const struct viewer *viewer);
+/* Loop stopped: frees without asking the home loop. */
+void tap_abandon(struct tap *tap);
+
+/* viewer.c, for taps */
+enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry); /* WAITING -> BEHIND */
+/* Sends what it can up to the tap's end; becomes live when it has all. Ends it when its connection broke
+ * or the stream is over; false then, and the viewer may be gone. */
+bool viewer_pump_or_end(struct viewer *viewer);
+/* LIVE -> BEHIND at the position where its connection got stuck. */
+void viewer_fall_behind(struct viewer *viewer, struct feed_pos pos);
+/* Lag and stall rules; true when the viewer was ended. */
+bool viewer_check(struct viewer *viewer, int64_t now_us);
+/* Takes it out of the tap and calls on_end. */
+void viewer_end(struct viewer *viewer, enum err why);
+
+#endif

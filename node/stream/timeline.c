@@ -1,0 +1,75 @@
+/* Stream time. */
+#include "node/stream/timeline.h"
+
+#include <string.h>
+
+void timeline_init(struct timeline *t)
+{
+    memset(t, 0, sizeof *t);
+}
+
+void timeline_new_source(struct timeline *t)
+{
+    t->anchored = false;
+}
+
+void timeline_same_source(struct timeline *t)
+{
+    t->anchored = t->running;
+}
+
+static int64_t highest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The next frame continues after everything given so far. A first source keeps its own times. */
+static void anchor(struct timeline *t, int64_t src_dts_us)
+{
+    if (t->running) {
+        t->offset_us = t->end_us + TIMELINE_GAP_US - src_dts_us;
+        t->n_rebased++;
+    }
+    t->anchored = true;
+}
+
+int64_t timeline_map(struct timeline *t, enum media_kind kind, bool config, int64_t src_dts_us)
+{
+    bool media = !config && kind != MEDIA_DATA;
+    int64_t dts_us;
+
+    /* Configuration and metadata often carry time 0 whatever the clock: they never move it. */
+    if (!media) {
+        dts_us = src_dts_us + t->offset_us;
+        if (!t->anchored || dts_us > t->end_us || dts_us < t->last_dts_us[kind])
+            dts_us = t->end_us;
+        return dts_us;
+    }
+    if (!t->anchored)
+        anchor(t, src_dts_us);
+    dts_us = src_dts_us + t->offset_us;
+    if (t->running && (dts_us < t->last_dts_us[kind] - TIMELINE_MAX_BACK_US ||
+                       dts_us > t->end_us + TIMELINE_MAX_FORWARD_US)) {
+        anchor(t, src_dts_us);
+        dts_us = src_dts_us + t->offset_us;
+    }
+    if (t->running && dts_us < t->last_dts_us[kind]) {
+        dts_us = t->last_dts_us[kind];
+        t->n_clamped++;
+    }
+    t->last_dts_us[kind] = dts_us;
+    t->end_us = t->running ? highest(t->end_us, dts_us) : dts_us;
+    t->running = true;
+    return dts_us;
+}
+
+int64_t ts_unwrap_us(struct ts_unwrap *u, uint32_t ts_ms)
+{
+    if (!u->started) {
+        u->started = true;
+        u->last_ms = ts_ms;
+    } else {
+        u->last_ms += (int32_t)(ts_ms - (uint32_t)u->last_ms);
+    }
+    return u->last_ms * 1000;
+}

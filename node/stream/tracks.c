@@ -1,0 +1,70 @@
+/* Latest configuration frames of a stream. Enhanced multitrack messages are kept beside plain ones: both
+ * are sent to a late joiner, in the order in which they first came. */
+#include "node/stream/tracks.h"
+
+#include <string.h>
+
+void track_set_init(struct track_set *set)
+{
+    memset(set, 0, sizeof *set);
+}
+
+void track_set_fini(struct track_set *set)
+{
+    for (unsigned i = 0; i < set->n_configs; i++)
+        media_frame_unref(&set->configs[i]);
+    set->n_configs = 0;
+    media_frame_unref(&set->metadata);
+}
+
+void track_set_clear(struct track_set *set)
+{
+    track_set_fini(set);
+    set->version++;
+}
+
+static bool same_body(const struct media_frame *a, const struct media_frame *b)
+{
+    return a && a->size_bytes == b->size_bytes && memcmp(a->body, b->body, a->size_bytes) == 0;
+}
+
+static bool replace(struct track_set *set, const struct media_frame **slot,
+                    const struct media_frame *frame)
+{
+    if (same_body(*slot, frame))
+        return false; /* repeated with every key frame by some encoders */
+    media_frame_unref(slot);
+    *slot = media_frame_ref(frame);
+    set->version++;
+    return true;
+}
+
+bool track_set_apply(struct track_set *set, const struct media_frame *frame)
+{
+    const struct media_frame_info *info = &frame->info;
+
+    if (info->flags & FRAME_METADATA)
+        return replace(set, &set->metadata, frame);
+    if (!(info->flags & FRAME_CONFIG))
+        return false;
+    for (unsigned i = 0; i < set->n_configs; i++) {
+        const struct media_frame_info *old = &set->configs[i]->info;
+
+        if (old->kind == info->kind && old->track_id == info->track_id &&
+            (old->flags & FRAME_MULTITRACK) == (info->flags & FRAME_MULTITRACK))
+            return replace(set, &set->configs[i], frame);
+    }
+    if (set->n_configs == TRACK_SET_MAX)
+        return false;
+    return replace(set, &set->configs[set->n_configs++], frame);
+}
+
+void track_set_copy(struct track_set *dst, const struct track_set *src)
+{
+    track_set_fini(dst);
+    for (unsigned i = 0; i < src->n_configs; i++)
+        dst->configs[i] = media_frame_ref(src->configs[i]);
+    dst->n_configs = src->n_configs;
+    dst->metadata = src->metadata ? media_frame_ref(src->metadata) : NULL;
+    dst->version = src->version;
+}
