@@ -1,0 +1,105 @@
+/* HTTP/1.1 server on a loop, over the sans-I/O parser of proto/http: keep-alive, pipelining
+ * (answers in order), chunked and sized request bodies, limits, timeouts, HEAD, OPTIONS and CORS,
+ * 405 with Allow, Expect: 100-continue. One instance a loop. */
+#ifndef HW_COMMON_NET_HTTP_SERVER_H
+#define HW_COMMON_NET_HTTP_SERVER_H
+
+#include "common/net/conn.h"
+#include "proto/http/http.h"
+
+struct http_server;   /* opaque; one a loop and listener group */
+struct http_exchange; /* opaque: one request and its answer */
+
+struct http_limits {
+    size_t max_head_bytes;   /* request line + headers; 431 */
+    size_t max_body_bytes;   /* 413 */
+    int64_t head_timeout_ms; /* whole head from connect or from the first byte; 408 then close */
+    int64_t body_timeout_ms; /* whole body */
+    int64_t idle_timeout_ms; /* keep-alive without a request */
+    unsigned max_pipelined;  /* requests waiting on one connection before reading pauses */
+};
+extern const struct http_limits k_http_limits_default; /* 16 KiB, 1 MiB, 10 s, 30 s, 60 s, 16 */
+
+/* Bytes that may wait for a slow peer on one connection; more closes it. One answer, or the chunks
+ * of a stream, must fit (the next pipelined request is not handled before the queue is empty). */
+#define HTTP_ANSWER_QUEUE_BYTES (4u << 20)
+
+/* A route matches method and path pattern; the first that matches wins. Segments of a pattern are
+ * literal, or {x} for any one segment; the last may be {x...} for the rest (at least one byte).
+ * HEAD is served by GET routes, OPTIONS is answered from the table (204 with Allow and CORS). */
+struct http_route {
+    const char *method;
+    const char *pattern;
+    /* Runs on the loop. Must answer with http_respond*(), now or later on the same loop. */
+    void (*handle)(struct http_exchange *x, void *arg);
+    unsigned flags; /* HTTP_ROUTE_* */
+};
+enum {
+    HTTP_ROUTE_CORS = 1 << 0 /* Access-Control-Allow-Origin: * on answers */
+};
+
+/* Borrows routes (ends with method NULL) and arg. Returns NULL when out of memory. */
+struct http_server *http_server_create(struct loop *loop, const struct http_limits *limits,
+                                       const char *log_area, const struct http_route *routes,
+                                       void *arg);
+/* Closes all its connections; pending exchanges get their on_gone. Not from within a handler. */
+void http_server_destroy(struct http_server **server);
+/* For listener_open(): arg is the server. Takes fd. */
+void http_server_accept(void *server, int fd, const struct addr *peer);
+
+/* The request; everything is lent until the answer. The path is percent-decoded and has no dot
+ * segments: those, control characters and all else that leaves the tree got 400 before any handler.
+ */
+const char *http_method(const struct http_exchange *x);
+const char *http_path(const struct http_exchange *x);
+const char *http_query(const struct http_exchange *x); /* raw, "" if none */
+/* Percent-decoded value of a query argument or NULL; lent until the answer. */
+const char *http_query_arg(struct http_exchange *x, const char *key);
+/* Pattern variable as matched; NULL if the pattern has none of that name. */
+const char *http_path_arg(struct http_exchange *x, const char *key);
+const char *http_header(const struct http_exchange *x, const char *name); /* NULL if absent */
+struct buf_view http_body(const struct http_exchange *x);
+const char *http_peer(const struct http_exchange *x);
+const struct addr *http_peer_addr(const struct http_exchange *x);
+struct loop *http_loop(const struct http_exchange *x);
+bool http_is_head(const struct http_exchange *x);
+
+/* True for a request that needs no token: peer on loopback, Host "127.0.0.1", "[::1]" or
+ * "localhost" (any port), and no Origin or one of these. Against DNS rebinding and foreign web
+ * pages. */
+bool http_is_local(const struct http_exchange *x);
+/* True when "Authorization: Bearer" holds token (not empty), compared in constant time. */
+bool http_bearer_is(const struct http_exchange *x, const char *token);
+
+/* For answers that come later: arg kept with the exchange; on_gone (may be NULL) is called when the
+ * peer leaves first (also by closing only its sending side), after which x must not be used. While
+ * max_pipelined further requests wait behind this one, a peer that leaves is seen only by the
+ * answer. */
+void http_set_pending(struct http_exchange *x, void (*on_gone)(struct http_exchange *x, void *arg),
+                      void *arg);
+
+/* Extra header for the answer; copied. Refuses CR and LF by assert (dropped in a release build). */
+void http_add_header(struct http_exchange *x, const char *name, const char *value);
+/* Whole answer with Content-Length. content_type NULL = none. Ends the exchange: x is gone. */
+void http_respond(struct http_exchange *x, unsigned status, const char *content_type,
+                  struct buf_view body);
+/* {"status":404,"title":"Not Found","detail":"..."} as application/problem+json. */
+void http_respond_problem(struct http_exchange *x, unsigned status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Endless chunked answer (events): head goes out now; http_stream_write() sends one chunk;
+ * E_SLOW / E_CLOSED when the peer does not keep up or is gone (on_gone follows, never from within
+ * the call; http_stream_end() instead is fine). To a HEAD nothing but the head is sent; to HTTP/1.0
+ * the bytes go out as they are, up to the end of the connection. http_stream_end() ends it: x is
+ * gone. */
+void http_stream_begin(struct http_exchange *x, unsigned status, const char *content_type);
+enum err http_stream_write(struct http_exchange *x, struct buf_view bytes);
+void http_stream_end(struct http_exchange *x);
+
+/* Takes the connection out of the server, for answers that are media: the caller owns the returned
+ * conn (its ops must be set at once), writes the head itself, and x is gone. Later requests on the
+ * connection are not answered: what was read of them is dropped, the rest stays in the socket. NULL
+ * when the peer is already gone (x is gone too). */
+struct conn *http_take_conn(struct http_exchange *x);
+
+#endif
