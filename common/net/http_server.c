@@ -279,6 +279,11 @@ struct http_server *http_server_create(struct loop *loop, const struct http_limi
     return server;
 }
 
+void http_server_charge(struct http_server *server, struct conn_budget *budget)
+{
+    server->budget = budget;
+}
+
 void http_server_destroy(struct http_server **server_ref)
 {
     struct http_server *server = *server_ref;
@@ -305,6 +310,8 @@ void http_server_accept(void *server_arg, int fd, const struct addr *peer)
 
     if (!inbound) {
         close(fd);
+        if (server->budget)
+            conn_budget_give(server->budget, peer);
         return;
     }
     inbound->server = server;
@@ -314,6 +321,10 @@ void http_server_accept(void *server_arg, int fd, const struct addr *peer)
     timer_init(&inbound->timer, server->loop, on_timer);
     inbound->conn =
         conn_create(server->loop, fd, peer, HTTP_ANSWER_QUEUE_BYTES, &k_inbound_ops, inbound);
+    if (inbound->conn)
+        conn_charge(inbound->conn, server->budget);
+    else if (server->budget)
+        conn_budget_give(server->budget, peer);
     http_inbound_enter(inbound);
     inbound->dead = !inbound->conn;
     http_inbound_leave(inbound);

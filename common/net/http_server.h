@@ -42,6 +42,8 @@ enum {
 struct http_server *http_server_create(struct loop *loop, const struct http_limits *limits,
                                        const char *log_area, const struct http_route *routes,
                                        void *arg);
+/* Accepted connections were taken of this budget and give it back. */
+void http_server_charge(struct http_server *server, struct conn_budget *budget);
 /* Closes all its connections; pending exchanges get their on_gone. Not from within a handler. */
 void http_server_destroy(struct http_server **server);
 /* For listener_open(): arg is the server. Takes fd. */

@@ -20,6 +20,7 @@ struct http_server {
     const char *log_area;
     const struct http_route *routes;
     void *arg;
+    struct conn_budget *budget; /* NULL = none */
     struct list inbounds;
     struct buf_writer out; /* the answer being written; its memory is used again */
     int64_t date_s;        /* the second that date is for */

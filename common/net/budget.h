@@ -1,0 +1,26 @@
+/* How many connections may be open at a time: in all, and from one address. Taken at accept, given
+ * back by the connection itself when its descriptor goes. Any thread; a lock that only accept and
+ * close touch. */
+#ifndef HW_COMMON_NET_BUDGET_H
+#define HW_COMMON_NET_BUDGET_H
+
+#include "common/net/addr.h"
+
+struct conn_budget; /* opaque */
+
+/* NULL when out of memory. Limits of 0 are no limit. */
+struct conn_budget *conn_budget_create(uint64_t max_total, uint64_t max_per_ip);
+/* All connections are closed. */
+void conn_budget_destroy(struct conn_budget **budget);
+/* New limits, for a reload; what is open stays open. */
+void conn_budget_set(struct conn_budget *budget, uint64_t max_total, uint64_t max_per_ip);
+
+enum budget_answer { BUDGET_OK, BUDGET_TOTAL, BUDGET_PER_IP };
+/* One connection of peer; BUDGET_OK is to be given back. *limit is the one that was met; *say is
+ * true at most once a second, so that a flood of refusals does not flood the log. */
+enum budget_answer conn_budget_take(struct conn_budget *budget, const struct addr *peer,
+                                    uint64_t *limit, bool *say);
+void conn_budget_give(struct conn_budget *budget, const struct addr *peer);
+uint64_t conn_budget_used(struct conn_budget *budget);
+
+#endif

@@ -1,0 +1,81 @@
+/* A plain TCP connection on a loop: reads into the loop's scratch buffer, writes gathered from
+ * borrowed memory or from an own queue for small private bytes. One loop thread at a time;
+ * conn_detach() and conn_adopt() hand it to another. Any callback may close or detach its
+ * connection. */
+#ifndef HW_COMMON_NET_CONN_H
+#define HW_COMMON_NET_CONN_H
+
+#include <sys/uio.h>
+
+#include "common/base/buf.h"
+#include "common/net/addr.h"
+#include "common/net/budget.h"
+#include "common/net/loop.h"
+
+struct conn; /* opaque */
+
+struct conn_ops {
+    /* Bytes (or the end) can be read: call conn_read() until it gives E_AGAIN. */
+    void (*on_readable)(struct conn *conn, void *arg);
+    /* Room after a short send, and the private queue is empty. NULL = not wanted. */
+    void (*on_writable)(struct conn *conn, void *arg);
+    /* The connection broke while the private queue was written from the loop: E_IO, E_CLOSED,
+     * E_TIMEOUT. Never from within conn_write(), which returns its error, nor by conn_close(). */
+    void (*on_error)(struct conn *conn, void *arg, enum err e);
+    /* conn_connect() only: connected (E_OK), else why not (E_TIMEOUT, E_CLOSED, E_IO); after a
+     * failure only conn_close(). */
+    void (*on_connected)(struct conn *conn, void *arg, enum err e);
+};
+
+/* Takes fd (also on failure, NULL). peer is copied; ops and arg are borrowed until conn_close().
+ * Reading starts at once. max_queue_bytes bounds the private queue. */
+struct conn *conn_create(struct loop *loop, int fd, const struct addr *peer, size_t max_queue_bytes,
+                         const struct conn_ops *ops, void *arg);
+/* Connects to a numeric address; timeout_ms applies. What is written before on_connected is queued.
+ * NULL when no socket can be made. */
+struct conn *conn_connect(struct loop *loop, const struct addr *peer, int64_t timeout_ms,
+                          size_t max_queue_bytes, const struct conn_ops *ops, void *arg);
+/* Takes *conn. Closes at once; what is queued is lost. Fine from any of its callbacks. */
+void conn_close(struct conn **conn);
+/* Takes *conn. Sends what is queued, half-closes, reads and drops until the peer closes or 2 s
+ * passed, then closes: so that an error answer is not lost to a reset. No more callbacks; the loop
+ * owns what is left. A peer that takes the queue slowly has up to 30 s. */
+void conn_close_after_flush(struct conn **conn);
+
+/* The connection gives one of this budget back when it is closed. */
+void conn_charge(struct conn *conn, struct conn_budget *budget);
+void conn_set_ops(struct conn *conn, const struct conn_ops *ops, void *arg);
+struct loop *conn_loop(const struct conn *conn);
+int conn_fd(const struct conn *conn);
+const char *conn_peer(const struct conn *conn); /* "10.0.0.1:5555"; lent until close */
+const struct addr *conn_peer_addr(const struct conn *conn);
+
+/* Lends what was read, until the next conn_read() on this loop. E_AGAIN when the socket is empty,
+ * or after 1 MiB in a row, so that others have their turn (on_readable comes again). E_CLOSED at
+ * the end of the stream, E_IO on error; on_readable is not called any more after these. */
+enum err conn_read(struct conn *conn, struct buf_view *got);
+/* Stops or resumes on_readable (for back-pressure). A hang-up is still seen by the next write. */
+void conn_set_reading(struct conn *conn, bool on);
+
+/* Sends now what the socket takes, queues the rest (copied). E_SLOW when the queue would exceed its
+ * bound (part of bytes may be out, so only closing is left), E_IO / E_CLOSED when the peer is gone,
+ * E_NOMEM. Calls no callback: an error is told once, here. */
+enum err conn_write(struct conn *conn, struct buf_view bytes);
+size_t conn_queued_bytes(const struct conn *conn);
+
+/* One sendmsg of borrowed memory, nothing is queued: for viewers. *sent_bytes says how far it got;
+ * fewer than asked means the socket is full and on_writable is armed. E_AGAIN when nothing was sent
+ * because the socket is full or the private queue is not empty (armed too); E_IO / E_CLOSED. */
+enum err conn_send_iov(struct conn *conn, const struct iovec *iov, int n_iov, size_t *sent_bytes);
+
+/* Bytes through the connection since it was made. */
+uint64_t conn_bytes_in(const struct conn *conn);
+uint64_t conn_bytes_out(const struct conn *conn);
+
+/* Hands the connection to another loop: takes *conn off this loop; nothing of it runs here after
+ * the call. The caller then posts the returned conn to the target, which calls conn_adopt() there.
+ * Bytes already read by the caller travel with the caller. */
+struct conn *conn_detach(struct conn **conn);
+void conn_adopt(struct conn *conn, struct loop *loop, const struct conn_ops *ops, void *arg);
+
+#endif

@@ -1,0 +1,139 @@
+/* See http_upstreams.h. */
+#include "common/net/http_upstreams.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+
+#define SKIP_MS 1500 /* +- a third: 1 to 2 s, so that many nodes do not come back at once */
+
+/* "http://host[:port][/]"; anything more would be silently ignored later, so it is refused. */
+static enum err parse_url(struct http_upstream *s, const char *url, const char **why)
+{
+    static const char k_scheme[] = "http://";
+    size_t size;
+
+    if (strncmp(url, "https://", 8) == 0) {
+        *why = "https is not supported here: use http://host:port";
+        return E_UNSUPPORTED;
+    }
+    *why = "not a URL of the form http://host:port";
+    if (strncmp(url, k_scheme, sizeof k_scheme - 1) != 0)
+        return E_INVAL;
+    url += sizeof k_scheme - 1;
+    size = strlen(url);
+    if (size > 0 && url[size - 1] == '/')
+        size--;
+    if (size == 0 || size >= sizeof s->host_header || strcspn(url, "/?#@ \t\r\n") < size)
+        return E_INVAL;
+    memcpy(s->host_header, url, size);
+    s->host_header[size] = '\0';
+    snprintf(s->url, sizeof s->url, "%s%s", k_scheme, s->host_header);
+    if (addr_split(s->host_header, s->host, sizeof s->host, &s->target.port, 80) != E_OK ||
+        s->target.port == 0)
+        return E_INVAL;
+    return E_OK;
+}
+
+static char *make_authorization(const char *token)
+{
+    size_t size = strlen(token) + sizeof "Bearer ";
+    char *text = malloc(size);
+
+    if (text)
+        snprintf(text, size, "%s%s", token[0] ? "Bearer " : "", token);
+    return text;
+}
+
+enum err http_upstreams_init(struct http_upstreams *u, const struct http_client_conf *conf,
+                             const char **why)
+{
+    enum err e = E_NOMEM;
+
+    *u = (struct http_upstreams){.log_area = conf->log_area};
+    if (conf->n_urls == 0) {
+        *why = "no server is given";
+        return E_INVAL;
+    }
+    *why = err_text(E_NOMEM);
+    u->list = calloc(conf->n_urls, sizeof *u->list);
+    u->authorization = make_authorization(conf->bearer_token ? conf->bearer_token : "");
+    if (!u->list || !u->authorization)
+        goto fail;
+    e = E_INVAL;
+    if (strpbrk(u->authorization, "\r\n")) {
+        *why = "the token holds a line break";
+        goto fail;
+    }
+    for (u->n = 0; u->n < conf->n_urls; u->n++) {
+        struct http_upstream *s = &u->list[u->n];
+
+        e = parse_url(s, conf->urls[u->n], why);
+        if (e != E_OK)
+            goto fail;
+        s->target.host = s->host;
+        s->target.host_header = s->host_header;
+        s->target.authorization = u->authorization;
+        s->target.timeout_ms = conf->timeout_ms;
+        s->target.max_body_bytes = conf->max_body_bytes;
+    }
+    *why = NULL;
+    return E_OK;
+fail:
+    http_upstreams_fini(u);
+    return e;
+}
+
+void http_upstreams_fini(struct http_upstreams *u)
+{
+    if (u->authorization) /* a secret is not left behind in freed memory */
+        explicit_bzero(u->authorization, strlen(u->authorization));
+    free(u->authorization);
+    free(u->list);
+    *u = (struct http_upstreams){.n = 0};
+}
+
+int http_upstreams_pick(const struct http_upstreams *u, int64_t now_us, const bool *tried)
+{
+    for (int pass = 0; pass < 2;
+         pass++) { /* when all failed lately, they are better than nothing */
+        for (unsigned k = 0; k < u->n; k++) {
+            unsigned at = (u->current + k) % u->n;
+
+            if (tried && tried[at])
+                continue;
+            if (pass == 1 || u->list[at].skip_until_us <= now_us)
+                return (int)at;
+        }
+    }
+    return -1;
+}
+
+void http_upstreams_answered(struct http_upstreams *u, unsigned at)
+{
+    struct http_upstream *s = &u->list[at];
+
+    if (s->failed)
+        log_info(u->log_area, "msg=\"server is back\" server=%s", LOG_STR(s->url));
+    s->failed = false;
+    s->skip_until_us = 0;
+    u->current = at;
+}
+
+void http_upstreams_failed(struct http_upstreams *u, unsigned at, int64_t now_us, enum err e,
+                           unsigned status)
+{
+    struct http_upstream *s = &u->list[at];
+
+    if (!s->failed && status)
+        log_warn(u->log_area, "msg=\"server failed\" server=%s status=%u", LOG_STR(s->url), status);
+    else if (!s->failed)
+        log_warn(u->log_area, "msg=\"server failed\" server=%s error=%s", LOG_STR(s->url),
+                 LOG_STR(err_text(e)));
+    s->failed = true;
+    s->skip_until_us = now_us + jitter_ms(SKIP_MS, 1.0 / 3) * 1000;
+    if (u->current == at)
+        u->current = (at + 1) % u->n;
+}

@@ -1,0 +1,96 @@
+/* Event loops: one libevent base a thread, a mailbox to post work to another loop, coarse timers,
+ * and a list of things to do at the end of each turn. */
+#ifndef HW_COMMON_NET_LOOP_H
+#define HW_COMMON_NET_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/base/list.h"
+
+struct event_base;
+struct evdns_base;
+struct loop; /* opaque */
+
+/* Returns a loop, or NULL. name (static) appears in logs and as thread name. Pair with
+ * loop_destroy(). */
+struct loop *loop_create(const char *name, unsigned index);
+/* Takes *loop; it must not be running. Undelivered messages are dropped through their drop
+ * callback. */
+void loop_destroy(struct loop **loop);
+/* Runs in the calling thread until loop_stop(). */
+void loop_run(struct loop *loop);
+/* Starts a thread that runs the loop; loop_join() waits for it to end. */
+enum err loop_start_thread(struct loop *loop);
+void loop_join(struct loop *loop);
+void loop_stop(struct loop *loop); /* any thread; before the run it ends the run at once */
+/* One turn in the calling thread: events, messages, hooks. wait = block until something happens.
+ * For programs that turn a loop themselves, and for tests. */
+void loop_turn(struct loop *loop, bool wait);
+
+/* The loop the calling thread runs, or NULL. */
+struct loop *loop_current(void);
+unsigned loop_index(const struct loop *loop);
+struct event_base *loop_base(struct loop *loop);
+/* Made on first use (reads resolv.conf and hosts); NULL when that fails. Loop thread. */
+struct evdns_base *loop_dns(struct loop *loop);
+/* Lends the loop's scratch memory of LOOP_SCRATCH_BYTES, for bytes that are used up before the
+ * callback returns. conn_read() reads into it. Loop thread. */
+#define LOOP_SCRATCH_BYTES 65536
+uint8_t *loop_scratch(struct loop *loop);
+
+/* Monotonic time of this turn (read once a turn, after the poll), and the wall clock. */
+int64_t loop_now_us(const struct loop *loop);
+int64_t clock_mono_us(void); /* read now; any thread */
+int64_t clock_wall_us(void); /* any thread */
+/* Random bytes from the kernel; never fails after start. Any thread. */
+void random_bytes(void *out, size_t size_bytes);
+uint64_t random_u64(void);
+/* base_ms +- fraction (0..1) of it, uniformly: every retry and period uses it. */
+int64_t jitter_ms(int64_t base_ms, double fraction);
+
+/* Message to another loop: embedded in the caller's struct, delivered once, in order a sender.
+ * run() is called on the target loop and may free the message. drop() instead when the loop is
+ * destroyed first (NULL = nothing to free). Posting never fails and never allocates. Any thread. */
+struct loop_msg {
+    struct loop_msg *next; /* private */
+    void (*run)(struct loop_msg *msg);
+    void (*drop)(struct loop_msg *msg);
+};
+void loop_post(struct loop *loop, struct loop_msg *msg);
+/* Wakes the loop (one eventfd write, coalesced), so that its turn hooks run. Any thread. */
+void loop_kick(struct loop *loop);
+
+/* Called at the end of each turn of the loop: after all ready events and messages were handled.
+ * Embedded in the owner; loop thread, or before the loop runs. */
+struct loop_hook {
+    struct list node; /* private */
+    void (*run)(struct loop_hook *hook);
+};
+void loop_hook_add(struct loop *loop, struct loop_hook *hook);
+void loop_hook_remove(struct loop_hook *hook);
+
+/* Called by loop_destroy(), for what belongs to nobody but the loop. Embedded in the owner, which
+ * removes it when it goes earlier; run() must free what it stands for. Loop thread. */
+struct loop_exit {
+    struct list node; /* private */
+    void (*run)(struct loop_exit *entry);
+};
+void loop_exit_add(struct loop *loop, struct loop_exit *entry);
+void loop_exit_remove(struct loop_exit *entry);
+
+/* One-shot timer; restarting an armed one moves it. Loop thread. The callback may destroy its
+ * owner. Embedded in the owner; timer_stop() before the owner is freed. */
+struct timer {
+    struct event *ev; /* private */
+    void (*run)(struct timer *timer);
+    struct loop *loop;
+};
+void timer_init(struct timer *timer, struct loop *loop, void (*run)(struct timer *timer));
+void timer_start_ms(struct timer *timer, int64_t delay_ms);
+bool timer_is_armed(const struct timer *timer);
+/* Stops and frees what the timer holds; may be started again after. Fine on a zeroed timer. */
+void timer_stop(struct timer *timer);
+
+#endif
