@@ -264,15 +264,6 @@ static enum err check_node_id(const struct node_conf *conf, struct conf_error *e
                   conf->cluster_node_id);
 }
 
-/* It travels in messages that refuse control characters. */
-static enum err check_zone(const struct node_conf *conf, struct conf_error *error)
-{
-    for (const char *c = conf->cluster_zone; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return refuse(error, "cluster.zone: found a control character");
-    return E_OK;
-}
-
 static enum err check_listen(const struct node_conf *conf, struct conf_error *error)
 {
     if (*conf->rtmp_listen || *conf->http_listen)
@@ -286,8 +277,6 @@ enum err node_conf_check(const struct node_conf *conf, struct conf_error *error)
 
     if (e == E_OK)
         e = check_node_id(conf, error);
-    if (e == E_OK)
-        e = check_zone(conf, error);
     if (e == E_OK)
         e = check_url_list("cluster.schedulers", &conf->cluster_schedulers, error);
     if (e == E_OK)

@@ -32,7 +32,8 @@ static void usage(FILE *out)
           "  --version        version, and exit\n"
           "  --help           this text\n"
           "\n"
-          "signals: TERM drains, then exits; INT the same, twice at once; HUP reloads and reopens the log\n",
+          "signals: TERM drains, then exits; INT the same, twice at once; HUP reloads and reopens "
+          "the log\n",
           out);
 }
 
@@ -112,8 +113,8 @@ static int run(struct conf_args *args, struct node_conf *conf)
     }
     if (node_init(&g_node, conf, &error) != E_OK)
         return fail(&error);
-    signals.event = event_new(loop_base(g_node.control), signals.fd, EV_READ | EV_PERSIST, on_signal,
-                              &signals);
+    signals.event =
+        event_new(loop_base(g_node.control), signals.fd, EV_READ | EV_PERSIST, on_signal, &signals);
     event_add(signals.event, NULL);
     node_run(&g_node);
     event_free(signals.event);

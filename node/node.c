@@ -1,4 +1,5 @@
-/* The node: puts loops, listeners, registry, agent and admin API together, and takes them apart again. */
+/* The node: puts loops, listeners, registry, agent and admin API together, and takes them apart
+ * again. */
 #include "node/node.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ void node_stream_conf(const struct node_conf *conf, struct stream_conf *out)
     };
 }
 
-/* --- making ------------------------------------------------------------------------------------------------------ */
+/* --- making --- */
 
 static unsigned count_cores(void)
 {
@@ -60,8 +61,8 @@ static enum err read_token(struct node *node, struct conf_error *error)
     if (path[0]) {
         f = fopen(path, "re");
         if (!f || !fgets(text, sizeof text, f)) {
-            snprintf(error->text, sizeof error->text, "cluster.token_file: cannot read \"%s\": %s", path,
-                     f ? "the file is empty" : strerror(errno));
+            snprintf(error->text, sizeof error->text, "cluster.token_file: cannot read \"%s\": %s",
+                     path, f ? "the file is empty" : strerror(errno));
             if (f)
                 fclose(f);
             return E_INVAL;
@@ -123,6 +124,7 @@ static enum err make_loops(struct node *node)
         nl->http = http_server_create(loop, &limits, "http", k_media_routes, nl);
         if (!nl->http)
             return E_NOMEM;
+        http_server_charge(nl->http, node->budget);
     }
     return E_OK;
 }
@@ -140,8 +142,8 @@ static enum err open_protocol(struct node *node, const struct protocol *protocol
     for (unsigned i = 0; i < node->n_loops && e == E_OK; i++) {
         struct node_loop *nl = &node->loops[i];
 
-        *protocol->listener(nl) = listener_open(nl->media.loop, protocol->bound(node), protocol->accept,
-                                                nl, error);
+        *protocol->listener(nl) =
+            listener_open(nl->media.loop, protocol->bound(node), protocol->accept, nl, error);
         if (!*protocol->listener(nl))
             e = E_IO;
     }
@@ -159,7 +161,8 @@ static enum err open_listeners(struct node *node, struct conf_error *error)
     for (unsigned i = 0; i < k_n_protocols && e == E_OK; i++)
         e = open_protocol(node, &k_protocols[i], &why);
     if (e == E_OK && node->conf.admin_listen[0]) {
-        e = listen_reserve("admin.listen", node->conf.admin_listen, &node->admin_addr, &hold_fd, &why);
+        e = listen_reserve("admin.listen", node->conf.admin_listen, &node->admin_addr, &hold_fd,
+                           &why);
         if (e == E_OK && !(node->admin = admin_create(node, &why)))
             e = E_IO;
         if (hold_fd >= 0)
@@ -182,6 +185,15 @@ static enum err make_agent(struct node *node, struct conf_error *error)
     return node->agent ? E_OK : E_INVAL;
 }
 
+static uint64_t max_connections(const struct node *node)
+{
+    uint64_t by_files = node->max_connections > 1 ? (uint64_t)node->max_connections : 1;
+
+    return node->conf.limits_connections && node->conf.limits_connections < by_files
+               ? node->conf.limits_connections
+               : by_files;
+}
+
 enum err node_init(struct node *node, struct node_conf *conf, struct conf_error *error)
 {
     long n_files = net_raise_nofile();
@@ -193,13 +205,12 @@ enum err node_init(struct node *node, struct node_conf *conf, struct conf_error 
     snprintf(error->text, sizeof error->text, "%s", err_text(E_NOMEM));
     node->n_loops = node->conf.loops ? (unsigned)node->conf.loops : count_cores();
     node->max_connections = n_files;
-    if (node->conf.limits_connections && (long)node->conf.limits_connections < n_files)
-        node->max_connections = (long)node->conf.limits_connections;
+    node->budget = conn_budget_create(max_connections(node), node->conf.limits_connections_per_ip);
     node_stream_conf(&node->conf, &node->stream_conf);
     make_id(node);
     node_metrics_register();
     pthread_barrier_init(&node->reload_barrier, NULL, node->n_loops + 1);
-    e = read_token(node, error);
+    e = node->budget ? read_token(node, error) : E_NOMEM;
     if (e == E_OK)
         e = make_loops(node);
     if (e == E_OK)
@@ -211,7 +222,7 @@ enum err node_init(struct node *node, struct node_conf *conf, struct conf_error 
     return e;
 }
 
-/* --- running --------------------------------------------------------------------------------------------------------- */
+/* --- running --- */
 
 void node_on_stream_changed(void *arg, struct stream *stream)
 {
@@ -233,11 +244,12 @@ static void say_ready(const struct node *node)
 
     if (node->conf.publish_open || node->conf.play_open)
         log_warn("node", "msg=\"open to everybody\" publish=%s play=%s keys=publish.open,play.open",
-                 node->conf.publish_open ? "open" : "closed", node->conf.play_open ? "open" : "closed");
-    log_info("node", "msg=ready node=%s role=%s rtmp=%s http=%s admin=%s loops=%u version=%s", node->id,
-             k_cluster_roles[node->conf.cluster_role], bound_text(&node->rtmp_addr, rtmp),
-             bound_text(&node->http_addr, http), bound_text(&node->admin_addr, admin), node->n_loops,
-             HW_VERSION);
+                 node->conf.publish_open ? "open" : "closed",
+                 node->conf.play_open ? "open" : "closed");
+    log_info("node", "msg=ready node=%s role=%s rtmp=%s http=%s admin=%s loops=%u version=%s",
+             node->id, k_cluster_roles[node->conf.cluster_role], bound_text(&node->rtmp_addr, rtmp),
+             bound_text(&node->http_addr, http), bound_text(&node->admin_addr, admin),
+             node->n_loops, HW_VERSION);
 }
 
 void node_run(struct node *node)
@@ -258,7 +270,7 @@ void node_run(struct node *node)
         loop_join(node->loops[i].media.loop);
 }
 
-/* --- draining and stopping -------------------------------------------------------------------------------------------- */
+/* --- draining and stopping --- */
 
 struct drain_look {
     struct node *node;
@@ -288,7 +300,7 @@ static void close_loop(struct media_loop *ml, void *arg)
     sessions_close_all(nl);
     pull_stop_all(nl);
     http_server_destroy(&nl->http);
-    list_for_each_safe (node, tmp, &ml->streams)
+    list_for_each_safe(node, tmp, &ml->streams)
         stream_kick(stream_at_home(node));
 }
 
@@ -367,8 +379,7 @@ void node_drain(struct node *node)
         return;
     log_info("node", "msg=draining node=%s drain_timeout_s=%llu", node->id,
              (unsigned long long)node->conf.drain_timeout_s);
-    node->drain_until_us =
-        clock_mono_us() + (int64_t)node->conf.drain_timeout_s * 1000000;
+    node->drain_until_us = clock_mono_us() + (int64_t)node->conf.drain_timeout_s * 1000000;
     if (node->agent)
         agent_drain(node->agent);
     (void)gather(node, close_listeners, nothing, NULL);
@@ -396,16 +407,17 @@ void node_fini(struct node *node)
         loop_destroy(&node->control);
     free(node->loops);
     registry_destroy(&node->registry);
+    conn_budget_destroy(&node->budget);
     free(node->token);
     pthread_barrier_destroy(&node->reload_barrier);
     conf_free(&k_node_schema, &node->conf);
     memset(node, 0, sizeof *node);
 }
 
-/* --- reload -------------------------------------------------------------------------------------------------------------- */
+/* --- reload --- */
 
-/* All media loops stand still for the few microseconds that it takes to swap values: nobody needs a lock
- * to read the configuration. */
+/* All media loops stand still for the few microseconds that it takes to swap values: nobody needs a
+ * lock to read the configuration. */
 static void stand_still(struct loop_msg *msg)
 {
     struct node_loop *nl = list_entry(msg, struct node_loop, reload_msg);
@@ -428,6 +440,7 @@ void node_reload(struct node *node, struct node_conf *fresh)
     pthread_barrier_wait(&node->reload_barrier);
     conf_apply_reload(&k_node_schema, &node->conf, fresh, &n_ignored, ignored, sizeof ignored);
     node_stream_conf(&node->conf, &node->stream_conf);
+    conn_budget_set(node->budget, max_connections(node), node->conf.limits_connections_per_ip);
     pthread_barrier_wait(&node->reload_barrier);
     log_set_level((enum log_level)node->conf.log_level);
     log_info("node", "msg=\"configuration reloaded\" need_restart=%s", n_ignored ? ignored : "-");

@@ -1,5 +1,5 @@
-/* The media node as a whole: configuration, loops, registry, cluster agent. Made by main, read by all;
- * fixed after start unless said otherwise. */
+/* The media node as a whole: configuration, loops, registry, cluster agent. Made by main, read by
+ * all; fixed after start unless said otherwise. */
 #ifndef HW_NODE_NODE_H
 #define HW_NODE_NODE_H
 
@@ -28,20 +28,20 @@ struct node_loop {
 
 struct node {
     struct node_conf conf;
-    char id[65];          /* cluster.node_id, or "<host>-<random>" */
-    uint64_t instance;    /* random at each start */
+    char id[65];                                  /* cluster.node_id, or "<host>-<random>" */
+    uint64_t instance;                            /* random at each start */
     struct addr rtmp_addr, http_addr, admin_addr; /* as bound; size_bytes 0 = off */
     unsigned n_loops;
     struct node_loop *loops;
     struct loop *control; /* admin API, agent: never media */
     struct registry *registry;
     struct stream_conf stream_conf;
-    struct agent *agent;  /* NULL without a cluster */
+    struct agent *agent; /* NULL without a cluster */
     struct admin *admin;
-    char *token;          /* node token, "" = none */
-    long max_connections;
-    _Atomic long n_connections;
-    _Atomic bool draining; /* SIGTERM: no new work */
+    char *token;                /* node token, "" = none */
+    long max_connections;       /* what descriptors allow */
+    struct conn_budget *budget; /* client connections; made before loops, destroyed after */
+    _Atomic bool draining;      /* SIGTERM: no new work */
     struct timer drain_timer;
     int64_t drain_until_us;
     bool stopping;
@@ -51,11 +51,11 @@ struct node {
 struct conf_args;
 struct conf_error;
 
-/* Takes what *conf holds (and zeroes it). Reserves addresses, makes loops and listeners; nothing runs yet. E_OK,
- * or the reason in *error and nothing to destroy. Main thread. */
+/* Takes what *conf holds (and zeroes it). Reserves addresses, makes loops and listeners; nothing
+ * runs yet. E_OK, or the reason in *error and nothing to destroy. Main thread. */
 enum err node_init(struct node *node, struct node_conf *conf, struct conf_error *error);
-/* Media loops start in threads of their own; the control loop runs in the caller's thread until the node has
- * drained and stopped. */
+/* Media loops start in threads of their own; the control loop runs in the caller's thread until the
+ * node has drained and stopped. */
 void node_run(struct node *node);
 void node_fini(struct node *node);
 /* No new work; stops when the sessions are gone, at drain_timeout_s at the latest. Control loop. */

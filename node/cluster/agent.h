@@ -42,8 +42,8 @@ void agent_ask(struct agent *agent, struct agent_ask *ask);
 void agent_release(struct agent *agent, const struct stream_name *name, uint64_t epoch);
 /* Some stream changed source; the next heartbeat goes out soon. Any thread. */
 void agent_poke(struct agent *agent);
-/* True while a publish or release waits for its answer: a node that stops gives them a moment, so that
- * its streams are free at once and not when the lease ends. Control loop. */
+/* True while a publish or release waits for its answer: a node that stops gives them a moment, so
+ * that its streams are free at once and not when the lease ends. Control loop. */
 bool agent_is_busy(const struct agent *agent);
 /* For /readyz and the API; any thread. */
 bool agent_is_connected(const struct agent *agent);

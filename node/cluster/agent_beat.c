@@ -13,6 +13,7 @@
 #include "node/control/gather.h"
 #include "node/control/node_metrics.h"
 
+#define SAMPLE_MIN_US 500000
 #define BEAT_MAX_BYTES ((size_t)256 << 20) /* CLUSTER_MAX_STREAMS of the longest names and URLs */
 
 struct beat {
@@ -23,6 +24,8 @@ struct beat {
     size_t n_streams, capacity;
     bool out_of_memory;
     struct cluster_load load;
+    bool is_sampling; /* sessions are asked for their bytes, too */
+    struct node_totals totals;
     /* As sent. */
     struct cluster_heartbeat message;
 };
@@ -84,15 +87,14 @@ static void collect_stream(struct stream *stream, void *arg)
 
 static void collect(struct media_loop *ml, void *arg)
 {
-    gather_each_stream(ml, collect_stream, arg);
+    struct beat *beat = arg;
+
+    gather_each_stream(ml, collect_stream, beat);
+    if (beat->is_sampling)
+        node_totals_add_loop(&beat->totals, ml);
 }
 
 /* --- load --- */
-
-static int64_t metric_value(const struct metric *m)
-{
-    return atomic_load_explicit(&m->value, memory_order_relaxed);
-}
 
 static int64_t cpu_used_us(void)
 {
@@ -109,21 +111,32 @@ static uint64_t rate_bps(int64_t bytes, int64_t elapsed_us)
     return bytes <= 0 ? 0 : (uint64_t)((double)bytes * 8e6 / (double)elapsed_us);
 }
 
-/* Rates over the time since the last sample; pokes come too soon after one to say anything new. */
-static void sample_load(struct agent *agent)
+static int64_t sum(const int64_t bytes[NODE_N_BYTE_ROWS], int64_t at_least)
+{
+    int64_t total = 0;
+
+    for (size_t i = 0; i < NODE_N_BYTE_ROWS; i++)
+        total += bytes[i];
+    return total > at_least ? total : at_least; /* a session that ended meanwhile comes next time */
+}
+
+/* Pokes come too soon after one sample to say anything new. */
+static bool wants_sample(const struct agent *agent)
+{
+    return !agent->sample.at_us || clock_mono_us() - agent->sample.at_us >= SAMPLE_MIN_US;
+}
+
+/* Rates over the time since the last sample. */
+static void sample_load(struct agent *agent, const struct node_totals *totals)
 {
     struct agent_sample *old = &agent->sample;
     struct agent_sample now = {.at_us = clock_mono_us(), .cpu_us = cpu_used_us()};
     int64_t elapsed_us = now.at_us - old->at_us;
     long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-    if (old->at_us && elapsed_us < 500000)
-        return;
-    now.in_bytes = metric_value(&m_bytes_in_rtmp) + metric_value(&m_bytes_in_flv) +
-                   metric_value(&m_bytes_in_relay);
-    now.out_bytes = metric_value(&m_bytes_out_rtmp) + metric_value(&m_bytes_out_flv) +
-                    metric_value(&m_bytes_out_relay);
-    if (old->at_us) {
+    now.in_bytes = sum(totals->in_bytes, old->in_bytes);
+    now.out_bytes = sum(totals->out_bytes, old->out_bytes);
+    if (old->at_us && elapsed_us > 0) {
         now.load.in_bps = rate_bps(now.in_bytes - old->in_bytes, elapsed_us);
         now.load.out_bps = rate_bps(now.out_bytes - old->out_bytes, elapsed_us);
         now.load.cpu_permille = (uint32_t)((now.cpu_us - old->cpu_us) * 1000 / elapsed_us /
@@ -160,7 +173,8 @@ static void describe(struct agent *agent, struct beat *beat)
     m->internal_urls = agent->internal_urls;
     m->capacity_egress_bps = node->conf.cluster_capacity_egress_bps;
     m->highest_epoch = agent->highest_epoch;
-    sample_load(agent);
+    if (beat->is_sampling)
+        sample_load(agent, &beat->totals);
     m->load = beat->load;
     m->load.in_bps = agent->sample.load.in_bps;
     m->load.out_bps = agent->sample.load.out_bps;
@@ -223,6 +237,8 @@ static void on_timer(struct timer *timer)
 
     if (beat) {
         beat->agent = agent;
+        beat->is_sampling = wants_sample(agent);
+        node_totals_begin(&beat->totals);
         agent->beat_started_us = loop_now_us(agent->node->control);
         if (gather(agent->node, collect, on_collected, beat) == E_OK) {
             agent->beat = beat;

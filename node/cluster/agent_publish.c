@@ -100,7 +100,7 @@ static void grant_here(struct name_op *op, const char *why)
     agent_note_epoch(agent, reply->epoch);
     op->ask->degraded = true;
     metric_add(&m_cluster_asks_publish_degraded, 1);
-    log_warn("cluster",
+    log_info("cluster",
              "msg=\"publish granted without scheduler\" stream=%s epoch=%" PRIu64 " why=%s",
              op->message.name.text, reply->epoch, LOG_STR(why));
     agent_answer(op->ask);

@@ -151,11 +151,9 @@ static void count_stream(struct stream *stream, void *arg)
 static void collect_totals(struct media_loop *ml, void *arg)
 {
     struct admin_request *request = arg;
-    struct list *node, *tmp;
 
     gather_each_stream(ml, count_stream, &request->totals);
-    list_for_each_safe(node, tmp, &ml->sessions)
-        node_totals_add_session(&request->totals, list_entry(node, struct session_info, node));
+    node_totals_add_loop(&request->totals, ml);
 }
 
 static void answer_metrics(struct admin_request *request)
@@ -183,6 +181,7 @@ static void get_metrics(struct http_exchange *x, void *arg)
     request = admin_request_create(admin, x);
     if (!request)
         return;
+    node_totals_begin(&request->totals);
     request->collect = collect_totals;
     request->answer = answer_metrics;
     admin_request_run(request);

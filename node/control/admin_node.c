@@ -67,7 +67,7 @@ void admin_get_node(struct http_exchange *x, void *arg)
                      "state", atomic_load(&node->draining) ? "draining" : "active", "uptime_ms",
                      (json_int_t)((clock_mono_us() - admin->started_us) / 1000), "loops",
                      (json_int_t)node->n_loops, "connections",
-                     (json_int_t)atomic_load(&node->n_connections), "listen", "rtmp",
+                     (json_int_t)conn_budget_used(node->budget), "listen", "rtmp",
                      addr_json(&node->rtmp_addr), "http", addr_json(&node->http_addr), "admin",
                      addr_json(&node->admin_addr), "cluster", "state", cluster_text(node),
                      "schedulers", list_json(&node->conf.cluster_schedulers)));

@@ -102,8 +102,7 @@ static void collect_kick(struct media_loop *ml, void *arg)
     struct admin_request *request = arg;
     struct list *node, *tmp;
 
-    list_for_each_safe(node, tmp, &ml->sessions)
-    {
+    list_for_each_safe(node, tmp, &ml->sessions) {
         struct session_info *info = list_entry(node, struct session_info, node);
 
         if (strcmp(info->id, request->session_id) != 0)

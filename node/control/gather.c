@@ -62,8 +62,7 @@ void gather_each_stream(struct media_loop *ml, void (*each)(struct stream *strea
 {
     struct list *node, *tmp;
 
-    list_for_each_safe(node, tmp, &ml->streams)
-    {
+    list_for_each_safe(node, tmp, &ml->streams) {
         each(stream_at_home(node), arg);
     }
 }

@@ -9,6 +9,10 @@
     struct metric name_ = METRIC(METRIC_##type_, "headwater_" family_, labels_, help_);
 NODE_METRIC_MAP(NODE_METRIC_DEFINE)
 
+/* Not registered: never shown alone. */
+struct metric m_bytes_in_rtmp, m_bytes_in_flv, m_bytes_in_relay;
+struct metric m_bytes_out_rtmp, m_bytes_out_flv, m_bytes_out_relay;
+
 static const double k_first_byte_bounds[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
                                              0.2,   0.5,   1,    2,    5,    10};
 
@@ -45,6 +49,31 @@ static const struct {
 _Static_assert(N_SESSION_GAUGES <= sizeof((struct node_totals *)0)->n_sessions / sizeof(int64_t),
                "node_totals.n_sessions has a slot for each row");
 
+/* A pull counts as relay whatever it speaks. */
+static const struct {
+    const char *protocol;
+    struct metric *closed_in, *closed_out, *total_in, *total_out;
+} k_byte_rows[NODE_N_BYTE_ROWS] = {
+    {"rtmp", &m_bytes_in_rtmp, &m_bytes_out_rtmp, &m_bytes_in_total_rtmp, &m_bytes_out_total_rtmp},
+    {"flv", &m_bytes_in_flv, &m_bytes_out_flv, &m_bytes_in_total_flv, &m_bytes_out_total_flv},
+    {"relay", &m_bytes_in_relay, &m_bytes_out_relay, &m_bytes_in_total_relay,
+     &m_bytes_out_total_relay},
+};
+
+static int64_t value_of(const struct metric *m)
+{
+    return atomic_load_explicit(&m->value, memory_order_relaxed);
+}
+
+void node_totals_begin(struct node_totals *totals)
+{
+    *totals = (struct node_totals){0};
+    for (size_t i = 0; i < NODE_N_BYTE_ROWS; i++) {
+        totals->in_bytes[i] = value_of(k_byte_rows[i].closed_in);
+        totals->out_bytes[i] = value_of(k_byte_rows[i].closed_out);
+    }
+}
+
 void node_totals_add_stream(struct node_totals *totals, const struct stream_info *info)
 {
     if (!info->live)
@@ -57,6 +86,23 @@ void node_totals_add_stream(struct node_totals *totals, const struct stream_info
     totals->n_relays += info->n_children;
 }
 
+static void add_bytes(struct node_totals *totals, const struct session_info *info)
+{
+    const char *protocol = strcmp(info->kind, "pull") == 0 ? "relay" : info->protocol;
+    uint64_t in_bytes = 0, out_bytes = 0, n_jumps = 0;
+    int64_t lag_us = 0;
+
+    if (!info->count)
+        return;
+    info->count(info, &in_bytes, &out_bytes, &lag_us, &n_jumps);
+    for (size_t i = 0; i < NODE_N_BYTE_ROWS; i++) {
+        if (strcmp(k_byte_rows[i].protocol, protocol) != 0)
+            continue;
+        totals->in_bytes[i] += (int64_t)in_bytes;
+        totals->out_bytes[i] += (int64_t)out_bytes;
+    }
+}
+
 void node_totals_add_session(struct node_totals *totals, const struct session_info *info)
 {
     size_t i = 0;
@@ -65,6 +111,23 @@ void node_totals_add_session(struct node_totals *totals, const struct session_in
                                         strcmp(k_session_gauges[i].kind, info->kind) != 0))
         i++;
     totals->n_sessions[i]++;
+    add_bytes(totals, info);
+}
+
+void node_totals_add_loop(struct node_totals *totals, struct media_loop *ml)
+{
+    struct list *node, *tmp;
+
+    list_for_each_safe(node, tmp, &ml->sessions) {
+        node_totals_add_session(totals, list_entry(node, struct session_info, node));
+    }
+}
+
+/* A counter never goes back, even when a session ended during the walk. */
+static void raise_to(struct metric *m, int64_t value)
+{
+    if (value > value_of(m))
+        metric_set(m, value);
 }
 
 void node_totals_publish(const struct node_totals *totals, struct node *node)
@@ -74,7 +137,11 @@ void node_totals_publish(const struct node_totals *totals, struct node *node)
     metric_set(&m_streams_waiting, totals->n_waiting);
     metric_set(&m_viewers_people, totals->n_people);
     metric_set(&m_viewers_relays, totals->n_relays);
-    metric_set(&m_connections, atomic_load_explicit(&node->n_connections, memory_order_relaxed));
+    metric_set(&m_connections, (int64_t)conn_budget_used(node->budget));
+    for (size_t i = 0; i < NODE_N_BYTE_ROWS; i++) {
+        raise_to(k_byte_rows[i].total_in, totals->in_bytes[i]);
+        raise_to(k_byte_rows[i].total_out, totals->out_bytes[i]);
+    }
     for (size_t i = 0; i < N_SESSION_GAUGES; i++)
         metric_set(k_session_gauges[i].gauge, totals->n_sessions[i]);
 }

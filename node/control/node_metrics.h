@@ -8,6 +8,7 @@
 
 struct stream_info;
 struct session_info;
+struct media_loop;
 struct node;
 
 /* clang-format off */
@@ -64,12 +65,12 @@ struct node;
     X(m_timeout_publish_stall,         COUNTER, "timeouts_total", "kind=\"publish_stall\"",              "Connections closed by time") \
     X(m_timeout_play_wait,             COUNTER, "timeouts_total", "kind=\"play_wait\"",                  "Connections closed by time") \
     X(m_timeout_upstream_stall,        COUNTER, "timeouts_total", "kind=\"upstream_stall\"",             "Connections closed by time") \
-    X(m_bytes_in_rtmp,                 COUNTER, "bytes_in_total", "protocol=\"rtmp\"",                   "Bytes received; added by sessions as they read") \
-    X(m_bytes_in_flv,                  COUNTER, "bytes_in_total", "protocol=\"flv\"",                    "Bytes received; added by sessions as they read") \
-    X(m_bytes_in_relay,                COUNTER, "bytes_in_total", "protocol=\"relay\"",                  "Bytes received; added by sessions as they read") \
-    X(m_bytes_out_rtmp,                COUNTER, "bytes_out_total", "protocol=\"rtmp\"",                  "Bytes sent; added by sessions as they write") \
-    X(m_bytes_out_flv,                 COUNTER, "bytes_out_total", "protocol=\"flv\"",                   "Bytes sent; added by sessions as they write") \
-    X(m_bytes_out_relay,               COUNTER, "bytes_out_total", "protocol=\"relay\"",                 "Bytes sent; added by sessions as they write") \
+    X(m_bytes_in_total_rtmp,           COUNTER, "bytes_in_total", "protocol=\"rtmp\"",               "Bytes received (gathered)") \
+    X(m_bytes_in_total_flv,            COUNTER, "bytes_in_total", "protocol=\"flv\"",                "Bytes received (gathered)") \
+    X(m_bytes_in_total_relay,          COUNTER, "bytes_in_total", "protocol=\"relay\"",              "Bytes received (gathered)") \
+    X(m_bytes_out_total_rtmp,          COUNTER, "bytes_out_total", "protocol=\"rtmp\"",              "Bytes sent (gathered)") \
+    X(m_bytes_out_total_flv,           COUNTER, "bytes_out_total", "protocol=\"flv\"",               "Bytes sent (gathered)") \
+    X(m_bytes_out_total_relay,         COUNTER, "bytes_out_total", "protocol=\"relay\"",             "Bytes sent (gathered)") \
     X(m_viewers_slow_jump,             COUNTER, "viewers_slow_total", "action=\"jump\"",                 "Viewers that fell behind") \
     X(m_viewers_slow_close,            COUNTER, "viewers_slow_total", "action=\"close\"",                "Viewers that fell behind") \
     X(m_relay_pulls_connected,         COUNTER, "relay_pulls_total", "result=\"connected\"",             "Pulls from other servers") \
@@ -108,19 +109,32 @@ struct node;
 NODE_METRIC_MAP(NODE_METRIC_DECLARE)
 #undef NODE_METRIC_DECLARE
 
+/* Bytes of connections that are closed: sessions add theirs as they end. What /metrics shows is
+ * this and the bytes of those that are open. */
+extern struct metric m_bytes_in_rtmp, m_bytes_in_flv, m_bytes_in_relay;
+extern struct metric m_bytes_out_rtmp, m_bytes_out_flv, m_bytes_out_relay;
+
 /* From the play request (or the connection, for HTTP) to the first media byte. */
 extern struct metric_histogram m_first_byte;
 
 /* Once, at start, before other threads run. */
 void node_metrics_register(void);
-/* The gathered rows, from one walk over all media loops. Control loop. */
+/* The gathered rows, from one walk over all media loops. A session that ends during the walk may be
+ * missing from its bytes until the next one; it is never counted twice. */
+#define NODE_N_BYTE_ROWS 3 /* rtmp, flv, relay */
 struct node_totals {
     int64_t n_published, n_pulled, n_waiting; /* streams */
     int64_t n_people, n_relays;               /* viewers */
     int64_t n_sessions[16];                   /* private to node_metrics.c */
+    int64_t in_bytes[NODE_N_BYTE_ROWS], out_bytes[NODE_N_BYTE_ROWS];
 };
+/* Before the walk; control loop. */
+void node_totals_begin(struct node_totals *totals);
 void node_totals_add_stream(struct node_totals *totals, const struct stream_info *info);
 void node_totals_add_session(struct node_totals *totals, const struct session_info *info);
+/* Every session of the loop; its thread. */
+void node_totals_add_loop(struct node_totals *totals, struct media_loop *ml);
+/* After the walk; control loop. */
 void node_totals_publish(const struct node_totals *totals, struct node *node);
 
 #endif

@@ -1,5 +1,5 @@
-/* Pull: finds where a wanted stream is, connects, and feeds it. One pull a stream and node; it is tried
- * again, candidate by candidate, for as long as somebody watches. */
+/* Pull: finds where a wanted stream is, connects, and feeds it. One pull a stream and node; it is
+ * tried again, candidate by candidate, for as long as somebody watches. */
 #include "node/relay/pull.h"
 
 #include <stdio.h>
@@ -10,18 +10,20 @@
 #include "node/conf.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/pull_private.h"
+#include "node/stream/hops.h"
 
 #define CONNECT_TIMEOUT_MS 2000
-#define AVOID_US 2000000           /* how long an upstream that failed is told to the scheduler */
+#define AVOID_US 2000000             /* how long an upstream that failed is told to the scheduler */
 #define MAX_QUEUE_BYTES (64u * 1024) /* requests and RTMP answers */
 
 static void try_next(struct pull *p);
 static void next_candidate(struct pull *p);
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void drop_attempt(struct pull *p)
 {
+    (void)hops_set_upstream(stream_hops(p->stream), "");
     timer_stop(&p->timer);
     net_resolve_cancel(&p->resolve);
     conn_close(&p->conn);
@@ -42,7 +44,8 @@ static void pull_free(struct pull *p)
         p->ask->arg = NULL;
     drop_attempt(p);
     list_remove(&p->node);
-    stream_set_puller(p->stream, NULL); /* first: letting go of the stream tells pull_stream_changed() */
+    stream_set_puller(p->stream,
+                      NULL); /* first: letting go of the stream tells pull_stream_changed() */
     stream_detach(&p->source);
     stream_unref(&p->stream);
     free(p);
@@ -74,7 +77,7 @@ void pull_stop_all(struct node_loop *nl)
 {
     struct list *node, *tmp;
 
-    list_for_each_safe (node, tmp, &nl->pulls)
+    list_for_each_safe(node, tmp, &nl->pulls)
         pull_free(list_entry(node, struct pull, node));
 }
 
@@ -87,7 +90,7 @@ void pull_stream_changed(struct stream *stream)
         pull_free(p);
 }
 
-/* --- one candidate -------------------------------------------------------------------------------------------------- */
+/* --- one candidate --- */
 
 static struct metric *result_metric(enum err e, bool running)
 {
@@ -107,13 +110,15 @@ static void note_failed(struct pull *p)
     p->next_avoid = (p->next_avoid + 1) % CLUSTER_MAX_UPSTREAMS;
 }
 
-/* This candidate is over. A run that ends makes the stream ask again; a failed try goes to the next. */
+/* This candidate is over. A run that ends makes the stream ask again; a failed try goes to the
+ * next. Failures in a row are said once. */
 static void candidate_over(struct pull *p, enum err e)
 {
     bool running = p->state == PULL_RUNNING;
 
     metric_add(result_metric(e, running), 1);
-    log_warn("relay", "msg=\"%s\" stream=%s upstream=%s error=%s reason=%s",
+    log_line(p->n_failed++ ? LOG_DEBUG : LOG_WARN, "relay",
+             "msg=\"%s\" stream=%s upstream=%s error=%s reason=%s",
              running ? "pull ended" : "pull failed", stream_name_of(p->stream)->text, pull_url(p),
              err_name(e), LOG_STR(p->why ? p->why : err_text(e)));
     p->why = NULL;
@@ -143,14 +148,16 @@ static void on_evict(struct source *source, enum err why)
 
 enum err pull_attach(struct pull *p, uint64_t epoch, bool numbers_gops, bool same_clock)
 {
-    struct source_offer offer = {.epoch = epoch, .numbers_gops = numbers_gops, .same_clock = same_clock};
+    struct source_offer offer = {
+        .epoch = epoch, .numbers_gops = numbers_gops, .same_clock = same_clock};
     enum err e;
 
-    p->source = (struct source){.kind = SOURCE_PULL,
-                                .protocol = pull_is_relay(p) ? "relay" : p->transport->scheme,
-                                .session_id = p->info.id,
-                                .upstream = pull_is_relay(p) ? p->candidates[p->at].node : pull_url(p),
-                                .on_evict = on_evict};
+    p->source =
+        (struct source){.kind = SOURCE_PULL,
+                        .protocol = pull_is_relay(p) ? "relay" : p->transport->scheme,
+                        .session_id = p->info.id,
+                        .upstream = pull_is_relay(p) ? p->candidates[p->at].node : pull_url(p),
+                        .on_evict = on_evict};
     memset(&p->unwrap, 0, sizeof p->unwrap);
     e = stream_attach(p->stream, &p->source, &offer);
     if (e != E_OK) {
@@ -158,6 +165,7 @@ enum err pull_attach(struct pull *p, uint64_t epoch, bool numbers_gops, bool sam
         return e;
     }
     p->state = PULL_RUNNING;
+    p->n_failed = 0;
     metric_add(&m_relay_pulls_connected, 1);
     timer_start_ms(&p->timer, (int64_t)p->nl->node->conf.upstream_stall_ms);
     log_info("relay", "msg=pull session=%s stream=%s upstream=%s epoch=%llu resumed=%d", p->info.id,
@@ -251,13 +259,14 @@ static void connect_to(struct pull *p, const struct addr *addr)
     char text[ADDR_TEXT_SIZE];
 
     p->state = PULL_CONNECTING;
-    session_info_init(&p->info, &p->nl->media, 'p', pull_is_relay(p) ? "relay" : p->transport->scheme,
-                      addr_format(addr, text));
+    session_info_init(&p->info, &p->nl->media, 'p',
+                      pull_is_relay(p) ? "relay" : p->transport->scheme, addr_format(addr, text));
     p->info.kind = "pull";
     p->info.kick = pull_kick;
     p->info.count = pull_count;
     snprintf(p->info.stream, sizeof p->info.stream, "%s", stream_name_of(p->stream)->text);
-    p->conn = conn_connect(p->nl->media.loop, addr, CONNECT_TIMEOUT_MS, MAX_QUEUE_BYTES, &k_conn_ops, p);
+    p->conn =
+        conn_connect(p->nl->media.loop, addr, CONNECT_TIMEOUT_MS, MAX_QUEUE_BYTES, &k_conn_ops, p);
     if (!p->conn)
         candidate_over(p, E_IO);
 }
@@ -290,10 +299,18 @@ static void try_next(struct pull *p)
     unsigned port;
     char text[320];
 
-    if (url_parse(buf_view_str(pull_url(p)), &url) != E_OK || !(p->transport = transport_for(&url)) ||
+    if (url_parse(buf_view_str(pull_url(p)), &url) != E_OK ||
+        !(p->transport = transport_for(&url)) ||
         !buf_view_to_str(url.host, p->host, sizeof p->host)) {
         p->why = "not an http:// or rtmp:// URL";
         candidate_over(p, E_UNSUPPORTED);
+        return;
+    }
+    if (pull_is_relay(p) && !hops_set_upstream(stream_hops(p->stream), p->candidates[p->at].node)) {
+        log_debug("relay",
+                  "msg=\"upstream left out\" stream=%s upstream=%s reason=\"it pulls from here\"",
+                  stream_name_of(p->stream)->text, pull_url(p));
+        next_candidate(p);
         return;
     }
     port = url.port ? url.port : p->transport->default_port;
@@ -325,7 +342,7 @@ static void try_all(struct pull *p)
     try_next(p);
 }
 
-/* --- where it is ----------------------------------------------------------------------------------------------------- */
+/* --- where it is --- */
 
 static void add_candidate(struct pull *p, const char *node, const char *base, const char *suffix)
 {
@@ -334,7 +351,8 @@ static void add_candidate(struct pull *p, const char *node, const char *base, co
 
     if (p->n_candidates == PULL_MAX_CANDIDATES)
         return;
-    size = suffix ? snprintf(c->url, sizeof c->url, "%s/%s%s", base, stream_name_of(p->stream)->text, suffix)
+    size = suffix ? snprintf(c->url, sizeof c->url, "%s/%s%s", base,
+                             stream_name_of(p->stream)->text, suffix)
                   : snprintf(c->url, sizeof c->url, "%s", base);
     if (size < 0 || (size_t)size >= sizeof c->url)
         return;
@@ -394,7 +412,8 @@ static void ask_route(struct pull *p)
     ask->route.have_epoch = stream_epoch(p->stream);
     for (unsigned i = 0; i < CLUSTER_MAX_UPSTREAMS; i++)
         if (p->avoid[i].until_us > now_us)
-            memcpy(ask->route.avoid[ask->route.n_avoid++], p->avoid[i].node, sizeof p->avoid[i].node);
+            memcpy(ask->route.avoid[ask->route.n_avoid++], p->avoid[i].node,
+                   sizeof p->avoid[i].node);
     p->ask = ask;
     p->state = PULL_ROUTING;
     agent_ask(p->nl->node->agent, ask);

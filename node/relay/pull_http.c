@@ -1,14 +1,17 @@
-/* Pulling FLV over HTTP: back-source from another node (with @hw tags), or a foreign HTTP-FLV server. */
+/* Pulling FLV over HTTP: back-source from another node (with @hw tags), or a foreign HTTP-FLV
+ * server. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/relay/pull_private.h"
+#include "node/stream/hops.h"
 
 #define MAX_HEAD_BYTES 16384
 
 static enum err start(struct pull *p)
 {
+    char hops[HOPS_SIZE];
     struct buf_writer out;
     struct url url;
     enum err e;
@@ -21,12 +24,15 @@ static enum err start(struct pull *p)
         return E_NOMEM;
     buf_writer_init(&p->head, MAX_HEAD_BYTES);
     buf_writer_init(&out, 8192);
-    buf_printf(&out, "GET %.*s%s%.*s HTTP/1.1\r\nHost: %.*s:%u\r\nUser-Agent: Headwater/%s\r\nAccept: */*\r\n",
-               (int)url.path.size_bytes, (const char *)url.path.data, url.query.size_bytes ? "?" : "",
-               (int)url.query.size_bytes, (const char *)url.query.data, (int)url.host.size_bytes,
-               (const char *)url.host.data, url.port ? url.port : p->transport->default_port, HW_VERSION);
+    buf_printf(
+        &out,
+        "GET %.*s%s%.*s HTTP/1.1\r\nHost: %.*s:%u\r\nUser-Agent: Headwater/%s\r\nAccept: */*\r\n",
+        (int)url.path.size_bytes, (const char *)url.path.data, url.query.size_bytes ? "?" : "",
+        (int)url.query.size_bytes, (const char *)url.query.data, (int)url.host.size_bytes,
+        (const char *)url.host.data, url.port ? url.port : p->transport->default_port, HW_VERSION);
     if (pull_is_relay(p)) {
-        buf_printf(&out, "X-Headwater-Hops: %s\r\n", p->nl->node->id);
+        hops_write(stream_hops(p->stream), p->nl->node->id, hops);
+        buf_printf(&out, "X-Headwater-Hops: %s\r\n", hops);
         if (p->nl->node->token[0])
             buf_printf(&out, "Authorization: Bearer %s\r\n", p->nl->node->token);
         if (p->pulled_epoch && stream_gop(p->stream)) {
@@ -59,8 +65,9 @@ static enum err on_head(struct pull *p, const struct http_head *head)
     bool same = p->had_have && epoch && epoch == p->pulled_epoch;
 
     if (head->status != 200) {
-        p->why = head->status == 404   ? "upstream answered 404"
-                 : head->status == 401 ? "upstream answered 401: is cluster.token_file the same there?"
+        p->why = head->status == 404 ? "upstream answered 404"
+                 : head->status == 401
+                     ? "upstream answered 401: is cluster.token_file the same there?"
                  : head->status == 508 ? "upstream answered 508: relay loop"
                                        : "upstream did not answer 200";
         return head->status == 404 ? E_NOT_FOUND : E_DENIED;
@@ -113,8 +120,8 @@ static enum err on_tag(struct pull *p, const struct flv_tag *tag)
     if (tag->header.type_id != FLV_TAG_AUDIO && tag->header.type_id != FLV_TAG_VIDEO &&
         tag->header.type_id != FLV_TAG_SCRIPT)
         return E_OK; /* reserved types: not for players either */
-    return stream_push(&p->source, tag->header.type_id, ts_unwrap_us(&p->unwrap, tag->header.dts_ms),
-                       tag->body, &p->why);
+    return stream_push(&p->source, tag->header.type_id,
+                       ts_unwrap_us(&p->unwrap, tag->header.dts_ms), tag->body, &p->why);
 }
 
 /* Another node's header tells truly which tracks there are. */

@@ -16,8 +16,8 @@ struct pull_candidate {
 };
 
 enum pull_state {
-    PULL_IDLE,       /* nothing under way; asked again by the stream */
-    PULL_ROUTING,    /* the agent was asked */
+    PULL_IDLE,    /* nothing under way; asked again by the stream */
+    PULL_ROUTING, /* the agent was asked */
     PULL_RESOLVING,
     PULL_CONNECTING,
     PULL_REQUESTING, /* waiting for the answer */
@@ -30,8 +30,8 @@ struct pull_transport {
     unsigned default_port;
     /* Connected: write the request. */
     enum err (*start)(struct pull *p);
-    /* Bytes arrived. Calls pull_attach() when the source said yes. E_AGAIN = go on; else the pull of this
-     * candidate is over: E_NOT_FOUND, E_DENIED, E_END, E_PROTO... with p->why. */
+    /* Bytes arrived. Calls pull_attach() when the source said yes. E_AGAIN = go on; else the pull
+     * of this candidate is over: E_NOT_FOUND, E_DENIED, E_END, E_PROTO... with p->why. */
     enum err (*feed)(struct pull *p, struct buf_reader *in);
     void (*fini)(struct pull *p);
 };
@@ -49,7 +49,10 @@ struct pull {
 
     struct pull_candidate candidates[PULL_MAX_CANDIDATES];
     unsigned n_candidates, at; /* at: the one being tried */
-    struct { char node[CLUSTER_ID_SIZE]; int64_t until_us; } avoid[CLUSTER_MAX_UPSTREAMS];
+    struct {
+        char node[CLUSTER_ID_SIZE];
+        int64_t until_us;
+    } avoid[CLUSTER_MAX_UPSTREAMS];
     unsigned next_avoid;
     struct agent_ask *ask; /* under way; freed by its answer */
 
@@ -59,6 +62,7 @@ struct pull {
     struct conn *conn;
     struct timer timer; /* connect, answer, stall */
     bool heard;         /* bytes since the timer was set */
+    unsigned n_failed;  /* candidates in a row */
     const char *why;    /* static detail of a failure */
 
     /* k_pull_http */

@@ -22,8 +22,8 @@ static enum err split_url(const struct pull *p, char *app, size_t size, char *st
     snprintf(app, size, "%s", path + 1);
     snprintf(stream, 1024, "%s%s%.*s", slash + 1, url.query.size_bytes ? "?" : "",
              (int)url.query.size_bytes, (const char *)url.query.data);
-    snprintf(tc_url, 1024, "rtmp://%.*s:%u/%s", (int)url.host.size_bytes, (const char *)url.host.data,
-             url.port ? url.port : p->transport->default_port, app);
+    snprintf(tc_url, 1024, "rtmp://%.*s:%u/%s", (int)url.host.size_bytes,
+             (const char *)url.host.data, url.port ? url.port : p->transport->default_port, app);
     return E_OK;
 }
 

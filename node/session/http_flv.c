@@ -1,5 +1,6 @@
-/* HTTP-FLV sessions, for people and for relays: GET /{app}/{name}.flv takes the connection out of the HTTP
- * server; the answer is withheld until the stream is there. A relay (a node that pulls) is the same with
+/* HTTP-FLV sessions, for people and for relays: GET /{app}/{name}.flv takes the connection out of
+ * the HTTP server; the answer is withheld until the stream is there. A relay (a node that pulls) is
+ * the same with
  * @hw tags, a token and a hop list. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,23 +10,42 @@
 #include "node/control/admin.h"
 #include "node/control/node_metrics.h"
 #include "node/session/session.h"
+#include "node/stream/hops.h"
 #include "node/stream/viewer.h"
 #include "proto/flv/flv.h"
 
 #define SUFFIX ".flv"
+
+/* What only a relay needs. */
+struct flv_relay {
+    struct stream *stream;   /* owned reference */
+    struct hops_child child; /* in stream_hops(stream) */
+};
 
 struct flv_session {
     struct session_info info;
     struct node_loop *nl;
     struct conn *conn;
     struct viewer viewer;
+    struct flv_relay *relay; /* NULL for people */
     bool busy, closed;
     bool flush_at_close; /* the end of the stream is to reach the player */
 };
 
+static void relay_drop(struct flv_session *s)
+{
+    if (!s->relay)
+        return;
+    hops_remove_child(stream_hops(s->relay->stream), &s->relay->child);
+    stream_unref(&s->relay->stream);
+    free(s->relay);
+    s->relay = NULL;
+}
+
 static void session_free(struct flv_session *s)
 {
     viewer_leave(&s->viewer);
+    relay_drop(s);
     session_info_fini(&s->info, &s->nl->media);
     conn_close(&s->conn);
     free(s);
@@ -35,8 +55,9 @@ static void session_close(struct flv_session *s, const char *why)
 {
     if (s->closed)
         return;
-    log_info(s->info.protocol, "msg=closed session=%s peer=%s kind=play stream=%s bytes_out=%llu jumps=%llu "
-                               "reason=%s",
+    log_info(s->info.protocol,
+             "msg=closed session=%s peer=%s kind=play stream=%s bytes_out=%llu jumps=%llu "
+             "reason=%s",
              s->info.id, s->info.peer, s->info.stream, (unsigned long long)conn_bytes_out(s->conn),
              (unsigned long long)viewer_jumps(&s->viewer), LOG_STR(why));
     metric_add(s->viewer.relay ? &m_bytes_out_relay : &m_bytes_out_flv,
@@ -48,7 +69,7 @@ static void session_close(struct flv_session *s, const char *why)
         session_free(s);
 }
 
-/* --- the viewer's side --------------------------------------------------------------------------------------- */
+/* --- the viewer's side --- */
 
 static struct flv_session *session_of_viewer(struct viewer *viewer)
 {
@@ -65,9 +86,10 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     log_info(s->info.protocol, "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
              s->info.stream);
     buf_writer_init(&head, 4096);
-    buf_write_str(&head, "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nCache-Control: no-store\r\n"
-                         "Access-Control-Allow-Origin: *\r\n"
-                         "Connection: close\r\n");
+    buf_write_str(&head,
+                  "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nCache-Control: no-store\r\n"
+                  "Access-Control-Allow-Origin: *\r\n"
+                  "Connection: close\r\n");
     if (viewer->relay)
         buf_printf(&head, "X-Headwater-Epoch: %llu\r\n", (unsigned long long)viewer_epoch(viewer));
     buf_write_str(&head, "\r\n");
@@ -127,7 +149,7 @@ static enum err on_start_mark(struct viewer *viewer, bool has_audio, bool has_vi
 
 static const struct viewer_ops k_viewer_ops = {on_start_mark, on_viewer_end};
 
-/* --- the connection's side ------------------------------------------------------------------------------------- */
+/* --- the connection's side --- */
 
 /* A player has nothing more to say: what it sends is dropped, its end is the end. */
 static void on_readable(struct conn *conn, void *arg)
@@ -178,36 +200,22 @@ static void session_count(const struct session_info *info, uint64_t *bytes_in, u
     *n_jumps = viewer_jumps(&s->viewer);
 }
 
-/* --- requests ---------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 struct flv_request {
     struct stream_name name;
-    bool relay;
+    const char *hops; /* lent by the request; NULL = a person */
     uint64_t have_epoch, have_gop;
 };
 
-/* True if id is one of the comma-separated hops; counts them. */
-static bool hops_hold(const char *hops, const char *id, unsigned *n_hops)
+static void refuse_loop(struct http_exchange *x, struct node *node, const char *hops)
 {
-    size_t id_size = strlen(id);
-    bool found = false;
-
-    *n_hops = 0;
-    while (*hops) {
-        size_t size = strcspn(hops, ",");
-
-        while (*hops == ' ')
-            hops++, size--;
-        found |= size == id_size && !strncmp(hops, id, size);
-        (*n_hops)++;
-        hops += size;
-        if (*hops == ',')
-            hops++;
-    }
-    return found;
+    metric_add(&m_relay_loops_refused, 1);
+    log_warn("relay", "msg=\"loop refused\" peer=%s hops=%s", http_peer(x), LOG_STR(hops));
+    http_respond_problem(x, 508,
+                         "relay loop: the hop list names node %s or its upstream, or more than %d",
+                         node->id, HOPS_MAX);
 }
-
-#define MAX_HOPS 8 /* deeper is a loop or a mistake */
 
 /* Relay headers: token, hop list, where to resume. False: answered. */
 static bool check_relay(struct http_exchange *x, struct node *node, struct flv_request *r)
@@ -224,18 +232,15 @@ static bool check_relay(struct http_exchange *x, struct node *node, struct flv_r
         http_respond_problem(x, 401, "a relay needs the node token (cluster.token_file)");
         return false;
     }
-    if (hops_hold(hops, node->id, &n_hops) || n_hops > MAX_HOPS) {
-        metric_add(&m_relay_loops_refused, 1);
-        log_warn("relay", "msg=\"loop refused\" peer=%s hops=%s", http_peer(x), LOG_STR(hops));
-        http_respond_problem(x, 508, "relay loop: the hop list names node %s or has more than %d",
-                             node->id, MAX_HOPS);
+    if (strlen(hops) >= HOPS_SIZE || hops_hold(hops, node->id, &n_hops) || n_hops > HOPS_MAX) {
+        refuse_loop(x, node, hops);
         return false;
     }
     if (have && sscanf(have, "%20llu,%20llu", &epoch, &gop) == 2) {
         r->have_epoch = epoch;
         r->have_gop = gop;
     }
-    r->relay = true;
+    r->hops = hops;
     return true;
 }
 
@@ -257,7 +262,7 @@ static bool parse_request(struct http_exchange *x, struct node *node, struct flv
     }
     if (!check_relay(x, node, r))
         return false;
-    if (!r->relay && !node->conf.play_open) {
+    if (!r->hops && !node->conf.play_open) {
         metric_add(&m_play_refused_closed, 1);
         http_respond_problem(x, 403, "playing is closed on this server");
         return false;
@@ -279,11 +284,64 @@ static void answer_head(struct http_exchange *x, struct node *node, const struct
     stream_unref(&stream);
 }
 
+/* E_STALE: the relay would be a loop. */
+static enum err relay_begin(struct flv_session *s, struct node *node, const struct flv_request *r)
+{
+    struct flv_relay *relay;
+
+    if (!r->hops)
+        return E_OK;
+    relay = s->relay = calloc(1, sizeof *relay);
+    if (!relay)
+        return E_NOMEM;
+    list_init(&relay->child.node);
+    relay->stream = registry_get(node->registry, &r->name);
+    if (!relay->stream) {
+        free(relay);
+        s->relay = NULL;
+        return E_NOMEM;
+    }
+    return hops_add_child(stream_hops(relay->stream), &relay->child, r->hops) ? E_OK : E_STALE;
+}
+
+/* NULL: answered. */
+static struct flv_session *session_create(struct http_exchange *x, struct node_loop *nl,
+                                          const struct flv_request *r)
+{
+    struct flv_session *s = calloc(1, sizeof *s);
+    enum err e = s ? relay_begin(s, nl->node, r) : E_NOMEM;
+
+    if (e != E_OK) {
+        if (e == E_STALE)
+            refuse_loop(x, nl->node, r->hops);
+        else
+            http_respond_problem(x, 503, "%s", err_text(e));
+        if (s)
+            relay_drop(s);
+        free(s);
+        return NULL;
+    }
+    s->nl = nl;
+    session_info_init(&s->info, &nl->media, r->hops ? 'n' : 'f', r->hops ? "relay" : "flv",
+                      http_peer(x));
+    s->info.kind = "waiting";
+    s->info.count = session_count;
+    s->info.kick = session_kick;
+    memcpy(s->info.stream, r->name.text, strlen(r->name.text) + 1);
+    s->conn = http_take_conn(x);
+    if (s->conn) {
+        conn_set_ops(s->conn, &k_conn_ops, s);
+        return s;
+    }
+    session_free(s);
+    return NULL;
+}
+
 static void handle_flv(struct http_exchange *x, void *arg)
 {
     struct node_loop *nl = arg;
     struct flv_request r = {0};
-    struct viewer_join join = {.format = FORMAT_FLV, .ops = &k_viewer_ops};
+    struct viewer_join join = {.ops = &k_viewer_ops};
     struct flv_session *s;
     enum err e;
 
@@ -293,38 +351,24 @@ static void handle_flv(struct http_exchange *x, void *arg)
         answer_head(x, nl->node, &r.name);
         return;
     }
-    s = calloc(1, sizeof *s);
-    if (!s) {
-        http_respond_problem(x, 503, "%s", err_text(E_NOMEM));
+    join.relay = r.hops != NULL;
+    s = session_create(x, nl, &r);
+    if (!s)
         return;
-    }
-    s->nl = nl;
-    session_info_init(&s->info, &nl->media, r.relay ? 'n' : 'f', r.relay ? "relay" : "flv", http_peer(x));
-    s->info.kind = "waiting";
-    s->info.count = session_count;
-    s->info.kick = session_kick;
-    memcpy(s->info.stream, r.name.text, strlen(r.name.text) + 1);
-    s->conn = http_take_conn(x);
-    if (!s->conn) {
-        session_free(s);
-        return;
-    }
-    conn_set_ops(s->conn, &k_conn_ops, s);
     join.name = &r.name;
-    join.format = r.relay ? FORMAT_RELAY : FORMAT_FLV;
+    join.format = join.relay ? FORMAT_RELAY : FORMAT_FLV;
     join.conn = s->conn;
-    join.relay = r.relay;
     join.have_epoch = r.have_epoch;
     join.have_gop = r.have_gop;
     e = viewer_join(&nl->media, &s->viewer, &join);
-    if (e != E_OK) {
-        metric_add(&m_play_refused_limit, 1);
-        answer_error(s, 503, e == E_LIMIT ? "too many viewers are waiting (limits.parked_viewers)"
-                                          : err_text(e));
-        session_free(s);
+    metric_add(join.relay ? &m_sessions_total_relay_play : &m_sessions_total_flv_play, 1);
+    if (e == E_OK)
         return;
-    }
-    metric_add(r.relay ? &m_sessions_total_relay_play : &m_sessions_total_flv_play, 1);
+    metric_add(&m_play_refused_limit, 1);
+    answer_error(s, 503,
+                 e == E_LIMIT ? "too many viewers are waiting (limits.parked_viewers)"
+                              : err_text(e));
+    session_free(s);
 }
 
 static void handle_healthz(struct http_exchange *x, void *arg)

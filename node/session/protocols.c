@@ -52,14 +52,21 @@ const unsigned k_n_protocols = sizeof k_protocols / sizeof k_protocols[0];
 
 bool connection_admit(struct node *node, int fd, const struct addr *peer, const char *area)
 {
+    uint64_t limit = 0;
+    bool say = false;
+    enum budget_answer answer = conn_budget_take(node->budget, peer, &limit, &say);
     char text[ADDR_TEXT_SIZE];
 
-    /* Descriptors are given out lowest first: the number tells how many are open. */
-    if (fd < node->max_connections)
+    if (answer == BUDGET_OK)
         return true;
-    metric_add(&m_connections_refused_total, 1);
-    log_warn(area, "msg=\"connection refused\" peer=%s reason=\"limit reached\" limit=%ld",
-             addr_format(peer, text), node->max_connections);
+    metric_add(
+        answer == BUDGET_TOTAL ? &m_connections_refused_total : &m_connections_refused_per_ip, 1);
+    if (say)
+        log_warn(area, "msg=\"connection refused\" peer=%s reason=\"%s\" limit=%llu",
+                 addr_format(peer, text),
+                 answer == BUDGET_TOTAL ? "too many connections (limits.connections)"
+                                        : "too many of one address (limits.connections_per_ip)",
+                 (unsigned long long)limit);
     close(fd);
     return false;
 }

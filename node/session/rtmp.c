@@ -1,5 +1,5 @@
-/* RTMP sessions: publishers and players. A publisher's connection moves once to its stream's home loop,
- * before any media is read; a player stays on the loop that accepted it. */
+/* RTMP sessions: publishers and players. A publisher's connection moves once to its stream's home
+ * loop, before any media is read; a player stays on the loop that accepted it. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,7 +19,8 @@ static const char *const k_state_kinds[] = {
     [RTMP_SESSION_JOINING] = "play",    [RTMP_SESSION_PLAYING] = "play",
 };
 
-static const unsigned k_moves[] = { /* allowed next states, as bits */
+static const unsigned k_moves[] = {
+    /* allowed next states, as bits */
     [RTMP_SESSION_CONNECTING] = 1u << RTMP_SESSION_IDLE,
     [RTMP_SESSION_IDLE] = 1u << RTMP_SESSION_ASKING | 1u << RTMP_SESSION_JOINING,
     [RTMP_SESSION_ASKING] = 1u << RTMP_SESSION_PUBLISHING | 1u << RTMP_SESSION_IDLE,
@@ -33,6 +34,7 @@ void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state stat
     const struct node_conf *conf = &s->node->conf;
 
     assert(k_moves[s->state] & 1u << state);
+    (void)k_moves; /* without assertions */
     s->state = state;
     s->info.kind = k_state_kinds[state];
     if (state == RTMP_SESSION_IDLE) {
@@ -59,11 +61,12 @@ void rtmp_session_close(struct rtmp_session *s, const char *why)
 {
     if (s->closed)
         return;
-    log_info("rtmp", "msg=closed session=%s peer=%s kind=%s stream=%s bytes_in=%llu bytes_out=%llu "
-                     "reason=%s",
+    log_line(s->said ? LOG_DEBUG : LOG_INFO, "rtmp",
+             "msg=closed session=%s peer=%s kind=%s stream=%s bytes_in=%llu bytes_out=%llu "
+             "reason=%s",
              s->info.id, s->info.peer, s->info.kind, s->info.stream[0] ? s->info.stream : "-",
-             (unsigned long long)conn_bytes_in(s->conn), (unsigned long long)conn_bytes_out(s->conn),
-             LOG_STR(why));
+             (unsigned long long)conn_bytes_in(s->conn),
+             (unsigned long long)conn_bytes_out(s->conn), LOG_STR(why));
     metric_add(&m_bytes_in_rtmp, (int64_t)conn_bytes_in(s->conn));
     metric_add(&m_bytes_out_rtmp, (int64_t)conn_bytes_out(s->conn));
     if (s->flush_at_close)
@@ -73,7 +76,7 @@ void rtmp_session_close(struct rtmp_session *s, const char *why)
         session_free(s);
 }
 
-/* --- answers --------------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 static struct buf_writer *out_begin(struct rtmp_session *s)
 {
@@ -88,7 +91,8 @@ static enum err out_send(struct rtmp_session *s, struct buf_writer *out)
 
     if (e != E_OK || !bytes.size_bytes)
         return e;
-    return s->viewer.state != VIEWER_OUT ? viewer_write(&s->viewer, bytes) : conn_write(s->conn, bytes);
+    return s->viewer.state != VIEWER_OUT ? viewer_write(&s->viewer, bytes)
+                                         : conn_write(s->conn, bytes);
 }
 
 void rtmp_session_accept_request(struct rtmp_session *s)
@@ -123,7 +127,7 @@ void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text
     rtmp_session_close(s, text);
 }
 
-/* --- playing ---------------------------------------------------------------------------------------------- */
+/* --- playing --- */
 
 static struct rtmp_session *session_of_viewer(struct viewer *viewer)
 {
@@ -184,10 +188,8 @@ static const struct viewer_ops k_viewer_ops = {on_viewer_start, on_viewer_end};
 
 static void begin_play(struct rtmp_session *s, const struct stream_name *name)
 {
-    struct viewer_join join = {.name = name,
-                               .format = FORMAT_RTMP,
-                               .conn = s->conn,
-                               .ops = &k_viewer_ops};
+    struct viewer_join join = {
+        .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
     enum err e;
 
     if (!s->node->conf.play_open) {
@@ -208,7 +210,7 @@ static void begin_play(struct rtmp_session *s, const struct stream_name *name)
     metric_add(&m_sessions_total_rtmp_play, 1);
 }
 
-/* --- what the client says ------------------------------------------------------------------------------------ */
+/* --- what the client says --- */
 
 static void on_connect_event(struct rtmp_session *s, const struct rtmp_event *ev)
 {
@@ -225,8 +227,8 @@ static void on_request_event(struct rtmp_session *s, const struct rtmp_event *ev
 
     if (stream_name_make(&name, ev->app, ev->stream, &why) != E_OK) {
         metric_add(publish ? &m_publish_refused_name : &m_play_refused_name, 1);
-        rtmp_session_refuse(s, publish ? "NetStream.Publish.BadName" : "NetStream.Play.StreamNotFound",
-                            why);
+        rtmp_session_refuse(
+            s, publish ? "NetStream.Publish.BadName" : "NetStream.Play.StreamNotFound", why);
         return;
     }
     memcpy(s->info.stream, name.text, strlen(name.text) + 1);
@@ -267,36 +269,31 @@ static void (*const k_event_handlers[])(struct rtmp_session *s, const struct rtm
     [RTMP_EVENT_STOP] = on_stop_event,       [RTMP_EVENT_PAUSE] = on_pause_event,
 };
 
-static void count_protocol_error(const struct rtmp_session *s, enum err e)
+static void count_protocol_error(const struct rtmp_session *s)
 {
     static const struct {
-        const char *word; /* in rtmp_server_error() */
+        const char *fault; /* rtmp_server_fault() */
         struct metric *metric;
-    } k_reasons[] = {
-        {"handshake", &m_protocol_error_rtmp_handshake}, {"AMF", &m_protocol_error_rtmp_amf},
-        {"amf", &m_protocol_error_rtmp_amf},             {"before", &m_protocol_error_rtmp_order},
-        {"player", &m_protocol_error_rtmp_order},        {"chunk", &m_protocol_error_rtmp_chunk},
-        {"csid", &m_protocol_error_rtmp_chunk},
+    } k_faults[] = {
+        {"handshake", &m_protocol_error_rtmp_handshake},
+        {"chunk", &m_protocol_error_rtmp_chunk},
+        {"amf", &m_protocol_error_rtmp_amf},
+        {"order", &m_protocol_error_rtmp_order},
+        {"size", &m_protocol_error_rtmp_size},
     };
-    const char *text = rtmp_server_error(s->proto);
+    struct metric *metric = &m_protocol_error_rtmp_other;
 
-    if (e == E_TOO_BIG) {
-        metric_add(&m_protocol_error_rtmp_size, 1);
-        return;
-    }
-    for (size_t i = 0; i < sizeof k_reasons / sizeof k_reasons[0]; i++) {
-        if (strstr(text, k_reasons[i].word)) {
-            metric_add(k_reasons[i].metric, 1);
-            return;
-        }
-    }
-    metric_add(&m_protocol_error_rtmp_other, 1);
+    for (size_t i = 0; i < sizeof k_faults / sizeof k_faults[0]; i++)
+        if (!strcmp(k_faults[i].fault, rtmp_server_fault(s->proto)))
+            metric = k_faults[i].metric;
+    metric_add(metric, 1);
 }
 
 void rtmp_session_protocol_error(struct rtmp_session *s, enum err e, const char *detail)
 {
     log_warn("rtmp", "msg=\"bad input\" session=%s peer=%s state=%s error=%s reason=%s", s->info.id,
              s->info.peer, rtmp_server_state(s->proto), err_name(e), LOG_STR(detail));
+    s->said = true;
     rtmp_session_close(s, "protocol error");
 }
 
@@ -307,7 +304,8 @@ static void hold(struct rtmp_session *s, struct buf_view bytes)
         buf_writer_init(&s->held, MAX_HELD_BYTES);
     buf_write_view(&s->held, bytes);
     if (buf_writer_status(&s->held) != E_OK)
-        rtmp_session_protocol_error(s, E_TOO_BIG, "more than 65536 bytes while a request is pending");
+        rtmp_session_protocol_error(s, E_TOO_BIG,
+                                    "more than 65536 bytes while a request is pending");
 }
 
 static bool is_pending(const struct rtmp_session *s)
@@ -315,7 +313,8 @@ static bool is_pending(const struct rtmp_session *s)
     return s->state == RTMP_SESSION_ASKING || s->state == RTMP_SESSION_JOINING;
 }
 
-/* All of in: events are handled one by one; a pending request stops it. The caller holds s->busy. */
+/* All of in: events are handled one by one; a pending request stops it. The caller holds s->busy.
+ */
 static void feed(struct rtmp_session *s, struct buf_reader *in)
 {
     struct buf_writer *out = out_begin(s);
@@ -334,7 +333,7 @@ static void feed(struct rtmp_session *s, struct buf_reader *in)
     if (s->closed)
         return;
     if (e != E_OK && e != E_AGAIN) {
-        count_protocol_error(s, e);
+        count_protocol_error(s);
         s->flush_at_close = true; /* a status may be on its way */
         rtmp_session_protocol_error(s, e, rtmp_server_error(s->proto));
     } else if (in->left_bytes) {
@@ -410,7 +409,7 @@ static void on_error(struct conn *conn, void *arg, enum err e)
 const struct conn_ops k_rtmp_conn_ops = {
     .on_readable = on_readable, .on_writable = on_writable, .on_error = on_error};
 
-/* --- life ---------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void on_timer(struct timer *timer)
 {
@@ -423,15 +422,21 @@ static void on_timer(struct timer *timer)
              s->info.peer, rtmp_server_state(s->proto),
              idle ? "limits.idle_ms" : "limits.handshake_ms",
              (unsigned long long)(idle ? conf->limits_idle_ms : conf->limits_handshake_ms));
-    rtmp_session_close(s, idle ? "neither published nor played in time" : "did not connect in time");
+    s->said = true;
+    rtmp_session_close(s,
+                       idle ? "neither published nor played in time" : "did not connect in time");
 }
 
 static void session_kick(struct session_info *info)
 {
     struct rtmp_session *s = list_entry(info, struct rtmp_session, info);
 
-    s->flush_at_close = true;
-    rtmp_session_close(s, "closed by the operator");
+    if (s->state == RTMP_SESSION_PLAYING)
+        rtmp_session_end(s, "NetStream.Play.UnpublishNotify", "closed by the operator");
+    else if (s->state == RTMP_SESSION_PUBLISHING)
+        rtmp_session_end(s, "NetStream.Unpublish.Success", "closed by the operator");
+    else
+        rtmp_session_close(s, "closed by the operator");
 }
 
 static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
@@ -474,6 +479,7 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
     s = calloc(1, sizeof *s);
     if (!s) {
         close(fd);
+        conn_budget_give(nl->node->budget, peer);
         return;
     }
     s->node = nl->node;
@@ -481,6 +487,10 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
     rtmp_session_enlist(s, nl);
     s->proto = rtmp_server_create(&limits, random);
     s->conn = conn_create(nl->media.loop, fd, peer, MAX_QUEUE_BYTES, &k_rtmp_conn_ops, s);
+    if (s->conn)
+        conn_charge(s->conn, nl->node->budget);
+    else
+        conn_budget_give(nl->node->budget, peer);
     if (!s->proto || !s->conn) {
         conn_close(&s->conn);
         rtmp_server_destroy(&s->proto);

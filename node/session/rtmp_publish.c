@@ -20,14 +20,15 @@ struct rtmp_publish {
     struct ts_unwrap unwrap;
 };
 
-static void refuse(struct rtmp_session *s, struct metric *metric, const char *code, const char *text)
+static void refuse(struct rtmp_session *s, struct metric *metric, const char *code,
+                   const char *text)
 {
     metric_add(metric, 1);
     rtmp_publish_drop(s);
     rtmp_session_refuse(s, code, text);
 }
 
-/* --- the source's side ------------------------------------------------------------------------------------------ */
+/* --- the source's side --- */
 
 static const struct {
     enum err why;
@@ -58,7 +59,7 @@ static void on_evict(struct source *source, enum err why)
     rtmp_session_end(s, code, text);
 }
 
-/* --- deciding --------------------------------------------------------------------------------------------------- */
+/* --- deciding --- */
 
 static void attach(struct rtmp_session *s)
 {
@@ -90,8 +91,8 @@ static void attach(struct rtmp_session *s)
 static void forward_text(const struct cluster_publish_reply *r, char *text, size_t size)
 {
     if (r->decision == CLUSTER_PUBLISH_FORWARD)
-        snprintf(text, size, "this node takes no publishers: publish to %s (node %s)", r->origin_rtmp,
-                 r->origin);
+        snprintf(text, size, "this node takes no publishers: publish to %s (node %s)",
+                 r->origin_rtmp, r->origin);
     else
         snprintf(text, size, "%s", r->reason[0] ? r->reason : "refused by the scheduler");
 }
@@ -159,7 +160,7 @@ static void decide(struct rtmp_session *s)
         attach(s);
 }
 
-/* --- moving ------------------------------------------------------------------------------------------------------- */
+/* --- moving --- */
 
 static void on_arrival(struct loop_msg *msg)
 {
@@ -216,7 +217,8 @@ void rtmp_publish_begin(struct rtmp_session *s, const struct stream_name *name)
         return;
     }
     if (atomic_load(&s->node->draining)) {
-        refuse(s, &m_publish_refused_closed, "NetStream.Publish.Denied", "this node is shutting down");
+        refuse(s, &m_publish_refused_closed, "NetStream.Publish.Denied",
+               "this node is shutting down");
         return;
     }
     p = s->publish = calloc(1, sizeof *p);
@@ -257,8 +259,8 @@ void rtmp_publish_media(struct rtmp_session *s, const struct rtmp_event *ev)
 
     if (!p)
         return;
-    e = stream_push(&p->source, ev->media_type, ts_unwrap_us(&p->unwrap, ev->timestamp_ms), ev->body,
-                    &why);
+    e = stream_push(&p->source, ev->media_type, ts_unwrap_us(&p->unwrap, ev->timestamp_ms),
+                    ev->body, &why);
     if (e == E_OK)
         return;
     metric_add(&m_protocol_error_rtmp_media, 1);

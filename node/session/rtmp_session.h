@@ -29,6 +29,7 @@ struct rtmp_session {
     unsigned busy;       /* depth of our own calls on the stack: then closing only marks */
     bool closed;         /* to be freed when not busy */
     bool moving;         /* to another loop, when not busy */
+    bool said;           /* why it closes was logged already */
     bool flush_at_close; /* what is queued is worth sending */
     struct timer timer;
     struct buf_writer held; /* bytes read while a request is being decided */

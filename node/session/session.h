@@ -1,5 +1,5 @@
-/* Sessions: glue from bytes on a socket to the stream core, one file a protocol. protocols.c is their
- * table; everything runs on the loop of the connection. */
+/* Sessions: glue from bytes on a socket to the stream core, one file a protocol. protocols.c is
+ * their table; everything runs on the loop of the connection. */
 #ifndef HW_NODE_SESSION_SESSION_H
 #define HW_NODE_SESSION_SESSION_H
 

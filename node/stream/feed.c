@@ -245,7 +245,7 @@ void feed_publish(struct feed *feed)
     trim_window(feed);
     feed->pending = feed->pending_video = false;
     feed->published_us = loop_now_us(feed->home->loop);
-    list_for_each_safe (node, tmp, &feed->taps)
+    list_for_each_safe(node, tmp, &feed->taps)
         media_loop_wake_tap(feed->home, list_entry(node, struct tap, home_node));
 }
 

@@ -1,5 +1,5 @@
-/* A feed: one stream in one wire format, as a chain of shared pages. The stream's home loop writes; taps
- * on any loop read. Muxed once, however many viewers there are. */
+/* A feed: one stream in one wire format, as a chain of shared pages. The stream's home loop writes;
+ * taps on any loop read. Muxed once, however many viewers there are. */
 #ifndef HW_NODE_STREAM_FEED_H
 #define HW_NODE_STREAM_FEED_H
 
@@ -13,13 +13,13 @@
 
 struct media_loop;
 
-enum { /* feed.flags: set by the home loop, read by taps */
-    FEED_READY = 1 << 0, /* the tracks are known: viewers may start */
-    FEED_AUDIO = 1 << 1,
-    FEED_VIDEO = 1 << 2,
-    FEED_ENDED = 1 << 3,  /* nothing follows */
-    FEED_KICKED = 1 << 4, /* with FEED_ENDED: viewers are not to wait for the rest */
-    FEED_BROKEN = 1 << 5  /* with FEED_ENDED: out of memory inside a unit */
+enum {                      /* feed.flags: set by the home loop, read by taps */
+       FEED_READY = 1 << 0, /* the tracks are known: viewers may start */
+       FEED_AUDIO = 1 << 1,
+       FEED_VIDEO = 1 << 2,
+       FEED_ENDED = 1 << 3,  /* nothing follows */
+       FEED_KICKED = 1 << 4, /* with FEED_ENDED: viewers are not to wait for the rest */
+       FEED_BROKEN = 1 << 5  /* with FEED_ENDED: out of memory inside a unit */
 };
 
 #define FEED_MAX_ENTRIES 17 /* gop_cache.count at most 16, and one being written */
@@ -80,7 +80,7 @@ void feed_publish(struct feed *feed);
 /* Bytes of pages alive beyond the window: held by slow viewers. Any thread. */
 size_t feed_pinned_bytes(const struct feed *feed, uint64_t oldest_seq);
 
-/* --- flush policy (flush.c): home loop ----------------------------------------------------------------- */
+/* --- flush policy (flush.c): home loop --- */
 void flush_init(struct media_loop *ml);
 void flush_fini(struct media_loop *ml);
 /* The feed has something to publish. */

@@ -1,5 +1,5 @@
-/* Flush policy: when written units become visible. The home loop decides once for all viewers of a feed,
- * so a policy costs nothing per viewer.
+/* Flush policy: when written units become visible. The home loop decides once for all viewers of a
+ * feed, so a policy costs nothing per viewer.
  *
  *   realtime   at the end of the turn that wrote them
  *   balanced   with a video frame, at least 33 ms after the last flush; at most 40 ms old

@@ -11,7 +11,7 @@ static uint32_t to_ms(int64_t dts_us)
     return (uint32_t)(dts_us / 1000);
 }
 
-/* --- RTMP ------------------------------------------------------------------------------------------ */
+/* --- RTMP --- */
 
 static void rtmp_write_unit(struct mux_sink *sink, struct mux_context *ctx,
                             const struct media_frame *frame, bool entry)
@@ -29,7 +29,8 @@ static void rtmp_write_unit(struct mux_sink *sink, struct mux_context *ctx,
                                  flv_tag_type_of(frame->info.kind), RTMP_MEDIA_STREAM_ID);
     sink->put(sink, buf_view_of(header, size));
     while (body.left_bytes) {
-        sink->put(sink, buf_take(&body, body.left_bytes < chunk_size ? body.left_bytes : chunk_size));
+        sink->put(sink,
+                  buf_take(&body, body.left_bytes < chunk_size ? body.left_bytes : chunk_size));
         if (body.left_bytes) {
             size = rtmp_put_type3_header(header, csid, ts_ms);
             sink->put(sink, buf_view_of(header, size));
@@ -50,7 +51,7 @@ static void rtmp_write_init(struct buf_writer *out, const struct track_set *trac
     }
 }
 
-/* --- FLV ------------------------------------------------------------------------------------------- */
+/* --- FLV --- */
 
 static void flv_write_unit(struct mux_sink *sink, struct mux_context *ctx,
                            const struct media_frame *frame, bool entry)
@@ -60,7 +61,8 @@ static void flv_write_unit(struct mux_sink *sink, struct mux_context *ctx,
 
     (void)ctx;
     (void)entry;
-    flv_put_tag_header(header, flv_tag_type_of(frame->info.kind), to_ms(frame->info.dts_us), size_bytes);
+    flv_put_tag_header(header, flv_tag_type_of(frame->info.kind), to_ms(frame->info.dts_us),
+                       size_bytes);
     flv_put_tag_trailer(trailer, size_bytes);
     sink->put(sink, buf_view_of(header, sizeof header));
     sink->put(sink, media_frame_body(frame));
@@ -73,11 +75,12 @@ static void flv_write_init(struct buf_writer *out, const struct track_set *track
         const struct media_frame *frame = i ? tracks->configs[i - 1] : tracks->metadata;
 
         if (frame)
-            flv_write_tag(out, flv_tag_type_of(frame->info.kind), to_ms(dts_us), media_frame_body(frame));
+            flv_write_tag(out, flv_tag_type_of(frame->info.kind), to_ms(dts_us),
+                          media_frame_body(frame));
     }
 }
 
-/* --- FLV between nodes ------------------------------------------------------------------------------- */
+/* --- FLV between nodes --- */
 
 static void relay_write_unit(struct mux_sink *sink, struct mux_context *ctx,
                              const struct media_frame *frame, bool entry)

@@ -28,8 +28,8 @@ struct feed_format {
     const char *name;
     bool realtime; /* ignores the flush policy */
     /* One frame as one unit. entry: the unit is an entry point. */
-    void (*write_unit)(struct mux_sink *sink, struct mux_context *ctx, const struct media_frame *frame,
-                       bool entry);
+    void (*write_unit)(struct mux_sink *sink, struct mux_context *ctx,
+                       const struct media_frame *frame, bool entry);
     /* Init data: metadata and configuration of tracks, stamped with dts_us. */
     void (*write_init)(struct buf_writer *out, const struct track_set *tracks, int64_t dts_us);
 };

@@ -1,5 +1,5 @@
-/* Media loop: the order of one turn. Reading and muxing happened in the turn's events; then what is due
- * is published, taps of this and other loops are woken, and this loop's taps send. */
+/* Media loop: the order of one turn. Reading and muxing happened in the turn's events; then what is
+ * due is published, taps of this and other loops are woken, and this loop's taps send. */
 #include "node/stream/media_loop.h"
 
 #include <stdio.h>
@@ -75,9 +75,9 @@ static void on_housekeeping(struct timer *timer)
     struct list *node, *tmp;
 
     timer_start_ms(&ml->housekeeping, HOUSEKEEPING_MS);
-    list_for_each_safe (node, tmp, &ml->all_taps)
+    list_for_each_safe(node, tmp, &ml->all_taps)
         tap_housekeeping(list_entry(node, struct tap, all_node), now_us);
-    list_for_each_safe (node, tmp, &ml->streams)
+    list_for_each_safe(node, tmp, &ml->streams)
         stream_housekeeping(list_entry(node, struct stream, home_node), now_us);
 }
 

@@ -1,5 +1,5 @@
-/* What a media loop keeps for streams: feeds touched in this turn, feeds waiting for their flush, taps
- * to serve, sessions. Owned by its loop; only media_loop_wake_tap() is for other threads. */
+/* What a media loop keeps for streams: feeds touched in this turn, feeds waiting for their flush,
+ * taps to serve, sessions. Owned by its loop; only media_loop_wake_tap() is for other threads. */
 #ifndef HW_NODE_STREAM_MEDIA_LOOP_H
 #define HW_NODE_STREAM_MEDIA_LOOP_H
 
@@ -10,7 +10,7 @@
 #include "common/net/loop.h"
 
 #define MEDIA_LOOPS_MAX 256
-#define FLUSH_SLOTS 128u     /* of FLUSH_SLOT_US each: longer than the longest flush interval */
+#define FLUSH_SLOTS 128u /* of FLUSH_SLOT_US each: longer than the longest flush interval */
 #define FLUSH_SLOT_US 4000
 
 struct registry;
@@ -19,8 +19,8 @@ struct feed;
 
 /* One client connection or pull, for the API and the logs. Embedded in its session. */
 struct session_info {
-    struct list node; /* in media_loop.sessions */
-    char id[24];      /* "r-1a2b3c4d5e6f" */
+    struct list node;     /* in media_loop.sessions */
+    char id[24];          /* "r-1a2b3c4d5e6f" */
     const char *protocol; /* "rtmp", "flv", "relay" */
     const char *kind;     /* "idle", "publish", "play", "pull" */
     char peer[64];
@@ -38,35 +38,35 @@ struct media_loop {
     unsigned index;
     struct registry *registry;
     struct loop_hook hook;
-    struct list touched;             /* feed.touched_node */
-    struct list slots[FLUSH_SLOTS];  /* feed.flush_node, by due time */
+    struct list touched;            /* feed.touched_node */
+    struct list slots[FLUSH_SLOTS]; /* feed.flush_node, by due time */
     unsigned n_waiting_flush;
-    int64_t slot_us;                 /* time of the slot that is served next */
+    int64_t slot_us;                       /* time of the slot that is served next */
     int64_t next_flush_us, armed_flush_us; /* earliest due feed; what the timer is set to */
     struct timer flush_timer;
-    _Atomic(struct tap *) dirty;     /* taps to serve: pushed by any thread */
-    bool kick[MEDIA_LOOPS_MAX];      /* loops to wake at the end of the turn */
+    _Atomic(struct tap *) dirty; /* taps to serve: pushed by any thread */
+    bool kick[MEDIA_LOOPS_MAX];  /* loops to wake at the end of the turn */
     bool any_kick;
-    struct map taps;                 /* "format/name" -> tap */
+    struct map taps; /* "format/name" -> tap */
     struct list all_taps;
-    struct timer housekeeping;       /* lag, stalls, parked viewers */
+    struct timer housekeeping; /* lag, stalls, parked viewers */
     unsigned n_parked;
-    struct list streams;             /* whose home this is: stream.home_node */
-    _Atomic uint32_t n_streams;      /* for placing new ones */
+    struct list streams;        /* whose home this is: stream.home_node */
+    _Atomic uint32_t n_streams; /* for placing new ones */
     struct list sessions;
     unsigned n_sessions;
-    void *owner;                     /* struct node_loop of the node */
+    void *owner; /* struct node_loop of the node */
 };
 
 /* Registers the turn hook; before the loop runs. */
 void media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry);
 void media_loop_fini(struct media_loop *ml); /* loop stopped */
-/* The home loop has something new for a tap; wakes are coalesced to one a turn and loop. from is the
- * calling media loop. */
+/* The home loop has something new for a tap; wakes are coalesced to one a turn and loop. from is
+ * the calling media loop. */
 void media_loop_wake_tap(struct media_loop *from, struct tap *tap);
 
-void session_info_init(struct session_info *info, struct media_loop *ml, char prefix, const char *protocol,
-                       const char *peer);
+void session_info_init(struct session_info *info, struct media_loop *ml, char prefix,
+                       const char *protocol, const char *peer);
 void session_info_fini(struct session_info *info, struct media_loop *ml);
 
 #endif

@@ -1,5 +1,6 @@
-/* Pages: the only memory that media loops share. The order of the two published words matters: a page's
- * bytes and marks are published before its link, so who sees the link sees the whole page. */
+/* Pages: the only memory that media loops share. The order of the two published words matters: a
+ * page's bytes and marks are published before its link, so who sees the link sees the whole page.
+ */
 #include "node/stream/page.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Pages of a feed: shared, append-only memory. The home loop writes and publishes; viewers on any loop
- * send straight from here. What is published never changes and never moves.
+/* Pages of a feed: shared, append-only memory. The home loop writes and publishes; viewers on any
+ * loop send straight from here. What is published never changes and never moves.
  *
  * References: a page owns one on its successor, so whoever holds a page holds all that follows. */
 #ifndef HW_NODE_STREAM_PAGE_H
@@ -11,7 +11,8 @@
 
 #include "common/base/buf.h"
 
-#define PAGE_BYTES 16384u /* measured: smaller pages cost iovecs, larger ones memory on small streams */
+#define PAGE_BYTES \
+    16384u /* measured: smaller pages cost iovecs, larger ones memory on small streams */
 #define PAGE_MARKS 96u
 
 /* What a viewer needs before an entry point: metadata and sequence headers, muxed with the entry's
@@ -29,10 +30,10 @@ void feed_init_unref(struct feed_init **init); /* NULL is fine */
 
 /* Start of a unit (the smallest thing sent whole). */
 struct feed_mark {
-    uint32_t offset;       /* in the page's data */
-    uint32_t version;      /* of the init data in effect after this unit */
-    int64_t appended_us;   /* home loop's clock */
-    uint64_t gop;          /* GOP the unit belongs to */
+    uint32_t offset;        /* in the page's data */
+    uint32_t version;       /* of the init data in effect after this unit */
+    int64_t appended_us;    /* home loop's clock */
+    uint64_t gop;           /* GOP the unit belongs to */
     struct feed_init *init; /* entry points only, owned; else NULL */
 };
 
@@ -64,7 +65,7 @@ void page_unref(struct feed_page **page); /* frees along the chain, iteratively;
 struct page_account *page_account_create(void);
 void page_account_unref(struct page_account **account);
 
-/* --- positions, on any loop that holds the page ---------------------------------------------------- */
+/* --- positions, on any loop that holds the page --- */
 
 struct feed_pos { /* borrowed page */
     struct feed_page *page;

@@ -6,8 +6,9 @@
 #include "node/stream/stream_private.h"
 #include "node/stream/tap.h"
 
-#define WAITING_IDLE_US 3000000  /* a name nobody watches or publishes is forgotten after this */
-#define LAST_CHANCE_US 2000000   /* a relay that lost its upstream always gets this long to find another */
+#define WAITING_IDLE_US 3000000 /* a name nobody watches or publishes is forgotten after this */
+#define LAST_CHANCE_US \
+    2000000 /* a relay that lost its upstream always gets this long to find another */
 #define ASK_BACKOFF_MIN_MS 250
 #define ASK_BACKOFF_MAX_MS 2000
 
@@ -21,7 +22,7 @@ static int64_t now_us(const struct stream *s)
     return loop_now_us(s->home->loop);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------ */
+/* --- life --- */
 
 static void on_adopt(struct loop_msg *msg)
 {
@@ -43,6 +44,7 @@ struct stream *stream_create(struct registry *registry, struct media_loop *home,
     s->home = home;
     s->registry = registry;
     s->ask_backoff_ms = ASK_BACKOFF_MIN_MS;
+    hops_init(&s->hops);
     list_init(&s->home_node);
     track_set_init(&s->tracks);
     timeline_init(&s->timeline);
@@ -76,6 +78,7 @@ void stream_unref(struct stream **stream)
     if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
         return;
     clean(gone);
+    hops_fini(&gone->hops);
     free(gone);
 }
 
@@ -88,6 +91,11 @@ static void bury(struct stream *s)
     atomic_fetch_sub_explicit(&s->home->n_streams, 1, memory_order_relaxed);
     clean(s);
     stream_unref(&s);
+}
+
+struct hops *stream_hops(struct stream *stream)
+{
+    return &stream->hops;
 }
 
 const struct stream_name *stream_name_of(const struct stream *stream)
@@ -140,7 +148,7 @@ void stream_tell_feeds(struct stream *s)
             feed_set_upstream(s->feeds[i], s->epoch, wall_offset_us(s));
 }
 
-/* --- sources --------------------------------------------------------------------------------------------- */
+/* --- sources --- */
 
 static void source_gone(struct stream *s)
 {
@@ -249,7 +257,7 @@ void stream_fence(struct stream *stream)
         evict(stream, E_STALE);
 }
 
-/* --- taps -------------------------------------------------------------------------------------------------- */
+/* --- taps --- */
 
 static struct feed *feed_for(struct stream *s, enum feed_format_id format)
 {
@@ -305,7 +313,7 @@ void stream_tap_close(struct stream *stream, struct tap *tap)
         bury(stream);
 }
 
-/* --- time rules -------------------------------------------------------------------------------------------- */
+/* --- time rules --- */
 
 static void check_live(struct stream *s, int64_t now)
 {
@@ -327,7 +335,8 @@ static void check_grace(struct stream *s, int64_t now)
 {
     int64_t until_us = s->detached_us + conf_of(s)->publisher_grace_ms * 1000;
 
-    if (s->last_kind == SOURCE_PULL) { /* the origin has waited already: count from the last frame */
+    if (s->last_kind ==
+        SOURCE_PULL) { /* the origin has waited already: count from the last frame */
         until_us = s->last_frame_us + conf_of(s)->publisher_grace_ms * 1000;
         if (until_us < s->detached_us + LAST_CHANCE_US)
             until_us = s->detached_us + LAST_CHANCE_US;
@@ -360,7 +369,7 @@ void stream_housekeeping(struct stream *stream, int64_t now)
     }
 }
 
-/* --- what others may know ---------------------------------------------------------------------------------- */
+/* --- what others may know --- */
 
 bool stream_has_source(const struct stream *stream)
 {
@@ -404,7 +413,7 @@ static void count_viewers(const struct stream *s, struct stream_info *info)
 
         if (!s->feeds[i])
             continue;
-        list_for_each_safe (node, tmp, &s->feeds[i]->taps) {
+        list_for_each_safe(node, tmp, &s->feeds[i]->taps) {
             struct tap *tap = list_entry(node, struct tap, home_node);
 
             info->n_viewers += atomic_load_explicit(&tap->n_viewers, memory_order_relaxed);

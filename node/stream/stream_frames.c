@@ -1,5 +1,5 @@
-/* What happens to a frame on its way in: parsed once, put on the stream's clock, numbered, cached, and
- * given to the feeds in use. */
+/* What happens to a frame on its way in: parsed once, put on the stream's clock, numbered, cached,
+ * and given to the feeds in use. */
 #include <stdlib.h>
 
 #include "node/control/node_metrics.h"
@@ -51,7 +51,8 @@ static bool is_entry(const struct stream *s, const struct media_frame_info *info
            info->dts_us - s->last_entry_dts_us >= AUDIO_ENTRY_US;
 }
 
-/* Numbers the frame, then cache and feeds. The frame is ours alone until here, so it may be changed. */
+/* Numbers the frame, then cache and feeds. The frame is ours alone until here, so it may be
+ * changed. */
 static void deliver(struct stream *s, struct media_frame *frame)
 {
     bool entry;
@@ -80,7 +81,8 @@ void stream_become_ready(struct stream *stream)
     flag_feeds(stream);
 }
 
-/* Audio that comes before it is known whether there is video: kept, since it may be all there is. */
+/* Audio that comes before it is known whether there is video: kept, since it may be all there is.
+ */
 static bool keep_early(struct stream *s, const struct media_frame *frame)
 {
     if (s->ready || s->has_video || frame->info.kind != MEDIA_AUDIO ||
@@ -143,7 +145,8 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
     bool metadata = flv_type == FLV_TAG_SCRIPT && flv_is_metadata(body, &inner);
     enum err e;
 
-    if (!s || !body.size_bytes) /* evicted within this turn; or an empty message, as some encoders send */
+    if (!s ||
+        !body.size_bytes) /* evicted within this turn; or an empty message, as some encoders send */
         return E_OK;
     if (metadata)
         body = inner;

@@ -3,6 +3,7 @@
 #define HW_NODE_STREAM_STREAM_PRIVATE_H
 
 #include "node/stream/feed.h"
+#include "node/stream/hops.h"
 #include "node/stream/media_loop.h"
 #include "node/stream/stream.h"
 
@@ -20,13 +21,14 @@ struct stream {
     struct stream_name name;
     struct media_loop *home;
     struct registry *registry;
+    struct hops hops;          /* any thread */
     struct loop_msg adopt_msg; /* brings a new stream home */
 
     /* home loop only from here on */
     enum stream_state state;
     struct list home_node; /* in home->streams */
     struct source *source; /* borrowed while LIVE */
-    bool numbers_gops; /* the source leaves GOP numbers to us */
+    bool numbers_gops;     /* the source leaves GOP numbers to us */
     uint64_t epoch, gop;
     int64_t ingest_us, wall_us; /* upstream's latest word; 0 at an origin */
     uint64_t upstream_gop;      /* likewise */
@@ -48,8 +50,8 @@ struct stream {
     unsigned n_early;
 
     int64_t created_us, attached_us, detached_us;
-    int64_t idle_since_us;  /* no taps since; 0 = some */
-    int64_t next_ask_us;    /* for a source */
+    int64_t idle_since_us; /* no taps since; 0 = some */
+    int64_t next_ask_us;   /* for a source */
     int64_t ask_backoff_ms;
     enum source_kind last_kind;
 
@@ -57,8 +59,9 @@ struct stream {
     enum media_codec audio, video;
 };
 
-/* Two references: the registry's and the home loop's, which gets it by message. Under the registry's lock,
- * so that nobody's message about the stream overtakes it. NULL when out of memory. */
+/* Two references: the registry's and the home loop's, which gets it by message. Under the
+ * registry's lock, so that nobody's message about the stream overtakes it. NULL when out of memory.
+ */
 struct stream *stream_create(struct registry *registry, struct media_loop *home,
                              const struct stream_name *name);
 /* Home loop. */

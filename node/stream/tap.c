@@ -19,7 +19,7 @@ static void tap_free(struct tap *tap)
     free(tap);
 }
 
-/* --- opening and closing ----------------------------------------------------------------------------- */
+/* --- opening and closing --- */
 
 static struct tap *tap_of_msg(struct loop_msg *msg)
 {
@@ -119,7 +119,8 @@ static void on_opened(struct loop_msg *msg)
         tap_serve(tap);
 }
 
-struct tap *tap_get(struct media_loop *ml, const struct stream_name *name, enum feed_format_id format)
+struct tap *tap_get(struct media_loop *ml, const struct stream_name *name,
+                    enum feed_format_id format)
 {
     char key[sizeof((struct tap *)0)->key];
     struct tap *tap;
@@ -161,7 +162,7 @@ void tap_viewer_gone(struct tap *tap)
         begin_close(tap);
 }
 
-/* --- entry points -------------------------------------------------------------------------------------- */
+/* --- entry points --- */
 
 static void drop_entries(struct tap *tap, unsigned n)
 {
@@ -209,7 +210,7 @@ const struct tap_entry *tap_start_entry(const struct tap *tap, const struct view
     return &tap->entries[0];
 }
 
-/* --- serving ------------------------------------------------------------------------------------------- */
+/* --- serving --- */
 
 struct batch {
     struct iovec iov[FLUSH_IOVECS];
@@ -229,7 +230,8 @@ static void batch_from(struct batch *b, struct feed_pos start)
         uint32_t used = page_published(b->end.page, &next);
 
         if (used > b->end.offset) {
-            b->iov[b->n_iov++] = (struct iovec){b->end.page->data + b->end.offset, used - b->end.offset};
+            b->iov[b->n_iov++] =
+                (struct iovec){b->end.page->data + b->end.offset, used - b->end.offset};
             b->size_bytes += used - b->end.offset;
             b->end.offset = used;
         }
@@ -257,8 +259,8 @@ static struct feed_pos pos_advance(struct feed_pos start, size_t n_bytes)
     return start;
 }
 
-/* One send per live viewer of the same bytes. Backwards, since a viewer that leaves is replaced by the
- * last one. */
+/* One send per live viewer of the same bytes. Backwards, since a viewer that leaves is replaced by
+ * the last one. */
 static void send_to_live(struct tap *tap, const struct batch *b)
 {
     for (uint32_t i = tap->n_live; i-- > 0;) {
@@ -284,7 +286,7 @@ static void start_waiting(struct tap *tap)
     if (list_is_empty(&tap->waiting) ||
         !(atomic_load_explicit(&tap->feed->flags, memory_order_acquire) & FEED_READY))
         return;
-    list_for_each_safe (node, tmp, &tap->waiting) {
+    list_for_each_safe(node, tmp, &tap->waiting) {
         struct viewer *v = list_entry(node, struct viewer, node);
         const struct tap_entry *entry = tap_start_entry(tap, v);
         enum err e;
@@ -307,7 +309,7 @@ static void release_pages(struct tap *tap)
 
     if (tap->n_entries && tap->entries[0].pos.page->seq < first->seq)
         first = tap->entries[0].pos.page;
-    list_for_each_safe (node, tmp, &tap->behind) {
+    list_for_each_safe(node, tmp, &tap->behind) {
         struct viewer *v = list_entry(node, struct viewer, node);
 
         if (v->page->seq < first->seq)
@@ -331,7 +333,7 @@ static void serve_end(struct tap *tap, uint32_t flags)
     }
     while (tap->n_live)
         viewer_end(tap->live[tap->n_live - 1], E_END);
-    list_for_each_safe (node, tmp, &tap->waiting)
+    list_for_each_safe(node, tmp, &tap->waiting)
         viewer_end(list_entry(node, struct viewer, node), E_NOT_FOUND);
     /* Those behind get the rest first; housekeeping bounds how long. */
 }
@@ -370,7 +372,7 @@ static void unpin(struct tap *tap)
         struct viewer *last = NULL;
         struct list *node, *tmp;
 
-        list_for_each_safe (node, tmp, &tap->behind) {
+        list_for_each_safe(node, tmp, &tap->behind) {
             struct viewer *v = list_entry(node, struct viewer, node);
 
             if (!last || v->page->seq < last->page->seq)
@@ -386,7 +388,7 @@ static void check_waiting(struct tap *tap, int64_t now_us)
     int64_t wait_us = registry_conf(tap->ml->registry)->play_wait_ms * 1000;
     struct list *node, *tmp;
 
-    list_for_each_safe (node, tmp, &tap->waiting) {
+    list_for_each_safe(node, tmp, &tap->waiting) {
         struct viewer *v = list_entry(node, struct viewer, node);
 
         if (now_us - v->joined_us >= wait_us)
@@ -403,7 +405,7 @@ void tap_housekeeping(struct tap *tap, int64_t now_us)
     tap->serving = true;
     check_waiting(tap, now_us);
     if (tap->state == TAP_OPEN && !list_is_empty(&tap->behind)) {
-        list_for_each_safe (node, tmp, &tap->behind)
+        list_for_each_safe(node, tmp, &tap->behind)
             viewer_check(list_entry(node, struct viewer, node), now_us);
         release_pages(tap);
         unpin(tap);
@@ -420,9 +422,9 @@ void tap_end_all(struct tap *tap, enum err why)
     tap->serving = true;
     while (tap->n_live)
         viewer_end(tap->live[tap->n_live - 1], why);
-    list_for_each_safe (node, tmp, &tap->behind)
+    list_for_each_safe(node, tmp, &tap->behind)
         viewer_end(list_entry(node, struct viewer, node), why);
-    list_for_each_safe (node, tmp, &tap->waiting)
+    list_for_each_safe(node, tmp, &tap->waiting)
         viewer_end(list_entry(node, struct viewer, node), why);
     tap->serving = was_serving;
 }

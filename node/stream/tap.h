@@ -1,6 +1,6 @@
-/* A tap: one loop's view of a feed. It knows the published end that its viewers have, the entry points
- * they may start at, and holds the pages from its slowest viewer on. Its loop's alone, except for the
- * fields that say otherwise. */
+/* A tap: one loop's view of a feed. It knows the published end that its viewers have, the entry
+ * points they may start at, and holds the pages from its slowest viewer on. Its loop's alone,
+ * except for the fields that say otherwise. */
 #ifndef HW_NODE_STREAM_TAP_H
 #define HW_NODE_STREAM_TAP_H
 
@@ -32,8 +32,8 @@ struct tap {
     char key[420]; /* "format/app/name" in ml->taps */
 
     /* shared with the home loop */
-    _Atomic uint32_t dirty;            /* on the loop's list of taps to serve */
-    struct tap *dirty_next;            /* owned by whoever set dirty */
+    _Atomic uint32_t dirty;               /* on the loop's list of taps to serve */
+    struct tap *dirty_next;               /* owned by whoever set dirty */
     _Atomic uint32_t n_viewers, n_relays; /* for the stream's counts */
 
     /* home loop's */
@@ -44,9 +44,9 @@ struct tap {
     struct feed *feed;        /* owned reference */
     struct feed_page *oldest; /* owned reference: all pages from here on stay */
 
-    struct list all_node;  /* in ml->all_taps */
-    struct feed_pos end;   /* what live viewers have */
-    struct feed_pos scan;  /* marks before it were looked at */
+    struct list all_node;                       /* in ml->all_taps */
+    struct feed_pos end;                        /* what live viewers have */
+    struct feed_pos scan;                       /* marks before it were looked at */
     struct tap_entry entries[FEED_MAX_ENTRIES]; /* oldest first */
     unsigned n_entries;
     uint64_t sent_bytes; /* by each live viewer since the tap opened */
@@ -58,7 +58,8 @@ struct tap {
 };
 
 /* Finds or makes the loop's tap of that stream and format; NULL when out of memory. */
-struct tap *tap_get(struct media_loop *ml, const struct stream_name *name, enum feed_format_id format);
+struct tap *tap_get(struct media_loop *ml, const struct stream_name *name,
+                    enum feed_format_id format);
 /* Something was published, or the tap was opened. */
 void tap_serve(struct tap *tap);
 /* Lag, stalls, parked viewers; 10 times a second. */
@@ -74,8 +75,8 @@ void tap_abandon(struct tap *tap);
 
 /* viewer.c, for taps */
 enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry); /* WAITING -> BEHIND */
-/* Sends what it can up to the tap's end; becomes live when it has all. Ends it when its connection broke
- * or the stream is over; false then, and the viewer may be gone. */
+/* Sends what it can up to the tap's end; becomes live when it has all. Ends it when its connection
+ * broke or the stream is over; false then, and the viewer may be gone. */
 bool viewer_pump_or_end(struct viewer *viewer);
 /* LIVE -> BEHIND at the position where its connection got stuck. */
 void viewer_fall_behind(struct viewer *viewer, struct feed_pos pos);

@@ -1,6 +1,6 @@
-/* One clock a stream, whoever feeds it: source times are moved by a constant; a source change, a jump
- * back or an absurd jump forward picks a new constant, so that what a viewer sees never goes backwards.
- * Pure; home loop only. */
+/* One clock a stream, whoever feeds it: source times are moved by a constant; a source change, a
+ * jump back or an absurd jump forward picks a new constant, so that what a viewer sees never goes
+ * backwards. Pure; home loop only. */
 #ifndef HW_NODE_STREAM_TIMELINE_H
 #define HW_NODE_STREAM_TIMELINE_H
 
@@ -30,7 +30,8 @@ void timeline_same_source(struct timeline *t);
 /* Source time to stream time; config says that the frame carries no picture or sound. */
 int64_t timeline_map(struct timeline *t, enum media_kind kind, bool config, int64_t src_dts_us);
 
-/* 32-bit millisecond stamps to 64-bit microseconds, over any number of wraps and small steps back. */
+/* 32-bit millisecond stamps to 64-bit microseconds, over any number of wraps and small steps back.
+ */
 struct ts_unwrap {
     int64_t last_ms;
     bool started;

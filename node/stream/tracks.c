@@ -1,5 +1,5 @@
-/* Latest configuration frames of a stream. Enhanced multitrack messages are kept beside plain ones: both
- * are sent to a late joiner, in the order in which they first came. */
+/* Latest configuration frames of a stream. Enhanced multitrack messages are kept beside plain ones:
+ * both are sent to a late joiner, in the order in which they first came. */
 #include "node/stream/tracks.h"
 
 #include <string.h>

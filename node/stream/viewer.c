@@ -1,5 +1,5 @@
-/* Viewer: the states of one receiver. Caught up it is a slot in its tap's array and costs one send a
- * flush; behind, it has its own position and is driven by its socket. */
+/* Viewer: the states of one receiver. Caught up it is a slot in its tap's array and costs one send
+ * a flush; behind, it has its own position and is driven by its socket. */
 #include "node/stream/viewer.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static int64_t now_us(const struct viewer *v)
     return loop_now_us(v->tap->ml->loop);
 }
 
-/* --- moving between states ------------------------------------------------------------------------------ */
+/* --- moving between states --- */
 
 enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct viewer_join *join)
 {
@@ -43,7 +43,8 @@ enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct 
     list_init(&viewer->node);
     list_push_back(&tap->waiting, &viewer->node);
     ml->n_parked++;
-    atomic_fetch_add_explicit(join->relay ? &tap->n_relays : &tap->n_viewers, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(join->relay ? &tap->n_relays : &tap->n_viewers, 1,
+                              memory_order_relaxed);
     if (tap->state == TAP_OPEN)
         media_loop_wake_tap(ml, tap); /* starts at the end of this turn */
     return E_OK;
@@ -154,7 +155,7 @@ enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry)
     return viewer->ops->on_start(viewer, flags & FEED_AUDIO, flags & FEED_VIDEO);
 }
 
-/* --- sending while behind ----------------------------------------------------------------------------- */
+/* --- sending while behind --- */
 
 static struct feed_pos pos_of(const struct viewer *v)
 {
@@ -368,7 +369,7 @@ enum err viewer_write(struct viewer *viewer, struct buf_view bytes)
     return e;
 }
 
-/* --- slow viewers ----------------------------------------------------------------------------------------- */
+/* --- slow viewers --- */
 
 int64_t viewer_lag_us(const struct viewer *viewer)
 {

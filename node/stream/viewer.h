@@ -1,5 +1,5 @@
-/* Viewers: {connection, position}. A viewer lives on the loop of its connection; a tap is that loop's
- * view of a feed. Everything here runs on that one loop. */
+/* Viewers: {connection, position}. A viewer lives on the loop of its connection; a tap is that
+ * loop's view of a feed. Everything here runs on that one loop. */
 #ifndef HW_NODE_STREAM_VIEWER_H
 #define HW_NODE_STREAM_VIEWER_H
 
@@ -11,13 +11,14 @@ struct viewer;
 struct tap;
 
 struct viewer_ops {
-    /* The stream is there and the first bytes are about to be sent: write the head (HTTP answer, RTMP
-     * status) with viewer_write(). Called once, never from within viewer_join(). Anything but E_OK is
-     * handed back by on_end. */
+    /* The stream is there and the first bytes are about to be sent: write the head (HTTP answer,
+     * RTMP status) with viewer_write(). Called once, never from within viewer_join(). Anything but
+     * E_OK is handed back by on_end. */
     enum err (*on_start)(struct viewer *viewer, bool has_audio, bool has_video);
-    /* The viewer has been taken out of the stream: E_NOT_FOUND (waited in vain, on_start was not called),
-     * E_END (stream over, all sent), E_SLOW, E_CLOSED / E_IO (connection), E_DENIED (kicked), E_LIMIT (too
-     * many waiting), E_NOMEM. The owner answers and closes. Never from within viewer_join(). */
+    /* The viewer has been taken out of the stream: E_NOT_FOUND (waited in vain, on_start was not
+     * called), E_END (stream over, all sent), E_SLOW, E_CLOSED / E_IO (connection), E_DENIED
+     * (kicked), E_LIMIT (too many waiting), E_NOMEM. The owner answers and closes. Never from
+     * within viewer_join(). */
     void (*on_end)(struct viewer *viewer, enum err why);
 };
 
@@ -32,20 +33,20 @@ enum viewer_state {
 
 struct viewer { /* embedded in the session; fields are private to viewer.c and tap.c */
     enum viewer_state state;
-    bool relay;        /* a node, not a person */
-    bool jump;         /* leave for the newest entry point at the next unit */
+    bool relay; /* a node, not a person */
+    bool jump;  /* leave for the newest entry point at the next unit */
     uint32_t live_index;
     struct tap *tap;
     struct conn *conn; /* borrowed */
     const struct viewer_ops *ops;
-    struct list node; /* in the tap's waiting or behind list */
+    struct list node;       /* in the tap's waiting or behind list */
     struct feed_page *page; /* position while BEHIND: borrowed, pinned by the tap */
     uint32_t offset;
     uint32_t init_offset;
-    struct feed_init *init; /* owned; being sent before the position */
+    struct feed_init *init;  /* owned; being sent before the position */
     struct buf_writer *priv; /* own bytes held back until the unit in flight is out; NULL if none */
     int64_t joined_us, progress_us;
-    uint64_t bytes_base;  /* sent bytes = base (+ tap's total while LIVE) */
+    uint64_t bytes_base; /* sent bytes = base (+ tap's total while LIVE) */
     uint64_t n_jumps;
     uint64_t have_epoch, have_gop; /* relays: where to resume; 0 = newest */
 };
@@ -58,8 +59,8 @@ struct viewer_join {
     bool relay;
     uint64_t have_epoch, have_gop;
 };
-/* Joins, parked until the stream is there. E_OK: on_start or on_end follow. E_NOMEM, E_LIMIT: nothing
- * follows. */
+/* Joins, parked until the stream is there. E_OK: on_start or on_end follow. E_NOMEM, E_LIMIT:
+ * nothing follows. */
 enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct viewer_join *join);
 /* Leaves without on_end. Fine when not joined. */
 void viewer_leave(struct viewer *viewer);

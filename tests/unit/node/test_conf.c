@@ -1,0 +1,187 @@
+/* node/conf: the table, the example file, the rules between keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/conf.h"
+#include "node/stream/stream.h"
+#include "proto/cluster/cluster.h"
+
+#define MAX_SETS 8
+
+/* Loads the defaults with these --set values (up to the first NULL) and checks them. */
+static enum err load(struct node_conf *conf, struct conf_error *error, const char *const *sets)
+{
+    const char *values[MAX_SETS];
+    struct conf_args args = {.sets = values};
+    enum err e;
+
+    for (; sets[args.n_sets]; args.n_sets++)
+        values[args.n_sets] = sets[args.n_sets];
+    memset(conf, 0, sizeof *conf);
+    memset(error, 0, sizeof *error);
+    e = conf_load(&k_node_schema, &args, conf, error);
+    return e == E_OK ? node_conf_check(conf, error) : e;
+}
+
+#define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_load_gives_documented_defaults(void **state)
+{
+    struct node_conf conf;
+    struct conf_error error;
+
+    (void)state;
+    assert_int_equal(load(&conf, &error, (const char *const[]){NULL}), E_OK);
+    assert_string_equal(conf.rtmp_listen, "0.0.0.0:1935");
+    assert_string_equal(conf.http_listen, "0.0.0.0:8080");
+    assert_string_equal(conf.admin_listen, "127.0.0.1:8081");
+    assert_int_equal(conf.latency, LATENCY_BALANCED);
+    assert_int_equal(conf.publish_duplicate, NODE_DUPLICATE_REFUSE);
+    assert_int_equal(conf.cluster_role, CLUSTER_BOTH);
+    assert_true(conf.publish_open && conf.play_open);
+    assert_int_equal(conf.gop_cache_count, 1);
+    assert_int_equal(conf.play_wait_ms, 10000);
+    assert_int_equal(conf.cluster_schedulers.n_items, 0);
+    assert_int_equal(conf.cluster_redirect, 1);
+    conf_free(&k_node_schema, &conf);
+}
+
+static void test_load_gives_enums_in_the_order_of_the_code(void **state)
+{
+    struct node_conf conf;
+    struct conf_error error;
+
+    (void)state;
+    assert_int_equal(load(&conf, &error,
+                          SETS("latency=efficient", "cluster.role=edge",
+                               "publish.duplicate=takeover", "cluster.redirect=off")),
+                     E_OK);
+    assert_int_equal(conf.latency, LATENCY_EFFICIENT);
+    assert_int_equal(conf.cluster_role, CLUSTER_EDGE);
+    assert_int_equal(conf.publish_duplicate, NODE_DUPLICATE_TAKEOVER);
+    assert_int_equal(conf.cluster_redirect, 0);
+    conf_free(&k_node_schema, &conf);
+}
+
+/* conf/node.json is what the table prints; it stands four folders above this file. */
+static void test_print_example_gives_the_file_in_conf(void **state)
+{
+    static const char k_here[] = "tests/unit/node/test_conf.c";
+    char path[4096], *text = NULL, in_file[65536];
+    size_t size = 0, n;
+    FILE *out = open_memstream(&text, &size), *file;
+
+    (void)state;
+    snprintf(path, sizeof path, "%.*sconf/node.json", (int)(sizeof __FILE__ - sizeof k_here),
+             __FILE__);
+    conf_print_example(&k_node_schema, out);
+    fclose(out);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    n = fread(in_file, 1, sizeof in_file - 1, file);
+    fclose(file);
+    in_file[n] = '\0';
+    assert_string_equal(in_file, text);
+    free(text);
+}
+
+static const struct {
+    const char *sets[4];
+    const char *says; /* in the error */
+} k_refused[] = {
+    {{"rtmp.listen=", "http.listen="}, "rtmp.listen, http.listen"},
+    {{"cluster.node_id=a b"}, "cluster.node_id: found \"a b\""},
+    {{"cluster.zone=a\tb"}, "cluster.zone"},
+    {{"cluster.schedulers=127.0.0.1:8090"}, "cluster.schedulers: found \"127.0.0.1:8090\""},
+    {{"cluster.schedulers=https://127.0.0.1:8090"}, "allowed is http://host:port"},
+    {{"cluster.schedulers=http://a@127.0.0.1:8090"}, "cluster.schedulers"},
+    {{"cluster.schedulers=http://127.0.0.1:8090/x"}, "cluster.schedulers"},
+    {{"fallback_origins=rtmp://10.0.0.1"}, "fallback_origins"},
+    {{"pull.sources=live/a"}, "pull.sources[0]: no \"=\""},
+    {{"pull.sources=../a=rtmp://h/live/a"}, "pull.sources[0]"},
+    {{"pull.sources=live/a=rtsp://h/live/a"}, "pull.sources[0]: an URL"},
+    {{"pull.sources=live/a=rtmp://h"}, "pull.sources[0]: an URL"},
+    {{"cluster.advertise.public.http=http://h:1/path"}, "cluster.advertise.public.http"},
+    {{"cluster.advertise.public.rtmp=http://h:1"}, "allowed is rtmp://host:port"},
+    {{"cluster.advertise.internal.https=https://h\"x"}, "cluster.advertise.internal.https"},
+    {{"cluster.schedulers=http://10.0.0.5:8090"}, "cluster.advertise.public.rtmp: not set"},
+    {{"cluster.schedulers=http://10.0.0.5:8090", "rtmp.listen=10.0.0.1:1935"},
+     "cluster.advertise.public.http: not set"},
+    {{"cluster.schedulers=http://127.0.0.1:8090,http://ten:8090"}, "0.0.0.0:1935"},
+    {{"cluster.schedulers=http://10.0.0.5:8090", "rtmp.listen=", "http.listen=[::]:8080"},
+     "http.listen [::]:8080"},
+};
+
+static void test_check_refuses_each_broken_rule_by_its_key(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof k_refused / sizeof k_refused[0]; i++) {
+        struct node_conf conf;
+        struct conf_error error;
+
+        assert_int_equal(load(&conf, &error, k_refused[i].sets), E_INVAL);
+        if (!strstr(error.text, k_refused[i].says))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, error.text, k_refused[i].says);
+        conf_free(&k_node_schema, &conf);
+    }
+}
+
+static const char *const k_accepted[][6] = {
+    {"cluster.schedulers=http://127.0.0.1:8090,http://localhost:8091,http://[::1]:8092"},
+    {"cluster.schedulers=http://10.0.0.5:8090", "rtmp.listen=10.0.0.1:1935",
+     "http.listen=10.0.0.1:8080"},
+    {"cluster.schedulers=http://10.0.0.5:8090", "cluster.advertise.public.rtmp=rtmp://a.example",
+     "cluster.advertise.public.http=http://a.example:80",
+     "cluster.advertise.internal.rtmp=rtmp://10.0.0.1:1935",
+     "cluster.advertise.internal.http=http://10.0.0.1:8080"},
+    {"pull.sources=live/a=rtmp://user:pass@h:1936/live/a?x=y,two/parts/b=http://h/live/b.flv"},
+    {"cluster.node_id=edge-1.eu_x", "cluster.zone=eu west"},
+    {"fallback_origins=http://10.0.0.1:8080,http://[fd00::1]:8080"},
+};
+
+static void test_check_gives_ok_for_sound_configurations(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof k_accepted / sizeof k_accepted[0]; i++) {
+        struct node_conf conf;
+        struct conf_error error;
+
+        if (load(&conf, &error, k_accepted[i]) != E_OK)
+            fail_msg("row %zu: %s", i, error.text);
+        conf_free(&k_node_schema, &conf);
+    }
+}
+
+static void test_pull_source_gives_name_and_url(void **state)
+{
+    struct stream_name name;
+    const char *url = "", *why = "";
+
+    (void)state;
+    assert_int_equal(node_conf_pull_source("live/eu/a=rtmp://h/live/a?k==", &name, &url, &why),
+                     E_OK);
+    assert_string_equal(name.text, "live/eu/a");
+    assert_int_equal(name.app_bytes, strlen("live/eu"));
+    assert_string_equal(url, "rtmp://h/live/a?k==");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_load_gives_documented_defaults),
+        cmocka_unit_test(test_load_gives_enums_in_the_order_of_the_code),
+        cmocka_unit_test(test_print_example_gives_the_file_in_conf),
+        cmocka_unit_test(test_check_refuses_each_broken_rule_by_its_key),
+        cmocka_unit_test(test_check_gives_ok_for_sound_configurations),
+        cmocka_unit_test(test_pull_source_gives_name_and_url),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
