@@ -1,0 +1,166 @@
+/* headwater-scheduler: command line, configuration, signals, one loop. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "common/base/log.h"
+#include "scheduler/scheduler.h"
+#include "scheduler/stats.h"
+
+struct program {
+    struct conf_args args;
+    struct scheduler_conf conf;
+    struct loop *loop;
+    struct scheduler scheduler;
+    struct event *signals[3];
+};
+
+static int fail(const char *text)
+{
+    fprintf(stderr, "headwater-scheduler: %s\n", text);
+    return 1;
+}
+
+static void print_usage(void)
+{
+    printf("usage: headwater-scheduler [-c FILE] [--set KEY=VALUE]...\n"
+           "       --check-config  read the configuration and exit\n"
+           "       --help-config   list all keys\n"
+           "       --version\n");
+}
+
+static enum err load_conf(const struct conf_args *args, struct scheduler_conf *conf,
+                          struct conf_error *error)
+{
+    enum err e = conf_load(&k_scheduler_conf, args, conf, error);
+
+    if (e != E_OK)
+        return e;
+    e = scheduler_conf_check(conf, error);
+    if (e != E_OK)
+        conf_free(&k_scheduler_conf, conf);
+    return e;
+}
+
+static void on_stop(evutil_socket_t number, short what, void *arg)
+{
+    struct program *p = arg;
+
+    (void)what;
+    log_info("scheduler", "msg=stopping signal=%d", (int)number);
+    loop_stop(p->loop);
+}
+
+/* SIGHUP: the log file is opened again (rotation), and what can be changed while running is. */
+static void on_reload(evutil_socket_t number, short what, void *arg)
+{
+    struct program *p = arg;
+    struct scheduler_conf fresh = {0};
+    struct conf_error error;
+    char ignored[256];
+    size_t n_ignored;
+
+    (void)number, (void)what;
+    if (log_reopen() != E_OK)
+        log_error("scheduler", "msg=\"cannot reopen the log\"");
+    if (load_conf(&p->args, &fresh, &error) != E_OK) {
+        log_error("scheduler", "msg=\"reload refused\" reason=%s", LOG_STR(error.text));
+        return;
+    }
+    conf_apply_reload(&k_scheduler_conf, &p->conf, &fresh, &n_ignored, ignored, sizeof ignored);
+    conf_free(&k_scheduler_conf, &fresh);
+    log_set_level((enum log_level)p->conf.log_level);
+    if (scheduler_apply_conf(&p->scheduler, &error) != E_OK)
+        log_error("scheduler", "msg=\"reload incomplete\" reason=%s", LOG_STR(error.text));
+    log_info("scheduler", "msg=reloaded needs_restart=%s", LOG_STR(n_ignored ? ignored : ""));
+}
+
+static enum err watch_signals(struct program *p)
+{
+    static const struct {
+        int number;
+        event_callback_fn handle;
+    } k_signals[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}};
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof k_signals / sizeof k_signals[0]; i++) {
+        p->signals[i] =
+            evsignal_new(loop_base(p->loop), k_signals[i].number, k_signals[i].handle, p);
+        if (!p->signals[i] || event_add(p->signals[i], NULL) != 0)
+            return E_NOMEM;
+    }
+    return E_OK;
+}
+
+static void close_program(struct program *p)
+{
+    for (size_t i = 0; i < sizeof p->signals / sizeof p->signals[0]; i++)
+        if (p->signals[i])
+            event_free(p->signals[i]);
+    loop_destroy(&p->loop);
+    conf_free(&k_scheduler_conf, &p->conf);
+    log_close();
+}
+
+static int serve(struct program *p)
+{
+    struct conf_error error;
+
+    if (log_open(p->conf.log_file) != E_OK) {
+        perror(p->conf.log_file);
+        return fail("log.file: cannot be opened");
+    }
+    log_set_level((enum log_level)p->conf.log_level);
+    net_raise_nofile();
+    stats_register();
+    p->loop = loop_create("scheduler", 0);
+    if (!p->loop || watch_signals(p) != E_OK)
+        return fail("out of memory");
+    if (scheduler_open(&p->scheduler, p->loop, &p->conf, &error) != E_OK)
+        return fail(error.text);
+    log_info("scheduler", "msg=ready http=%s store=%s%s%s", p->scheduler.api_address,
+             p->conf.store_type == STORE_MEMORY ? "memory" : "redis",
+             *p->scheduler.entry_address ? " entry=" : "", p->scheduler.entry_address);
+    loop_run(p->loop);
+    scheduler_close(&p->scheduler);
+    return 0;
+}
+
+/* Commands that print and exit; -1 to go on. */
+static int answer_args(const struct conf_args *args)
+{
+    if (args->help)
+        print_usage();
+    else if (args->version)
+        printf("headwater-scheduler %s\n", HW_VERSION);
+    else if (args->help_config)
+        conf_print_help(&k_scheduler_conf, stdout);
+    else
+        return -1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct program p;
+    struct conf_error error;
+    int code;
+
+    if (conf_parse_args(argc, argv, &p.args, &error) != E_OK)
+        return fail(error.text);
+    code = answer_args(&p.args);
+    if (code < 0 && load_conf(&p.args, &p.conf, &error) != E_OK)
+        code = fail(error.text);
+    if (code < 0 && p.args.check) {
+        printf("configuration is valid\n");
+        code = 0;
+    }
+    if (code < 0)
+        code = serve(&p);
+    close_program(&p);
+    conf_args_fini(&p.args);
+    return code;
+}

@@ -1,0 +1,96 @@
+/* The store: what schedulers share. Nodes are the truth, the store is an index: losing it loses
+ * nothing that two heartbeats do not bring back. Two kinds behind one interface: memory (this
+ * scheduler alone) and Redis. Loop thread.
+ *
+ * Answers may come before the call returns. Every call with a done() answers exactly once, at
+ * store_destroy() at the latest (E_CLOSED). */
+#ifndef HW_SCHEDULER_STORE_H
+#define HW_SCHEDULER_STORE_H
+
+#include "common/net/loop.h"
+#include "proto/cluster/cluster.h"
+
+struct store;
+
+struct store_owner { /* of a stream; node "" = nobody */
+    char node[CLUSTER_ID_SIZE];
+    uint64_t instance, epoch;
+};
+
+struct store_claim {
+    struct stream_name name;
+    char node[CLUSTER_ID_SIZE];
+    uint64_t instance;
+    uint64_t known_epoch;   /* of the owner that the decision was made against; 0 = none */
+    uint64_t highest_epoch; /* ever seen here; the new one is above it */
+};
+
+struct store_event {              /* from another scheduler */
+    enum cluster_event_type type; /* PUBLISHED, ENDED or KICK */
+    struct stream_name name;
+    struct store_owner owner; /* PUBLISHED: the new one; ENDED: the one that gave it up */
+    bool is_old;              /* read from what is kept, not said just now */
+};
+
+/* Called by the store; must not destroy it. */
+struct store_watch {
+    /* Reachable or not; said once a change. A store of memory is always up and says nothing. */
+    void (*on_state)(void *arg, bool is_up);
+    /* It is empty: everything has to be written again. */
+    void (*on_emptied)(void *arg);
+    /* Another scheduler's news about a node, about once a second each. */
+    void (*on_node)(void *arg, const struct cluster_heartbeat *node);
+    void (*on_event)(void *arg, const struct store_event *event);
+    void *arg;
+};
+
+/* E_OK with the owner now (claim: the asker with its new epoch); E_STALE: somebody newer owns the
+ * stream, see *owner; E_NOT_FOUND; E_IO, E_TIMEOUT, E_CLOSED: the store could not be asked. owner
+ * is lent during the call. */
+typedef void store_done(void *arg, enum err e, const struct store_owner *owner);
+
+struct store_ops {
+    void (*destroy)(struct store *store);
+    bool (*is_up)(const struct store *store);
+    /* One write for a heartbeat: m without its streams, for lease_ms. */
+    void (*put_node)(struct store *store, const struct cluster_heartbeat *m, int64_t lease_ms);
+    void (*drop_node)(struct store *store, const char *id);
+    /* Takes the stream for (node, instance) with a new epoch, unless an owner newer than
+     * known_epoch is there. */
+    void (*claim)(struct store *store, const struct store_claim *claim, store_done *done,
+                  void *arg);
+    /* Gives it up, if that owner with that epoch still has it; E_STALE otherwise. */
+    void (*release)(struct store *store, const struct stream_name *name,
+                    const struct store_owner *owner, store_done *done, void *arg);
+    void (*lookup)(struct store *store, const struct stream_name *name, store_done *done,
+                   void *arg);
+    /* Writes what a node reports as its own, unless somebody newer is there. No answer. */
+    void (*refresh)(struct store *store, const struct stream_name *name,
+                    const struct store_owner *owner);
+    /* Tells the other schedulers. */
+    void (*announce)(struct store *store, const struct store_event *event);
+};
+
+struct store { /* first member of each kind */
+    const struct store_ops *ops;
+    struct store_watch watch;
+};
+
+struct store_redis_conf {
+    const char *url;      /* redis://[user@]host[:port][/database], unix:///path */
+    const char *password; /* "" = none; copied */
+    int64_t connect_timeout_ms, command_timeout_ms;
+    int64_t retry_ms; /* first retry; doubled up to 16 times of it, jittered */
+    int64_t poll_ms;  /* how often nodes are read */
+};
+extern const struct store_redis_conf k_store_redis_default; /* url and password are "" */
+
+/* Pair with store_destroy(). NULL when out of memory. */
+struct store *store_memory_create(const struct store_watch *watch);
+/* Borrows conf. Connects by itself; NULL with *why (static) on a bad URL or out of memory. */
+struct store *store_redis_create(struct loop *loop, const struct store_redis_conf *conf,
+                                 const struct store_watch *watch, const char **why);
+/* Takes *store; a NULL *store is fine. */
+void store_destroy(struct store **store);
+
+#endif

@@ -1,0 +1,327 @@
+/* Placement by tables of snapshots: one row a node, one character a property. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scheduler/placement.h"
+
+#define MAX_ROWS 8
+static const struct cluster_urls k_public = {"rtmp://p:1935", "http://p:8080", ""};
+static const struct cluster_urls k_internal = {"rtmp://i:1935", "http://i:8080", ""};
+static const struct cluster_urls k_no_urls = {"", "", ""};
+
+struct row {
+    const char *id;
+    /* O origin, E edge, B both; then any of: d draining, s starting, l lapsed, ? suspect, * owner,
+     * + carries, o carries an older epoch, n no addresses */
+    const char *what;
+    const char *zone, *parent;
+    uint32_t depth, n_children, load; /* viewers of an edge, publishers of an origin */
+};
+
+struct snapshot {
+    struct placement_node nodes[MAX_ROWS];
+    struct placement_candidate candidates[MAX_ROWS];
+    int n;
+};
+
+static void fill_candidate(struct snapshot *s, const struct row *row)
+{
+    struct placement_node *node = &s->nodes[s->n];
+    struct placement_candidate *c = &s->candidates[s->n];
+    bool has_urls = !strchr(row->what, 'n');
+
+    *node = (struct placement_node){
+        .id = row->id,
+        .zone = row->zone ? row->zone : "",
+        .public_urls = has_urls ? &k_public : &k_no_urls,
+        .internal_urls = has_urls ? &k_internal : &k_no_urls,
+        .hash = placement_hash(row->id),
+        .role = row->what[0] == 'O'   ? CLUSTER_ORIGIN
+                : row->what[0] == 'E' ? CLUSTER_EDGE
+                                      : CLUSTER_BOTH,
+        .state = strchr(row->what, 'd')   ? CLUSTER_NODE_DRAINING
+                 : strchr(row->what, 's') ? CLUSTER_NODE_STARTING
+                                          : CLUSTER_NODE_ACTIVE,
+        .n_viewers = row->load,
+        .n_publishers = row->load,
+    };
+    *c = (struct placement_candidate){
+        .node = node,
+        .live = !strchr(row->what, 'l'),
+        .suspect = strchr(row->what, '?'),
+        .is_owner = strchr(row->what, '*'),
+        .carries = strpbrk(row->what, "*+o"),
+        .epoch = strchr(row->what, 'o') ? 6 : 7,
+        .depth = row->depth,
+        .n_children = row->n_children,
+        .parent = -1,
+    };
+    for (int i = 0; row->parent && i < s->n; i++)
+        if (strcmp(s->nodes[i].id, row->parent) == 0)
+            c->parent = i;
+    s->n++;
+}
+
+static void fill(struct snapshot *s, const struct row *rows)
+{
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < MAX_ROWS && rows[i].id; i++)
+        fill_candidate(s, &rows[i]);
+}
+
+static int index_of(const struct snapshot *s, const char *id)
+{
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->nodes[i].id, id) == 0)
+            return i;
+    fail_msg("no node %s", id);
+    return -1;
+}
+
+struct scenario {
+    const char *name;
+    enum cluster_intent intent;
+    const char *asker, *avoid;
+    struct row rows[MAX_ROWS];
+    enum cluster_decision decision;
+    const char *picks;           /* ids in order, separated by spaces */
+    const char *left;            /* a node that is left, or NULL */
+    enum placement_why why_left; /* and why */
+};
+
+#define PLAY CLUSTER_INTENT_PLAY
+#define SOURCE CLUSTER_INTENT_SOURCE
+#define PUBLISH CLUSTER_INTENT_PUBLISH
+
+/* clang-format off */
+static const struct scenario k_scenarios[] = {
+    {"people go to the edge that carries the stream", PLAY, NULL, "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}, {"e2", .what = "E+"}, {"e3", .what = "E"}},
+     CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_RANKED},
+    {"people do not go to an origin while there is an edge", PLAY, NULL, "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}}, CLUSTER_REDIRECT, "e1", "o1", PLACEMENT_RANKED},
+    {"people go to an origin where there is no edge", PLAY, NULL, "",
+     {{"o1", .what = "O*"}}, CLUSTER_REDIRECT, "o1", NULL, 0},
+    {"a node with both roles is an edge", PLAY, NULL, "",
+     {{"o1", .what = "O*"}, {"b1", .what = "B"}}, CLUSTER_REDIRECT, "b1", NULL, 0},
+    {"a full carrier is left for an emptier edge", PLAY, NULL, "",
+     {{"e1", .what = "E+", .load = 100}, {"e2", .what = "E", .load = 99}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_RANKED},
+    {"when all are full the least loaded serves", PLAY, NULL, "",
+     {{"e1", .what = "E", .load = 300}, {"e2", .what = "E", .load = 200}, {"e3", .what = "E", .load = 201}},
+     CLUSTER_REDIRECT, "e2", NULL, 0},
+    {"draining edges never", PLAY, NULL, "",
+     {{"e1", .what = "Ed+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_DRAINING},
+    {"suspect edges never", PLAY, NULL, "",
+     {{"e1", .what = "E?+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_SUSPECT},
+    {"lapsed edges never", PLAY, NULL, "",
+     {{"e1", .what = "El+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_LAPSED},
+    {"starting edges never", PLAY, NULL, "",
+     {{"e1", .what = "Es+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_STARTING},
+    {"avoided edges never", PLAY, NULL, "e1",
+     {{"e1", .what = "E+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_AVOIDED},
+    {"an edge without a public address never", PLAY, NULL, "",
+     {{"e1", .what = "En+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_NO_URL},
+    {"no edge at all", PLAY, NULL, "", {{"e1", .what = "Ed"}}, CLUSTER_DENY, "", "e1", PLACEMENT_DRAINING},
+    {"nobody at all", PLAY, NULL, "", {{.id = NULL}}, CLUSTER_DENY, "", NULL, 0},
+    {"a node that carries the stream serves it", PLAY, "e1", "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E+"}}, CLUSTER_SERVE, "", NULL, 0},
+    {"an edge that is asked pulls", PLAY, "e1", "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}}, CLUSTER_PULL, "o1", NULL, 0},
+    {"an origin that is asked for another's stream sends people to an edge", PLAY, "o2", "",
+     {{"o1", .what = "O*"}, {"o2", .what = "O"}, {"e1", .what = "E"}}, CLUSTER_REDIRECT, "e1", NULL, 0},
+
+    {"a source is the owner first, then carriers", SOURCE, "e1", "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}, {"e2", .what = "E+", .depth = 1}}, CLUSTER_PULL, "o1 e2", "e1", PLACEMENT_NO_STREAM},
+    {"an owner with max_children gives way to its children", SOURCE, "e1", "",
+     {{"o1", .what = "O*", .n_children = 4}, {"e2", .what = "E+", .depth = 1, .parent = "o1"}, {"e1", .what = "E"}},
+     CLUSTER_PULL, "e2 o1", NULL, 0},
+    {"near the owner comes before far", SOURCE, "e1", "",
+     {{"o1", .what = "O*", .n_children = 4}, {"e2", .what = "E+", .depth = 2}, {"e3", .what = "E+", .depth = 1}, {"e1", .what = "E"}},
+     CLUSTER_PULL, "e3 e2 o1", NULL, 0},
+    {"depth three is the end", SOURCE, "e1", "",
+     {{"o1", .what = "O*", .n_children = 4}, {"e2", .what = "E+", .depth = 3}, {"e1", .what = "E"}},
+     CLUSTER_PULL, "o1", "e2", PLACEMENT_TOO_DEEP},
+    {"no cycles: what pulls from the asker is no source", SOURCE, "e1", "o1",
+     {{"o1", .what = "O*"}, {"e1", .what = "E+", .parent = "o1", .depth = 1}, {"e2", .what = "E+", .parent = "e1", .depth = 2},
+      {"e3", .what = "E+", .parent = "e2", .depth = 2}, {"e4", .what = "E+", .parent = "o1", .depth = 1}},
+     CLUSTER_PULL, "e4", "e3", PLACEMENT_CYCLE},
+    {"the owner that just failed is avoided", SOURCE, "e1", "o1",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}, {"e2", .what = "E+", .depth = 1}}, CLUSTER_PULL, "e2", "o1", PLACEMENT_AVOIDED},
+    {"a suspect owner comes last", SOURCE, "e1", "",
+     {{"o1", .what = "O*?"}, {"e1", .what = "E"}, {"e2", .what = "E+", .depth = 1}}, CLUSTER_PULL, "e2 o1", NULL, 0},
+    {"a draining owner has the only copy", SOURCE, "e1", "",
+     {{"o1", .what = "O*d"}, {"e1", .what = "E"}}, CLUSTER_PULL, "o1", NULL, 0},
+    {"a draining carrier is left alone", SOURCE, "e1", "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}, {"e2", .what = "E+d", .depth = 1}}, CLUSTER_PULL, "o1", "e2", PLACEMENT_DRAINING},
+    {"a carrier of the stream before the last takeover is no source", SOURCE, "e1", "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}, {"e2", .what = "Eo", .depth = 1}}, CLUSTER_PULL, "o1", "e2", PLACEMENT_OLD_EPOCH},
+    {"a lapsed owner is none", SOURCE, "e1", "",
+     {{"o1", .what = "O*l"}, {"e1", .what = "E"}}, CLUSTER_WAIT, "", "o1", PLACEMENT_LAPSED},
+    {"nobody has it: wait", SOURCE, "e1", "", {{"e1", .what = "E"}}, CLUSTER_WAIT, "", NULL, 0},
+    {"the owner asks for its own stream", SOURCE, "o1", "", {{"o1", .what = "O*"}}, CLUSTER_SERVE, "", NULL, 0},
+    {"the same zone comes first among carriers", SOURCE, "e1", "",
+     {{"o1", .what = "O*", .zone = "a", .n_children = 4}, {"e1", .what = "E", .zone = "b"}, {"e2", .what = "E+", .zone = "a", .depth = 1},
+      {"e3", .what = "E+", .zone = "b", .depth = 1}}, CLUSTER_PULL, "e3 e2 o1", NULL, 0},
+
+    {"a publish goes to the least loaded origin", PUBLISH, "e1", "",
+     {{"o1", .what = "O", .load = 5}, {"o2", .what = "O", .load = 4}, {"b1", .what = "B", .load = 9}, {"e1", .what = "E"}},
+     CLUSTER_REDIRECT, "o2", "e1", PLACEMENT_ROLE},
+    {"an origin of the asker's zone comes first", PUBLISH, "e1", "",
+     {{"o1", .what = "O", .zone = "a", .load = 5}, {"o2", .what = "O", .zone = "b", .load = 4}, {"e1", .what = "E", .zone = "a"}},
+     CLUSTER_REDIRECT, "o1", NULL, 0},
+    {"an origin takes a publish itself", PUBLISH, "o1", "", {{"o1", .what = "O"}}, CLUSTER_SERVE, "", NULL, 0},
+    {"a draining origin sends it on", PUBLISH, "o1", "",
+     {{"o1", .what = "Od"}, {"o2", .what = "O"}}, CLUSTER_REDIRECT, "o2", "o1", PLACEMENT_DRAINING},
+    {"no origin", PUBLISH, "e1", "", {{"e1", .what = "E"}}, CLUSTER_DENY, "", "e1", PLACEMENT_ROLE},
+};
+/* clang-format on */
+
+static void decide(const struct scenario *sc, struct snapshot *s, struct placement_decision *d)
+{
+    char avoid[1][CLUSTER_ID_SIZE] = {""};
+    struct placement_request request = {
+        .stream = "live/x",
+        .protocol = "flv",
+        .intent = sc->intent,
+        .avoid = avoid,
+        .n_avoid = *sc->avoid ? 1 : 0,
+        .owner_epoch = 7,
+        .max_children = 4,
+        .max_viewers = 100,
+    };
+
+    fill(s, sc->rows);
+    snprintf(avoid[0], sizeof avoid[0], "%s", sc->avoid);
+    if (sc->asker)
+        request.asker = &s->nodes[index_of(s, sc->asker)];
+    placement_decide(&request, s->candidates, s->n, d);
+}
+
+static void test_decide_gives_the_expected_nodes_for_each_scenario(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof k_scenarios / sizeof k_scenarios[0]; i++) {
+        const struct scenario *sc = &k_scenarios[i];
+        struct placement_decision d;
+        struct snapshot s;
+        char picks[256] = "";
+
+        decide(sc, &s, &d);
+        for (unsigned p = 0; p < d.n_picks; p++) {
+            size_t used = strlen(picks);
+
+            snprintf(picks + used, sizeof picks - used, "%s%s", p ? " " : "",
+                     s.nodes[d.picks[p]].id);
+        }
+        if (d.decision != sc->decision || strcmp(picks, sc->picks) != 0)
+            fail_msg("%s: %s [%s], expected %s [%s]", sc->name, k_cluster_decisions[d.decision],
+                     picks, k_cluster_decisions[sc->decision], sc->picks);
+        if (sc->left && s.candidates[index_of(&s, sc->left)].why != sc->why_left)
+            fail_msg("%s: %s was left because %s", sc->name, sc->left,
+                     placement_why_text(s.candidates[index_of(&s, sc->left)].why));
+    }
+}
+
+/* Picks for many streams over n edges that all carry them; counts by edge. */
+static void spread(int n_edges, int n_streams, unsigned counts[MAX_ROWS], char owners[][MAX_ROWS])
+{
+    static const char *const k_ids[] = {"e1", "e2", "e3", "e4", "e5"};
+    struct snapshot s = {0};
+
+    for (int i = 0; i < n_edges; i++)
+        fill_candidate(&s, &(struct row){.id = k_ids[i], .what = "E+"});
+    for (int i = 0; i < n_streams; i++) {
+        char name[32];
+        struct placement_request request = {
+            .stream = name, .protocol = "flv", .max_children = 4, .max_viewers = 100};
+        struct placement_decision d;
+
+        snprintf(name, sizeof name, "live/%d", i);
+        placement_decide(&request, s.candidates, s.n, &d);
+        assert_int_equal(d.n_picks, 1);
+        counts[d.picks[0]]++;
+        snprintf(owners[i], MAX_ROWS, "%s", s.nodes[d.picks[0]].id);
+    }
+}
+
+static void test_decide_moves_only_its_share_when_an_edge_leaves(void **state)
+{
+    static char before[1000][MAX_ROWS], after[1000][MAX_ROWS];
+    unsigned counts[MAX_ROWS] = {0}, fewer[MAX_ROWS] = {0};
+
+    (void)state;
+    spread(5, 1000, counts, before);
+    spread(4, 1000, fewer, after);
+    for (int i = 0; i < 5; i++)
+        assert_in_range(counts[i], 140, 260); /* 200 each, give or take */
+    for (int i = 0; i < 1000; i++)
+        if (strcmp(before[i], "e5") != 0)
+            assert_string_equal(before[i], after[i]);
+}
+
+static void test_decide_gives_at_most_four_upstreams_when_many_carry(void **state)
+{
+    const struct scenario sc = {.intent = SOURCE,
+                                .avoid = "",
+                                .rows = {{"o1", .what = "O*"},
+                                         {"e1", .what = "E+"},
+                                         {"e2", .what = "E+"},
+                                         {"e3", .what = "E+"},
+                                         {"e4", .what = "E+"},
+                                         {"e5", .what = "E+"}}};
+    struct placement_decision d;
+    struct snapshot s;
+
+    (void)state;
+    decide(&sc, &s, &d);
+    assert_int_equal(d.n_picks, CLUSTER_MAX_UPSTREAMS);
+}
+
+static void test_decide_ends_when_reported_parents_form_a_ring(void **state)
+{
+    const struct scenario sc = {
+        .intent = SOURCE,
+        .avoid = "",
+        .rows = {{"e1", .what = "E+", .depth = 1}, {"e2", .what = "E+", .depth = 1}}};
+    struct placement_request request = {.stream = "live/x",
+                                        .protocol = "flv",
+                                        .intent = SOURCE,
+                                        .max_children = 4,
+                                        .max_viewers = 100};
+    struct placement_decision d;
+    struct snapshot s;
+
+    (void)state;
+    fill(&s, sc.rows);
+    s.candidates[0].parent = 1;
+    s.candidates[1].parent = 0;
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.decision, CLUSTER_WAIT);
+    assert_int_equal(s.candidates[0].why, PLACEMENT_CYCLE);
+}
+
+static void test_hash_gives_the_same_on_every_machine(void **state)
+{
+    (void)state;
+    assert_true(placement_hash("edge-1") == placement_hash("edge-1"));
+    assert_true(placement_hash("") == 0xefd01f60ba992926ull);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_decide_gives_the_expected_nodes_for_each_scenario),
+        cmocka_unit_test(test_decide_moves_only_its_share_when_an_edge_leaves),
+        cmocka_unit_test(test_decide_gives_at_most_four_upstreams_when_many_carry),
+        cmocka_unit_test(test_decide_ends_when_reported_parents_form_a_ring),
+        cmocka_unit_test(test_hash_gives_the_same_on_every_machine),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
