@@ -81,7 +81,7 @@ static const struct conf_field k_fields[] = {
     STRING("cluster.zone",                 cluster_zone,                     "",            CLUSTER_ZONE_SIZE - 1,   "Nodes of one zone prefer each other.", false),
     LIST  ("cluster.schedulers",           cluster_schedulers,               "",            16,                      "Schedulers in order of preference: http://host:port; empty = no cluster.", false),
     STRING("cluster.token_file",           cluster_token_file,               "",            PATH_BYTES,              "File with the secret that nodes and schedulers share; empty = none.", false),
-    ENUM  ("cluster.redirect",             cluster_redirect,                 "on",          k_off_on,                "Whether viewers may be sent to another node; off = this one pulls and serves.", false),
+    ENUM  ("cluster.redirect",             cluster_redirect,                 "off",         k_off_on,                "An origin answers HTTP viewers of streams that it has not got with 302 to the best edge; off = it pulls and serves.", false),
     UINT  ("cluster.capacity.egress_bps",  cluster_capacity_egress_bps,      "0",           0,   1000000000000000, "bit/s", "What this node can send; 0 = unknown.", false),
     STRING("cluster.advertise.public.rtmp",    cluster_advertise_public_rtmp,    "", URL_BYTES, "Where clients reach rtmp.listen: rtmp://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.public.http",    cluster_advertise_public_http,    "", URL_BYTES, "Where clients reach http.listen: http://host:port; empty = the listen address.", false),

@@ -18,6 +18,8 @@
 #include "node/session/session.h"
 
 #define DRAIN_LOOK_MS 50
+#define GOODBYE_MS 500
+#define GOODBYE_LOOK_MS 5
 #define TOKEN_MAX_BYTES 512
 #define SCRATCH_MAX_BYTES (1u << 20)
 
@@ -310,11 +312,25 @@ static void let_pass(struct media_loop *ml, void *arg)
     (void)arg;
 }
 
+/* The scheduler is told of the last streams that left, but not waited for without end. */
+static void on_goodbye_timer(struct timer *timer)
+{
+    struct node *node = list_entry(timer, struct node, drain_timer);
+
+    if (node->agent && agent_is_busy(node->agent) &&
+        loop_now_us(node->control) < node->drain_until_us)
+        timer_start_ms(&node->drain_timer, GOODBYE_LOOK_MS);
+    else
+        loop_stop(node->control);
+}
+
 static void on_passed_twice(void *arg)
 {
     struct node *node = arg;
 
-    loop_stop(node->control);
+    timer_init(&node->drain_timer, node->control, on_goodbye_timer);
+    node->drain_until_us = loop_now_us(node->control) + GOODBYE_MS * 1000;
+    timer_start_ms(&node->drain_timer, 0);
 }
 
 /* Taps and home loops exchange a last pair of messages: two rounds let them pass. */

@@ -196,6 +196,18 @@ void agent_poke(struct agent *agent)
         loop_post(agent->node->control, &agent->poke_msg);
 }
 
+void agent_abandon(struct agent_ask *ask)
+{
+    ask->publish_reply.decision = CLUSTER_PUBLISH_REFUSED; /* nothing is to be released */
+    ask->route_reply.decision = CLUSTER_WAIT;
+    ask->done(ask);
+}
+
+static void on_ask_drop(struct loop_msg *msg)
+{
+    agent_abandon(list_entry(msg, struct agent_ask, msg));
+}
+
 static void on_ask(struct loop_msg *msg)
 {
     struct agent_ask *ask = list_entry(msg, struct agent_ask, msg);
@@ -211,7 +223,7 @@ void agent_ask(struct agent *agent, struct agent_ask *ask)
     ask->agent = agent;
     ask->degraded = false;
     ask->msg.run = on_ask;
-    ask->msg.drop = NULL;
+    ask->msg.drop = on_ask_drop;
     loop_post(agent->node->control, &ask->msg);
 }
 

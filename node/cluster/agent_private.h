@@ -106,5 +106,7 @@ void agent_route_ask(struct agent *agent, struct agent_ask *ask);
 
 /* Posts done() to the asker's loop. ask is the asker's again. */
 void agent_answer(struct agent_ask *ask);
+/* The node ends before the answer: the asker, whose session is gone, may free it. */
+void agent_abandon(struct agent_ask *ask);
 
 #endif

@@ -303,6 +303,15 @@ void agent_publish_init(struct agent *agent)
     list_init(&agent->held_releases);
 }
 
+static void op_abandon(struct name_op *op)
+{
+    struct agent_ask *ask = op->ask;
+
+    op_free(op);
+    if (ask)
+        agent_abandon(ask);
+}
+
 void agent_publish_fini(struct agent *agent)
 {
     struct map_cursor cursor = {0};
@@ -314,9 +323,9 @@ void agent_publish_fini(struct agent *agent)
         struct list *node;
 
         while ((node = list_pop_front(&queue->ops)))
-            op_free(list_entry(node, struct name_op, node));
+            op_abandon(list_entry(node, struct name_op, node));
         if (queue->running)
-            op_free(queue->running);
+            op_abandon(queue->running);
         free(queue);
     }
     map_fini(&agent->queues);

@@ -43,8 +43,12 @@ static void flight_free(struct flight *flight)
 {
     struct list *node;
 
-    while ((node = list_pop_front(&flight->waits)))
-        free(list_entry(node, struct wait, node)); /* at the end of the program: nobody is told */
+    while ((node = list_pop_front(&flight->waits))) { /* at the end of the program */
+        struct wait *wait = list_entry(node, struct wait, node);
+
+        agent_abandon(wait->ask);
+        free(wait);
+    }
     if (flight->entry)
         flight->entry->flight = NULL;
     http_call_cancel(&flight->call);

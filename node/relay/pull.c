@@ -86,7 +86,7 @@ void pull_stream_changed(struct stream *stream)
     struct pull *p = stream_puller(stream);
 
     /* Ended while nothing was attached: nobody will ask again. */
-    if (p && !p->source.stream && !stream_is_wanted(stream))
+    if (p && stream_has_ended(stream))
         pull_free(p);
 }
 
@@ -183,6 +183,7 @@ static void on_timer(struct timer *timer)
         timer_start_ms(&p->timer, (int64_t)p->nl->node->conf.upstream_stall_ms);
         return;
     }
+    metric_add(&m_timeout_upstream_stall, 1);
     p->why = "nothing heard within upstream_stall_ms";
     candidate_over(p, E_TIMEOUT);
 }
@@ -261,6 +262,10 @@ static void connect_to(struct pull *p, const struct addr *addr)
     p->state = PULL_CONNECTING;
     session_info_init(&p->info, &p->nl->media, 'p',
                       pull_is_relay(p) ? "relay" : p->transport->scheme, addr_format(addr, text));
+    metric_add(p->transport == &k_pull_rtmp ? &m_sessions_total_rtmp_pull
+               : pull_is_relay(p)           ? &m_sessions_total_relay_pull
+                                            : &m_sessions_total_flv_pull,
+               1);
     p->info.kind = "pull";
     p->info.kick = pull_kick;
     p->info.count = pull_count;

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "node/control/admin.h"
 #include "node/control/node_metrics.h"
+#include "node/session/redirect.h"
 #include "node/session/session.h"
 #include "node/stream/hops.h"
 #include "node/stream/viewer.h"
@@ -337,29 +338,20 @@ static struct flv_session *session_create(struct http_exchange *x, struct node_l
     return NULL;
 }
 
-static void handle_flv(struct http_exchange *x, void *arg)
+static void serve(struct http_exchange *x, struct node_loop *nl, const struct flv_request *r)
 {
-    struct node_loop *nl = arg;
-    struct flv_request r = {0};
-    struct viewer_join join = {.ops = &k_viewer_ops};
-    struct flv_session *s;
+    struct viewer_join join = {.name = &r->name,
+                               .format = r->hops ? FORMAT_RELAY : FORMAT_FLV,
+                               .ops = &k_viewer_ops,
+                               .relay = r->hops != NULL,
+                               .have_epoch = r->have_epoch,
+                               .have_gop = r->have_gop};
+    struct flv_session *s = session_create(x, nl, r); /* r->hops is gone with x */
     enum err e;
 
-    if (!parse_request(x, nl->node, &r))
-        return;
-    if (http_is_head(x)) {
-        answer_head(x, nl->node, &r.name);
-        return;
-    }
-    join.relay = r.hops != NULL;
-    s = session_create(x, nl, &r);
     if (!s)
         return;
-    join.name = &r.name;
-    join.format = join.relay ? FORMAT_RELAY : FORMAT_FLV;
     join.conn = s->conn;
-    join.have_epoch = r.have_epoch;
-    join.have_gop = r.have_gop;
     e = viewer_join(&nl->media, &s->viewer, &join);
     metric_add(join.relay ? &m_sessions_total_relay_play : &m_sessions_total_flv_play, 1);
     if (e == E_OK)
@@ -369,6 +361,29 @@ static void handle_flv(struct http_exchange *x, void *arg)
                  e == E_LIMIT ? "too many viewers are waiting (limits.parked_viewers)"
                               : err_text(e));
     session_free(s);
+}
+
+/* There is no better place. */
+static void serve_here(struct http_exchange *x, void *arg)
+{
+    struct node_loop *nl = arg;
+    struct flv_request r = {0};
+
+    if (parse_request(x, nl->node, &r))
+        serve(x, nl, &r);
+}
+
+static void handle_flv(struct http_exchange *x, void *arg)
+{
+    struct node_loop *nl = arg;
+    struct flv_request r = {0};
+
+    if (!parse_request(x, nl->node, &r))
+        return;
+    if (http_is_head(x))
+        answer_head(x, nl->node, &r.name);
+    else if (r.hops || !redirect_viewer(x, nl, &r.name, serve_here))
+        serve(x, nl, &r);
 }
 
 static void handle_healthz(struct http_exchange *x, void *arg)

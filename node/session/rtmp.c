@@ -146,6 +146,8 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     log_info("rtmp", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
              s->info.stream);
     rtmp_server_accept(s->proto, out);
+    if (s->held.used_bytes)
+        timer_start_ms(&s->timer, 0); /* not from in here: it may stop playing */
     return out_send(s, out);
 }
 
@@ -195,6 +197,11 @@ static void begin_play(struct rtmp_session *s, const struct stream_name *name)
     if (!s->node->conf.play_open) {
         metric_add(&m_play_refused_closed, 1);
         rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");
+        return;
+    }
+    if (atomic_load(&s->node->draining)) {
+        metric_add(&m_play_refused_closed, 1);
+        rtmp_session_refuse(s, "NetStream.Play.Failed", "this node is shutting down");
         return;
     }
     e = viewer_join(&s->nl->media, &s->viewer, &join);
@@ -247,8 +254,10 @@ static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
         rtmp_publish_drop(s);
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);
     } else if (s->state == RTMP_SESSION_JOINING || s->state == RTMP_SESSION_PLAYING) {
-        viewer_leave(&s->viewer);
-        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+        if (viewer_leave_whole(&s->viewer) != E_OK)
+            rtmp_session_close(s, "stopped playing inside a message that it does not take");
+        else
+            rtmp_session_set_state(s, RTMP_SESSION_IDLE);
     }
 }
 
@@ -297,7 +306,7 @@ void rtmp_session_protocol_error(struct rtmp_session *s, enum err e, const char 
     rtmp_session_close(s, "protocol error");
 }
 
-/* Bytes that came while a request was being decided. */
+/* Bytes that came while a request was being decided, or follow such. */
 static void hold(struct rtmp_session *s, struct buf_view bytes)
 {
     if (!s->held.max_bytes)
@@ -377,12 +386,13 @@ static void on_readable(struct conn *conn, void *arg)
 
     (void)conn;
     s->busy++;
-    while (!s->closed && !s->moving && (e = conn_read(s->conn, &got)) != E_AGAIN) {
+    while (!s->closed && !s->moving && s->state != RTMP_SESSION_ASKING &&
+           (e = conn_read(s->conn, &got)) != E_AGAIN) {
         struct buf_reader in = buf_reader_from(got);
 
         if (e != E_OK)
             rtmp_session_close(s, e == E_CLOSED ? "closed by the peer" : err_text(e));
-        else if (is_pending(s))
+        else if (is_pending(s) || s->held.used_bytes) /* in order */
             hold(s, got);
         else
             feed(s, &in);
@@ -417,6 +427,10 @@ static void on_timer(struct timer *timer)
     bool idle = s->state == RTMP_SESSION_IDLE;
     const struct node_conf *conf = &s->node->conf;
 
+    if (s->state == RTMP_SESSION_PLAYING) { /* started: what came meanwhile */
+        resume_held(s);
+        return;
+    }
     metric_add(idle ? &m_timeout_idle : &m_timeout_handshake, 1);
     log_warn("rtmp", "msg=timeout session=%s peer=%s state=%s limit=%s limit_ms=%llu", s->info.id,
              s->info.peer, rtmp_server_state(s->proto),

@@ -59,21 +59,6 @@ void feed_unref(struct feed **feed)
     free(gone);
 }
 
-/* Makes links and sizes of all written pages visible, in order. */
-static void publish_pages(struct feed *f)
-{
-    for (;;) {
-        struct feed_page *page = f->published;
-
-        atomic_store_explicit(&page->n_marks, page->written_marks, memory_order_release);
-        atomic_store_explicit(&page->used_bytes, page->written_bytes, memory_order_release);
-        if (!page->written_next)
-            return;
-        f->published = page->written_next;
-        atomic_store_explicit(&page->next, page->written_next, memory_order_release);
-    }
-}
-
 void feed_close(struct feed **feed)
 {
     struct feed *f = *feed;
@@ -81,7 +66,7 @@ void feed_close(struct feed **feed)
     if (!f)
         return;
     flush_forget(f);
-    publish_pages(f); /* so that freeing the window walks the whole chain */
+    (void)page_publish(f->published); /* so that freeing the window walks the whole chain */
     page_unref(&f->window);
     f->published = f->tail = NULL;
     track_set_fini(&f->tracks);
@@ -144,7 +129,8 @@ static bool begin_unit(struct feed *f, const struct media_frame *frame, bool ent
     struct feed_page *page = f->tail;
     struct feed_mark *mark;
 
-    if (page->written_marks == PAGE_MARKS || page->written_bytes == PAGE_BYTES) {
+    if (page->written_marks == PAGE_MARKS || page->written_bytes == PAGE_BYTES ||
+        page->init_bytes >= PAGE_INIT_BYTES) {
         if (!add_page(f))
             return false;
         page = f->tail;
@@ -156,6 +142,7 @@ static bool begin_unit(struct feed *f, const struct media_frame *frame, bool ent
                                .gop = frame->info.gop};
     if (entry && !(mark->init = make_init(f, frame->info.dts_us)))
         return false;
+    page->init_bytes += entry ? mark->init->size_bytes : 0;
     page->written_marks++;
     if (entry)
         note_entry(f);
@@ -166,7 +153,7 @@ static void append(struct feed *f, const struct media_frame *frame, bool entry)
 {
     struct page_sink ps = {.sink = {put_bytes}, .feed = f};
 
-    if (atomic_load_explicit(&f->flags, memory_order_relaxed) & FEED_ENDED)
+    if (f->set_flags & FEED_ENDED)
         return;
     track_set_apply(&f->tracks, frame);
     if (!begin_unit(f, frame, entry)) {
@@ -211,7 +198,7 @@ void feed_set_upstream(struct feed *feed, uint64_t epoch, int64_t wall_offset_us
 
 void feed_set_flags(struct feed *feed, uint32_t flags)
 {
-    atomic_fetch_or_explicit(&feed->flags, flags, memory_order_release);
+    feed->set_flags |= flags;
     feed->published_us = 0; /* due now */
     feed->pending_video = true;
     flush_touch(feed);
@@ -241,8 +228,9 @@ void feed_publish(struct feed *feed)
 {
     struct list *node, *tmp;
 
-    publish_pages(feed);
+    feed->published = page_publish(feed->published);
     trim_window(feed);
+    atomic_store_explicit(&feed->flags, feed->set_flags, memory_order_release);
     feed->pending = feed->pending_video = false;
     feed->published_us = loop_now_us(feed->home->loop);
     list_for_each_safe(node, tmp, &feed->taps)

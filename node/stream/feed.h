@@ -34,7 +34,7 @@ struct feed {
     const struct feed_format *format;
     enum feed_format_id format_id;
     struct page_account *account;
-    _Atomic uint32_t flags;
+    _Atomic uint32_t flags;      /* published after the bytes that they speak of */
     _Atomic uint64_t window_seq; /* first page of the window: entry points before it are void */
     _Atomic uint64_t epoch;      /* of the stream's publish, for relays */
 
@@ -50,6 +50,7 @@ struct feed {
     unsigned n_entries;
     struct track_set tracks;
     struct mux_context mux;
+    uint32_t set_flags;          /* flags from the next publication on */
     bool pending, pending_video; /* written but not published */
     int64_t pending_us;          /* since when */
     int64_t published_us;        /* last flush */
@@ -72,7 +73,7 @@ void feed_append(struct feed *feed, const struct media_frame *frame, bool entry)
 void feed_clear_tracks(struct feed *feed);
 /* Home loop: what @hw tags say from now on. */
 void feed_set_upstream(struct feed *feed, uint64_t epoch, int64_t wall_offset_us);
-/* Home loop: sets flags and wakes the taps at the end of this turn. */
+/* Home loop: sets flags, which are published with all that is written at the end of this turn. */
 void feed_set_flags(struct feed *feed, uint32_t flags);
 /* Home loop: what is written becomes visible, and the taps are woken. */
 void feed_publish(struct feed *feed);

@@ -102,7 +102,14 @@ void media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *
 
 void media_loop_fini(struct media_loop *ml)
 {
+    struct list *node;
+
     timer_stop(&ml->housekeeping);
+    while ((node = list_pop_front(&ml->streams))) {
+        struct stream *s = stream_at_home(node);
+
+        stream_unref(&s);
+    }
     flush_fini(ml);
     loop_hook_remove(&ml->hook);
     map_fini(&ml->taps);

@@ -60,7 +60,9 @@ struct media_loop {
 
 /* Registers the turn hook; before the loop runs. */
 void media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry);
-void media_loop_fini(struct media_loop *ml); /* loop stopped */
+/* All loops have stopped, no viewer or source is left: gives up the streams. Before loop_destroy().
+ */
+void media_loop_fini(struct media_loop *ml);
 /* The home loop has something new for a tap; wakes are coalesced to one a turn and loop. from is
  * the calling media loop. */
 void media_loop_wake_tap(struct media_loop *from, struct tap *tap);

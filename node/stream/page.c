@@ -1,6 +1,5 @@
-/* Pages: the only memory that media loops share. The order of the two published words matters: a
- * page's bytes and marks are published before its link, so who sees the link sees the whole page.
- */
+/* Pages: the only memory that media loops share. A batch of units becomes visible by one store: to
+ * used_bytes of the page in which it begins, which also says whether there is a next page. */
 #include "node/stream/page.h"
 
 #include <stdlib.h>
@@ -69,6 +68,7 @@ struct feed_page *page_create(struct page_account *account, uint64_t seq)
     atomic_init(&page->n_marks, 0);
     page->written_bytes = 0;
     page->written_marks = 0;
+    page->init_bytes = 0;
     page->written_next = NULL;
     return page;
 }
@@ -103,9 +103,33 @@ void page_unref(struct feed_page **page)
 
 uint32_t page_published(struct feed_page *page, struct feed_page **next)
 {
-    /* The link first: when it is there, used_bytes is final. */
-    *next = atomic_load_explicit(&page->next, memory_order_acquire);
-    return atomic_load_explicit(&page->used_bytes, memory_order_acquire);
+    uint32_t used = atomic_load_explicit(&page->used_bytes, memory_order_acquire);
+
+    *next = used & PAGE_COMPLETE ? atomic_load_explicit(&page->next, memory_order_relaxed) : NULL;
+    return used & ~PAGE_COMPLETE;
+}
+
+static void publish_one(struct feed_page *page)
+{
+    struct feed_page *next = page->written_next;
+
+    atomic_store_explicit(&page->n_marks, page->written_marks, memory_order_release);
+    if (next)
+        atomic_store_explicit(&page->next, next, memory_order_release);
+    atomic_store_explicit(&page->used_bytes, page->written_bytes | (next ? PAGE_COMPLETE : 0u),
+                          memory_order_release);
+}
+
+struct feed_page *page_publish(struct feed_page *first)
+{
+    struct feed_page *last = first;
+
+    while (last->written_next) {
+        last = last->written_next;
+        publish_one(last);
+    }
+    publish_one(first); /* nobody gets past it before this */
+    return last;
 }
 
 void pos_normalise(struct feed_pos *pos)

@@ -14,6 +14,9 @@
 #define PAGE_BYTES \
     16384u /* measured: smaller pages cost iovecs, larger ones memory on small streams */
 #define PAGE_MARKS 96u
+#define PAGE_INIT_BYTES \
+    65536u /* init data of entry points in one page: then the next one is begun */
+#define PAGE_COMPLETE 0x80000000u /* in used_bytes: the rest is final, and next is set */
 
 /* What a viewer needs before an entry point: metadata and sequence headers, muxed with the entry's
  * time. Refcounted, immutable. */
@@ -46,11 +49,12 @@ struct feed_page {
     _Atomic uint32_t refs;
     uint64_t seq; /* grows by one along the chain */
     struct page_account *account;
-    _Atomic(struct feed_page *) next; /* owned; set after the last byte here was published */
-    _Atomic uint32_t used_bytes;      /* published */
+    _Atomic(struct feed_page *) next; /* owned; look at it only when PAGE_COMPLETE is set */
+    _Atomic uint32_t used_bytes;      /* published, with PAGE_COMPLETE */
     _Atomic uint32_t n_marks;         /* published */
     uint32_t written_bytes;           /* home loop only, as are the next two */
     uint32_t written_marks;
+    size_t init_bytes;              /* home loop only: of the marks' init data */
     struct feed_page *written_next; /* becomes next when published */
     struct feed_mark marks[PAGE_MARKS];
     uint8_t data[PAGE_BYTES];
@@ -61,6 +65,9 @@ struct feed_page *page_create(struct page_account *account, uint64_t seq);
 /* Any thread. */
 struct feed_page *page_ref(struct feed_page *page);
 void page_unref(struct feed_page **page); /* frees along the chain, iteratively; NULL is fine */
+/* Home loop: makes all that was written from this page on visible, at once: a reader sees either
+ * nothing of it or all, so that the end it sees never lies inside a unit. Lends the last page. */
+struct feed_page *page_publish(struct feed_page *first);
 
 struct page_account *page_account_create(void);
 void page_account_unref(struct page_account **account);

@@ -30,12 +30,13 @@ void registry_destroy(struct registry **registry)
 {
     struct registry *r = *registry;
     struct map_cursor cursor = {0};
+    const char *name;
     void *value;
 
     *registry = NULL;
     if (!r)
         return;
-    while (map_next(&r->streams, &cursor, NULL, &value)) {
+    while (map_next(&r->streams, &cursor, &name, &value)) {
         struct stream *s = value;
 
         stream_unref(&s);

@@ -32,6 +32,14 @@ static void on_adopt(struct loop_msg *msg)
     list_push_back(&s->home->streams, &s->home_node);
 }
 
+/* The loop ended before it heard of the stream. */
+static void on_adopt_lost(struct loop_msg *msg)
+{
+    struct stream *s = list_entry(msg, struct stream, adopt_msg);
+
+    stream_unref(&s);
+}
+
 struct stream *stream_create(struct registry *registry, struct media_loop *home,
                              const struct stream_name *name)
 {
@@ -51,6 +59,7 @@ struct stream *stream_create(struct registry *registry, struct media_loop *home,
     gop_cache_init(&s->cache, &conf_of(s)->gop);
     atomic_fetch_add_explicit(&home->n_streams, 1, memory_order_relaxed);
     s->adopt_msg.run = on_adopt;
+    s->adopt_msg.drop = on_adopt_lost;
     loop_post(home->loop, &s->adopt_msg);
     return s;
 }
@@ -159,7 +168,6 @@ static void source_gone(struct stream *s)
     s->next_ask_us = 0;
     s->ask_backoff_ms = ASK_BACKOFF_MIN_MS;
     stream_drop_early(s);
-    tell_changed(s);
 }
 
 static void evict(struct stream *s, enum err why)
@@ -170,6 +178,7 @@ static void evict(struct stream *s, enum err why)
         return;
     source_gone(s);
     source->on_evict(source, why);
+    tell_changed(s); /* after: who hears it may free an idle pull, and the source with it */
 }
 
 enum err stream_can_publish(const struct stream *stream)
@@ -227,8 +236,12 @@ enum err stream_attach(struct stream *stream, struct source *source,
 
 void stream_detach(struct source *source)
 {
-    if (source->stream)
-        source_gone(source->stream);
+    struct stream *s = source->stream;
+
+    if (!s)
+        return;
+    source_gone(s);
+    tell_changed(s); /* last: the source may be gone */
 }
 
 void stream_end(struct stream *stream, uint32_t flags)
@@ -374,6 +387,11 @@ void stream_housekeeping(struct stream *stream, int64_t now)
 bool stream_has_source(const struct stream *stream)
 {
     return stream->source != NULL;
+}
+
+bool stream_has_ended(const struct stream *stream)
+{
+    return stream->state == STREAM_ENDED;
 }
 
 bool stream_is_wanted(const struct stream *stream)

@@ -116,6 +116,7 @@ struct stream_info {
 };
 void stream_get_info(const struct stream *stream, struct stream_info *info);
 bool stream_has_source(const struct stream *stream);
+bool stream_has_ended(const struct stream *stream); /* its name is free for another */
 /* The relay room keeps its pull of this stream here. */
 void stream_set_puller(struct stream *stream, void *puller);
 void *stream_puller(const struct stream *stream);

@@ -81,6 +81,16 @@ void stream_become_ready(struct stream *stream)
     flag_feeds(stream);
 }
 
+/* There is video: its key frames are the entry points, so sound before it is no use. The
+ * configuration is: OBS sends that of the sound first. */
+static void settle_early(struct stream *s)
+{
+    for (unsigned i = 0; i < s->n_early; i++)
+        if (s->early[i]->info.flags & FRAME_CONFIG)
+            deliver(s, (struct media_frame *)(uintptr_t)s->early[i]);
+    stream_drop_early(s);
+}
+
 /* Audio that comes before it is known whether there is video: kept, since it may be all there is.
  */
 static bool keep_early(struct stream *s, const struct media_frame *frame)
@@ -109,8 +119,8 @@ static void note_track(struct stream *s, const struct media_frame_info *info)
     if (*seen)
         return;
     *seen = true;
-    if (info->kind == MEDIA_VIDEO) /* its key frames are the entry points: audio before is no use */
-        stream_drop_early(s);
+    if (info->kind == MEDIA_VIDEO)
+        settle_early(s);
     if (s->ready) /* a late track */
         flag_feeds(s);
 }

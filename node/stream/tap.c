@@ -26,6 +26,12 @@ static struct tap *tap_of_msg(struct loop_msg *msg)
     return list_entry(msg, struct tap, msg);
 }
 
+/* A loop ended before the message arrived: nobody asks for the tap any more. */
+static void on_lost(struct loop_msg *msg)
+{
+    tap_free(tap_of_msg(msg));
+}
+
 static void on_opened(struct loop_msg *msg);
 
 static void open_at_home(struct loop_msg *msg)
@@ -105,8 +111,8 @@ static void on_opened(struct loop_msg *msg)
         return;
     if (tap->open_result != E_OK) { /* never joined the feed */
         tap->state = TAP_CLOSED;
+        forget_key(tap); /* first: who is turned away may ask again at once */
         tap_end_all(tap, tap->open_result);
-        forget_key(tap);
         list_remove(&tap->all_node);
         tap_free(tap);
         return;
@@ -135,6 +141,7 @@ struct tap *tap_get(struct media_loop *ml, const struct stream_name *name,
     tap->ml = ml;
     tap->format_id = format;
     memcpy(tap->key, key, sizeof key);
+    tap->msg.drop = on_lost;
     list_init(&tap->home_node);
     list_init(&tap->all_node);
     list_init(&tap->behind);
@@ -283,8 +290,7 @@ static void start_waiting(struct tap *tap)
 {
     struct list *node, *tmp;
 
-    if (list_is_empty(&tap->waiting) ||
-        !(atomic_load_explicit(&tap->feed->flags, memory_order_acquire) & FEED_READY))
+    if (list_is_empty(&tap->waiting) || !(tap->flags & FEED_READY))
         return;
     list_for_each_safe(node, tmp, &tap->waiting) {
         struct viewer *v = list_entry(node, struct viewer, node);
@@ -323,12 +329,13 @@ static void release_pages(struct tap *tap)
     }
 }
 
-static void serve_end(struct tap *tap, uint32_t flags)
+static void serve_end(struct tap *tap)
 {
     struct list *node, *tmp;
 
-    if (flags & (FEED_KICKED | FEED_BROKEN)) {
-        tap_end_all(tap, flags & FEED_KICKED ? E_DENIED : E_NOMEM);
+    forget_key(tap); /* who asks for the name from here on gets the next stream of that name */
+    if (tap->flags & (FEED_KICKED | FEED_BROKEN)) {
+        tap_end_all(tap, tap->flags & FEED_KICKED ? E_DENIED : E_NOMEM);
         return;
     }
     while (tap->n_live)
@@ -341,12 +348,12 @@ static void serve_end(struct tap *tap, uint32_t flags)
 void tap_serve(struct tap *tap)
 {
     struct batch b;
-    uint32_t flags;
 
     if (tap->state != TAP_OPEN)
         return;
     tap->serving = true;
-    flags = atomic_load_explicit(&tap->feed->flags, memory_order_acquire);
+    /* Before the pages: what was written when a flag was set is there then. */
+    tap->flags = atomic_load_explicit(&tap->feed->flags, memory_order_acquire);
     do {
         batch_from(&b, tap->end);
         if (b.size_bytes)
@@ -357,8 +364,8 @@ void tap_serve(struct tap *tap)
     scan_marks(tap, &tap->end);
     start_waiting(tap);
     release_pages(tap);
-    if (flags & FEED_ENDED)
-        serve_end(tap, flags);
+    if (tap->flags & FEED_ENDED)
+        serve_end(tap);
     tap->serving = false;
     tap_viewer_gone(tap);
 }

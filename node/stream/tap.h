@@ -44,9 +44,10 @@ struct tap {
     struct feed *feed;        /* owned reference */
     struct feed_page *oldest; /* owned reference: all pages from here on stay */
 
-    struct list all_node;                       /* in ml->all_taps */
-    struct feed_pos end;                        /* what live viewers have */
-    struct feed_pos scan;                       /* marks before it were looked at */
+    struct list all_node; /* in ml->all_taps */
+    uint32_t flags;       /* the feed's, as of end: no bytes follow an end that is seen here */
+    struct feed_pos end;  /* what live viewers have */
+    struct feed_pos scan; /* marks before it were looked at */
     struct tap_entry entries[FEED_MAX_ENTRIES]; /* oldest first */
     unsigned n_entries;
     uint64_t sent_bytes; /* by each live viewer since the tap opened */

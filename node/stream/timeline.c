@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define TS_FAR_MS (INT64_C(1) << 50) /* 35,000 years: microseconds still fit */
+
 void timeline_init(struct timeline *t)
 {
     memset(t, 0, sizeof *t);
@@ -33,18 +35,28 @@ static void anchor(struct timeline *t, int64_t src_dts_us)
     t->anchored = true;
 }
 
+/* Configuration and metadata often carry time 0 whatever the clock: they never move it, and are put
+ * where nothing of their kind goes back, neither they nor what follows. */
+static int64_t map_other(struct timeline *t, enum media_kind kind, int64_t src_dts_us)
+{
+    int64_t last_us = t->last_dts_us[kind];
+    int64_t dts_us = src_dts_us + t->offset_us;
+
+    if (!t->anchored)
+        dts_us = t->end_us; /* what comes next is later */
+    else if (dts_us < last_us || dts_us > t->end_us)
+        dts_us = last_us > 0 && kind != MEDIA_DATA ? last_us : t->end_us;
+    if (kind == MEDIA_DATA)
+        t->last_dts_us[kind] = dts_us;
+    return dts_us;
+}
+
 int64_t timeline_map(struct timeline *t, enum media_kind kind, bool config, int64_t src_dts_us)
 {
-    bool media = !config && kind != MEDIA_DATA;
     int64_t dts_us;
 
-    /* Configuration and metadata often carry time 0 whatever the clock: they never move it. */
-    if (!media) {
-        dts_us = src_dts_us + t->offset_us;
-        if (!t->anchored || dts_us > t->end_us || dts_us < t->last_dts_us[kind])
-            dts_us = t->end_us;
-        return dts_us;
-    }
+    if (config || kind == MEDIA_DATA)
+        return map_other(t, kind, src_dts_us);
     if (!t->anchored)
         anchor(t, src_dts_us);
     dts_us = src_dts_us + t->offset_us;
@@ -70,6 +82,8 @@ int64_t ts_unwrap_us(struct ts_unwrap *u, uint32_t ts_ms)
         u->last_ms = ts_ms;
     } else {
         u->last_ms += (int32_t)(ts_ms - (uint32_t)u->last_ms);
+        if (u->last_ms > TS_FAR_MS || u->last_ms < -TS_FAR_MS)
+            u->last_ms = ts_ms; /* only leaps of weeks at a time lead here: a new clock */
     }
     return u->last_ms * 1000;
 }

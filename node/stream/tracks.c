@@ -28,10 +28,26 @@ static bool same_body(const struct media_frame *a, const struct media_frame *b)
     return a && a->size_bytes == b->size_bytes && memcmp(a->body, b->body, a->size_bytes) == 0;
 }
 
+static size_t kept_bytes(const struct track_set *set)
+{
+    size_t size_bytes = set->metadata ? set->metadata->size_bytes : 0;
+
+    for (unsigned i = 0; i < set->n_configs; i++)
+        size_bytes += set->configs[i]->size_bytes;
+    return size_bytes;
+}
+
+/* With frame in the place of old (NULL = beside the others). */
+static bool fits(const struct track_set *set, const struct media_frame *old,
+                 const struct media_frame *frame)
+{
+    return kept_bytes(set) - (old ? old->size_bytes : 0) + frame->size_bytes <= TRACK_SET_MAX_BYTES;
+}
+
 static bool replace(struct track_set *set, const struct media_frame **slot,
                     const struct media_frame *frame)
 {
-    if (same_body(*slot, frame))
+    if (same_body(*slot, frame) || !fits(set, *slot, frame))
         return false; /* repeated with every key frame by some encoders */
     media_frame_unref(slot);
     *slot = media_frame_ref(frame);
@@ -54,9 +70,11 @@ bool track_set_apply(struct track_set *set, const struct media_frame *frame)
             (old->flags & FRAME_MULTITRACK) == (info->flags & FRAME_MULTITRACK))
             return replace(set, &set->configs[i], frame);
     }
-    if (set->n_configs == TRACK_SET_MAX)
+    if (set->n_configs == TRACK_SET_MAX || !fits(set, NULL, frame))
         return false;
-    return replace(set, &set->configs[set->n_configs++], frame);
+    set->configs[set->n_configs++] = media_frame_ref(frame);
+    set->version++;
+    return true;
 }
 
 void track_set_copy(struct track_set *dst, const struct track_set *src)

@@ -5,7 +5,8 @@
 
 #include "common/media/frame.h"
 
-#define TRACK_SET_MAX 16 /* configuration frames kept: (kind, track, message form) */
+#define TRACK_SET_MAX 16           /* configuration frames kept: (kind, track, message form) */
+#define TRACK_SET_MAX_BYTES 65536u /* of all; each entry point carries a copy. Real ones: 1 KB */
 
 struct track_set {
     const struct media_frame *configs[TRACK_SET_MAX]; /* owned; first n_configs */
@@ -18,7 +19,8 @@ void track_set_init(struct track_set *set);
 void track_set_fini(struct track_set *set);
 /* Forgets all; version grows. */
 void track_set_clear(struct track_set *set);
-/* Takes note of a FRAME_CONFIG or FRAME_METADATA frame; others are ignored. True if it changed. */
+/* Takes note of a FRAME_CONFIG or FRAME_METADATA frame; others are ignored, and so is what does not
+ * fit. True if it changed. */
 bool track_set_apply(struct track_set *set, const struct media_frame *frame);
 /* dst becomes a copy (references) of src, version included. */
 void track_set_copy(struct track_set *dst, const struct track_set *src);

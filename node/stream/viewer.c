@@ -95,7 +95,10 @@ void viewer_end(struct viewer *viewer, enum err why)
 
     if (why == E_SLOW)
         metric_add(&m_viewers_slow_close, 1);
-    viewer_leave(viewer);
+    if (why == E_DENIED) /* the owner says so, and is to be understood */
+        (void)viewer_leave_whole(viewer);
+    else
+        viewer_leave(viewer);
     ops->on_end(viewer, why); /* last: the viewer may be gone */
 }
 
@@ -142,7 +145,7 @@ void viewer_fall_behind(struct viewer *viewer, struct feed_pos pos)
 
 enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry)
 {
-    uint32_t flags = atomic_load_explicit(&viewer->tap->feed->flags, memory_order_acquire);
+    uint32_t flags = viewer->tap->flags;
 
     leave_state(viewer);
     viewer->state = VIEWER_BEHIND;
@@ -218,12 +221,14 @@ static void jump(struct viewer *v)
 {
     const struct tap_entry *entry = newer_entry(v);
     struct feed_pos pos = pos_of(v);
+    bool needs_init; /* a start that was not sent yet still owes it */
 
     v->jump = false;
     if (!entry)
         return;
+    needs_init = v->init || !knows_version(&pos, entry->mark->init->version);
     feed_init_unref(&v->init);
-    if (!knows_version(&pos, entry->mark->init->version))
+    if (needs_init)
         v->init = feed_init_ref(entry->mark->init);
     v->init_offset = 0;
     v->page = entry->pos.page;
@@ -297,6 +302,25 @@ static void consume(struct viewer *v, size_t n_bytes)
     }
 }
 
+enum err viewer_leave_whole(struct viewer *viewer)
+{
+    enum err e = E_OK;
+
+    while (viewer->state == VIEWER_BEHIND && e == E_OK && !at_boundary(viewer)) {
+        struct feed_pos limit = pos_unit_end(pos_of(viewer), &viewer->tap->end);
+        struct pump_batch b;
+
+        gather_batch(viewer, &b, &limit);
+        for (int i = 0; i < b.n_iov && e == E_OK; i++)
+            e = conn_write(viewer->conn, buf_view_of(b.iov[i].iov_base, b.iov[i].iov_len));
+        consume(viewer, b.size_bytes);
+    }
+    if (e == E_OK && has_private(viewer))
+        e = send_private(viewer);
+    viewer_leave(viewer);
+    return e;
+}
+
 /* E_OK: sent all there is, now live. E_AGAIN: the socket is full. Else why the viewer is to end. */
 static enum err pump(struct viewer *v)
 {
@@ -335,8 +359,7 @@ bool viewer_pump_or_end(struct viewer *viewer)
 {
     enum err e = pump(viewer);
 
-    if (e == E_OK &&
-        atomic_load_explicit(&viewer->tap->feed->flags, memory_order_acquire) & FEED_ENDED)
+    if (e == E_OK && viewer->tap->flags & FEED_ENDED)
         e = E_END;
     if (e == E_OK || e == E_AGAIN)
         return true;

@@ -64,6 +64,9 @@ struct viewer_join {
 enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct viewer_join *join);
 /* Leaves without on_end. Fine when not joined. */
 void viewer_leave(struct viewer *viewer);
+/* The same for a connection that goes on: what is left of the unit in flight, and private bytes, go
+ * into its queue. Not E_OK: only closing is left. */
+enum err viewer_leave_whole(struct viewer *viewer);
 /* Private bytes to this viewer, sent between units. E_SLOW, E_CLOSED, E_IO. */
 enum err viewer_write(struct viewer *viewer, struct buf_view bytes);
 /* The owner's conn_ops.on_writable calls this. */

@@ -1,0 +1,527 @@
+/* Feed, tap and viewer together: what a player gets, from where on, and how it ends. */
+#include "tests/unit/node/stream/stream_test.h"
+
+/* --- bytes and order ------------------------------------------------------------------------------- */
+
+static void test_viewer_gets_init_then_every_frame_in_order(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&p, &r, 0, 0);
+    push_gop(&r, 0, 50, 900);
+    player_drain(&p, &r);
+    assert_true(p.started && p.has_audio && p.has_video);
+    assert_int_equal(p.n_tags, 2 + 100);
+    assert_true(p.tags[0].config && p.tags[0].type == FLV_TAG_VIDEO);
+    assert_true(p.tags[1].config && p.tags[1].type == FLV_TAG_AUDIO);
+    assert_true(p.tags[2].key);
+    assert_int_equal(p.tags[2].number, 2);
+    assert_no_gap(&p, 2);
+    assert_int_equal(p.tags[101].dts_ms, 49 * 40 + 5);
+    assert_int_equal(p.viewer.state, VIEWER_LIVE);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_viewers_of_one_feed_get_the_same_bytes_on_any_loop(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p[6];
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 3, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    for (unsigned i = 0; i < 6; i++)
+        player_join(&p[i], &r, i % 3, 0);
+    push_gop(&r, 0, 30, 5000);
+    for (unsigned i = 0; i < 6; i++)
+        player_drain(&p[i], &r);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(p[i].n_tags, 62);
+        assert_int_equal(p[i].n_bytes, p[0].n_bytes);
+        assert_memory_equal(p[i].tags, p[0].tags, 62 * sizeof p[0].tags[0]);
+        assert_int_equal(viewer_bytes_sent(&p[i].viewer) + 13, p[i].n_bytes);
+    }
+    for (unsigned i = 0; i < 6; i++)
+        player_close(&p[i]);
+    rig_fini(&r);
+}
+
+static void test_viewer_gets_a_frame_larger_than_many_pages_whole(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&p, &r, 0, 4096);
+    push_sized(&r, BODY_AVC_KEY, 0, MAX_BODY_BYTES);
+    push_sized(&r, BODY_AVC_INTER, 40, MAX_BODY_BYTES);
+    player_drain(&p, &r);
+    assert_int_equal(p.n_tags, 4);
+    assert_int_equal(p.tags[3].size_bytes, MAX_BODY_BYTES);
+    assert_no_gap(&p, 2);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+/* --- where a viewer starts --------------------------------------------------------------------------- */
+
+static uint32_t first_number_for(unsigned gop_count, bool after_the_last_key)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+    uint32_t number;
+
+    conf.gop.max_gops = gop_count;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0); /* 0, 1 */
+    for (unsigned i = 0; i < 5; i++)
+        push_gop(&r, 400 * i, 10, 500); /* keys: 2, 22, 42, 62, 82 */
+    rig_settle(&r);
+    player_join(&p, &r, 0, 0);
+    player_drain(&p, &r);
+    if (gop_count == 0)
+        assert_false(p.started);
+    if (after_the_last_key) {
+        push(&r, BODY_AVC_INTER, 2000); /* 102: nobody may start here */
+        push(&r, BODY_AVC_KEY, 2040);   /* 103 */
+        player_drain(&p, &r);
+    }
+    assert_true(p.tags[0].config && p.tags[1].config);
+    assert_true(p.tags[2].key);
+    assert_int_equal(p.tags[0].dts_ms, p.tags[2].dts_ms);
+    assert_no_gap(&p, 2);
+    number = p.tags[2].number;
+    player_close(&p);
+    rig_fini(&r);
+    return number;
+}
+
+static void test_join_starts_at_the_latest_key_frame_when_one_gop_is_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(first_number_for(1, false), 82);
+}
+
+static void test_join_starts_three_gops_back_when_three_are_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(first_number_for(3, false), 42);
+}
+
+static void test_join_waits_for_the_next_key_frame_when_none_is_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(first_number_for(0, true), 103);
+}
+
+static void test_join_of_a_running_feed_starts_where_a_new_feed_would(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player first, second;
+    struct rig r;
+
+    (void)state;
+    conf.gop.max_gops = 3;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&first, &r, 0, 0);
+    for (unsigned i = 0; i < 5; i++)
+        push_gop(&r, 400 * i, 10, 500);
+    player_drain(&first, &r);
+    player_join(&second, &r, 0, 0);
+    player_drain(&second, &r);
+    assert_int_equal(second.tags[first_media(&second)].number, 42);
+    assert_no_gap(&second, first_media(&second));
+    assert_no_gap(&first, 2);
+    player_close(&first);
+    player_close(&second);
+    rig_fini(&r);
+}
+
+static void test_relay_resumes_at_the_gop_that_it_has(void **state)
+{
+    struct viewer_join how = {.format = FORMAT_RELAY, .relay = true, .have_epoch = 7};
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    conf.gop.max_gops = 3;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    for (unsigned i = 0; i < 5; i++)
+        push_gop(&r, 400 * i, 10, 500);
+    how.have_gop = stream_gop(r.stream) - 1;
+    player_open(&p, &r.ml[0], 0);
+    assert_int_equal(player_join_as(&p, &r, &r.ml[0], &how), E_OK);
+    player_drain(&p, &r);
+    assert_int_equal(p.tags[first_media(&p)].number, 62);
+    assert_int_equal(viewer_epoch(&p.viewer), 7);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+/* --- tracks --------------------------------------------------------------------------------------------- */
+
+static void test_viewer_gets_the_audio_header_when_it_came_before_video(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    player_join(&p, &r, 0, 0);
+    push(&r, BODY_AAC_CONFIG, 0); /* as OBS does */
+    push(&r, BODY_AVC_CONFIG, 0);
+    push_gop(&r, 0, 3, 100);
+    player_drain(&p, &r);
+    assert_true(p.has_audio && p.has_video);
+    assert_int_equal(count_type(&p, FLV_TAG_AUDIO, true), 1);
+    assert_int_equal(count_type(&p, FLV_TAG_VIDEO, true), 1);
+    assert_no_gap(&p, first_media(&p));
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_audio_only_starts_after_the_wait_with_nothing_lost(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    player_join(&p, &r, 0, 0);
+    push(&r, BODY_AAC_CONFIG, 0);
+    for (unsigned i = 0; i < 20; i++)
+        push(&r, BODY_AAC, 23 * i);
+    rig_settle(&r);
+    assert_false(p.started); /* video may still come */
+    RIG_UNTIL(&r, p.started);
+    player_drain(&p, &r);
+    assert_true(p.has_audio && !p.has_video);
+    assert_int_equal(count_type(&p, FLV_TAG_AUDIO, false), 20);
+    assert_no_gap(&p, first_media(&p));
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_audio_only_can_be_joined_once_a_second(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    conf.tracks_wait_ms = 0;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push(&r, BODY_AAC_CONFIG, 0);
+    RIG_UNTIL(&r, r.stream->ready);
+    for (unsigned i = 0; i < 100; i++) /* entry points at 0, 1000 and 2000 ms */
+        push(&r, BODY_AAC, 25 * i);
+    player_join(&p, &r, 0, 0);
+    player_drain(&p, &r);
+    assert_int_equal(p.tags[first_media(&p)].dts_ms, 2000);
+    assert_no_gap(&p, first_media(&p));
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_video_only_starts_after_the_wait(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    player_join(&p, &r, 0, 0);
+    push(&r, BODY_AVC_CONFIG, 0);
+    push(&r, BODY_AVC_KEY, 0);
+    push(&r, BODY_AVC_INTER, 40);
+    rig_settle(&r);
+    assert_false(p.started);
+    RIG_UNTIL(&r, p.started);
+    player_drain(&p, &r);
+    assert_true(p.has_video && !p.has_audio);
+    assert_int_equal(count_type(&p, FLV_TAG_VIDEO, false), 2);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_expected_tracks_end_the_wait_at_once(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    conf.tracks_wait_ms = 60000;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    player_join(&p, &r, 0, 0);
+    stream_expect_tracks(&r.source, false, true);
+    push(&r, BODY_AVC_CONFIG, 0);
+    push(&r, BODY_AVC_KEY, 0);
+    player_drain(&p, &r);
+    assert_true(p.started && p.has_video && !p.has_audio);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_pictures_before_the_first_key_frame_are_left_out(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    player_join(&p, &r, 0, 0);
+    push_configs(&r, 0);
+    push(&r, BODY_AVC_INTER, 0);
+    push(&r, BODY_AVC_INTER, 40);
+    push_gop(&r, 80, 2, 100); /* numbers 4 and on */
+    player_drain(&p, &r);
+    assert_true(p.tags[first_media(&p)].key);
+    assert_int_equal(p.tags[first_media(&p)].number, 4);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_codec_change_reaches_viewers_and_late_joiners(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player early, late;
+    uint32_t changed;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&early, &r, 0, 0);
+    push_gop(&r, 0, 5, 100);
+    rig_settle(&r); /* it plays now */
+    changed = push(&r, BODY_AVC_CONFIG, 200);
+    push_gop(&r, 200, 5, 100);
+    player_drain(&early, &r);
+    assert_int_equal(count_type(&early, FLV_TAG_VIDEO, true), 2); /* in its place in the stream */
+    assert_no_gap(&early, 2);
+    player_join(&late, &r, 0, 0);
+    player_drain(&late, &r);
+    assert_int_equal(count_type(&late, FLV_TAG_VIDEO, true), 1);
+    assert_int_equal(late.tags[0].number, changed);
+    player_close(&early);
+    player_close(&late);
+    rig_fini(&r);
+}
+
+/* --- private bytes ------------------------------------------------------------------------------------ */
+
+static enum err write_marker(struct player *p, const char *text)
+{
+    struct buf_writer out;
+    enum err e;
+
+    buf_writer_init(&out, 65536);
+    flv_write_tag(&out, FLV_TAG_SCRIPT, 0, buf_view_str(text));
+    e = viewer_write(&p->viewer, buf_writer_view(&out));
+    buf_writer_fini(&out);
+    return e;
+}
+
+static void test_private_bytes_land_between_units_at_any_moment(void **state)
+{
+    struct stream_conf conf = small_conf();
+    unsigned n_written = 0;
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&p, &r, 0, 4096);
+    push_gop(&r, 0, 20, 20000);
+    rig_settle(&r);
+    for (unsigned i = 0; i < 400; i++) { /* a little is read, so that units are cut anywhere */
+        player_read(&p, 997);
+        rig_turn(&r, false);
+        assert_int_equal(write_marker(&p, "marker"), E_OK);
+        n_written++;
+    }
+    player_drain(&p, &r);
+    assert_int_equal(count_type(&p, FLV_TAG_SCRIPT, false), n_written);
+    assert_int_equal(count_type(&p, FLV_TAG_VIDEO, false), 20);
+    assert_int_equal(p.viewer.state, VIEWER_LIVE);
+    assert_int_equal(write_marker(&p, "live"), E_OK);
+    player_drain(&p, &r);
+    assert_int_equal(count_type(&p, FLV_TAG_SCRIPT, false), n_written + 1);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_write_gives_slow_when_too_much_is_held_back(void **state)
+{
+    struct stream_conf conf = small_conf();
+    enum err e = E_OK;
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&p, &r, 0, 4096);
+    push_sized(&r, BODY_AVC_KEY, 0, MAX_BODY_BYTES);
+    rig_settle(&r); /* inside the key frame now */
+    assert_int_equal(p.viewer.state, VIEWER_BEHIND);
+    for (unsigned i = 0; e == E_OK && i < VIEWER_MAX_PRIVATE_BYTES; i++)
+        e = write_marker(&p, "held back");
+    assert_int_equal(e, E_SLOW);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_leave_whole_ends_the_unit_in_flight(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct buf_writer out;
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&p, &r, 0, 4096);
+    push_sized(&r, BODY_AVC_KEY, 0, 100000);
+    push_sized(&r, BODY_AVC_INTER, 40, 100000);
+    rig_settle(&r);
+    assert_int_equal(write_marker(&p, "held"), E_OK);
+    assert_int_equal(viewer_leave_whole(&p.viewer), E_OK);
+    assert_int_equal(p.viewer.state, VIEWER_OUT);
+    buf_writer_init(&out, 100);
+    flv_write_tag(&out, FLV_TAG_SCRIPT, 0, buf_view_str("after"));
+    assert_int_equal(conn_write(p.conn, buf_writer_view(&out)), E_OK); /* the connection goes on */
+    buf_writer_fini(&out);
+    player_drain(&p, &r);
+    assert_int_equal(p.n_tags, 5); /* two headers, the key frame, what was held, what came after */
+    assert_int_equal(p.tags[2].size_bytes, 100000);
+    assert_int_equal(p.tags[4].type, FLV_TAG_SCRIPT);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+/* --- memory ---------------------------------------------------------------------------------------------- */
+
+static void test_pages_go_back_to_the_window_when_viewers_have_left(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct page_account *account;
+    struct player keep, slow;
+    struct feed *feed;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 2, &conf);
+    rig_publish(&r);
+    push_configs(&r, 0);
+    player_join(&keep, &r, 0, 0);
+    player_join(&slow, &r, 1, 4096);
+    push_gop(&r, 0, 50, 20000);
+    player_drain(&keep, &r);
+    feed = r.stream->feeds[FORMAT_FLV];
+    account = feed->account;
+    push_gop(&r, 2000, 5, 20000);
+    player_drain(&keep, &r);
+    assert_true(atomic_load(&account->n_pages) > 60); /* the slow one holds the first GOP */
+    player_close(&slow);
+    rig_settle(&r);
+    assert_true(atomic_load(&account->n_pages) <= feed->tail->seq - feed->window->seq + 1);
+    push_gop(&r, 2200, 1, 100);
+    rig_settle(&r);
+    assert_int_equal(atomic_load(&account->n_pages), feed->tail->seq - feed->window->seq + 1);
+    assert_true(atomic_load(&account->n_pages) <= 2);
+    player_close(&keep);
+    rig_settle(&r);
+    assert_null(r.stream->feeds[FORMAT_FLV]); /* nobody wants the format any more */
+    rig_fini(&r);
+}
+
+/* Tiny key frames under a large header: what entry points carry is bounded a page. */
+static void test_init_data_of_many_entry_points_is_bounded(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_sized(&r, BODY_AVC_CONFIG, 0, 30000);
+    push(&r, BODY_AAC_CONFIG, 0);
+    player_join(&p, &r, 0, 0);
+    rig_settle(&r);
+    for (unsigned i = 0; i < 300; i++) {
+        push_sized(&r, BODY_AVC_KEY, i, 10);
+        rig_settle(&r);
+        assert_true(r.stream->feeds[FORMAT_FLV]->tail->init_bytes <= 3 * 31000);
+        player_read(&p, SIZE_MAX);
+    }
+    assert_true(atomic_load(&r.stream->feeds[FORMAT_FLV]->account->n_pages) <= 2);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_viewer_gets_init_then_every_frame_in_order),
+        cmocka_unit_test(test_viewers_of_one_feed_get_the_same_bytes_on_any_loop),
+        cmocka_unit_test(test_viewer_gets_a_frame_larger_than_many_pages_whole),
+        cmocka_unit_test(test_join_starts_at_the_latest_key_frame_when_one_gop_is_kept),
+        cmocka_unit_test(test_join_starts_three_gops_back_when_three_are_kept),
+        cmocka_unit_test(test_join_waits_for_the_next_key_frame_when_none_is_kept),
+        cmocka_unit_test(test_join_of_a_running_feed_starts_where_a_new_feed_would),
+        cmocka_unit_test(test_relay_resumes_at_the_gop_that_it_has),
+        cmocka_unit_test(test_viewer_gets_the_audio_header_when_it_came_before_video),
+        cmocka_unit_test(test_audio_only_starts_after_the_wait_with_nothing_lost),
+        cmocka_unit_test(test_audio_only_can_be_joined_once_a_second),
+        cmocka_unit_test(test_video_only_starts_after_the_wait),
+        cmocka_unit_test(test_expected_tracks_end_the_wait_at_once),
+        cmocka_unit_test(test_pictures_before_the_first_key_frame_are_left_out),
+        cmocka_unit_test(test_codec_change_reaches_viewers_and_late_joiners),
+        cmocka_unit_test(test_private_bytes_land_between_units_at_any_moment),
+        cmocka_unit_test(test_write_gives_slow_when_too_much_is_held_back),
+        cmocka_unit_test(test_leave_whole_ends_the_unit_in_flight),
+        cmocka_unit_test(test_pages_go_back_to_the_window_when_viewers_have_left),
+        cmocka_unit_test(test_init_data_of_many_entry_points_is_bounded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

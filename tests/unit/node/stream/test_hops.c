@@ -1,0 +1,123 @@
+/* Hop lists: a relay that would be a loop is seen from either end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "node/stream/hops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void test_hold_gives_whole_ids_only(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    assert_true(hops_hold("e1,e2, o1", "o1", &n));
+    assert_int_equal(n, 3);
+    assert_false(hops_hold("e10,e2", "e1", &n));
+    assert_false(hops_hold("e1", "e10", NULL));
+    assert_false(hops_hold("", "e1", &n));
+    assert_int_equal(n, 0);
+    assert_true(hops_hold(" ,,e1,, ", "e1", &n));
+    assert_int_equal(n, 1);
+}
+
+static void test_set_upstream_gives_false_when_it_pulls_from_here(void **state)
+{
+    struct hops_child direct, below;
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    assert_true(hops_add_child(&h, &direct, "e1"));
+    assert_true(hops_add_child(&h, &below, "e2,e3"));
+    assert_false(hops_set_upstream(&h, "e1"));
+    assert_false(hops_set_upstream(&h, "e3"));
+    assert_true(hops_set_upstream(&h, "o1"));
+    hops_remove_child(&h, &below);
+    assert_true(hops_set_upstream(&h, "e3"));
+    hops_remove_child(&h, &direct);
+    hops_fini(&h);
+}
+
+static void test_add_child_gives_false_when_we_pull_from_it(void **state)
+{
+    struct hops_child child;
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    assert_true(hops_set_upstream(&h, "o1"));
+    assert_false(hops_add_child(&h, &child, "e2,o1"));
+    hops_remove_child(&h, &child); /* fine though it was refused */
+    assert_true(hops_set_upstream(&h, ""));
+    assert_true(hops_add_child(&h, &child, "e2,o1"));
+    hops_remove_child(&h, &child);
+    hops_fini(&h);
+}
+
+static void test_write_gives_each_id_once_and_no_more_than_the_limit(void **state)
+{
+    struct hops_child children[HOPS_MAX + 2];
+    char out[HOPS_SIZE], ids[64];
+    unsigned n = 0;
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    hops_write(&h, "me", out);
+    assert_string_equal(out, "me");
+    assert_true(hops_add_child(&h, &children[0], "e1,e2"));
+    assert_true(hops_add_child(&h, &children[1], "e2,e3"));
+    hops_write(&h, "me", out);
+    assert_string_equal(out, "me,e1,e2,e3");
+    for (unsigned i = 2; i < HOPS_MAX + 2; i++) {
+        snprintf(ids, sizeof ids, "more-%u", i);
+        assert_true(hops_add_child(&h, &children[i], ids));
+    }
+    hops_write(&h, "me", out);
+    assert_true(hops_hold(out, "me", &n));
+    assert_int_equal(n, HOPS_MAX);
+    for (unsigned i = 0; i < HOPS_MAX + 2; i++)
+        hops_remove_child(&h, &children[i]);
+    hops_fini(&h);
+}
+
+static void test_write_fits_with_the_longest_ids(void **state)
+{
+    struct hops_child children[HOPS_MAX];
+    char out[HOPS_SIZE], id[HOPS_ID_SIZE];
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    for (unsigned i = 0; i < HOPS_MAX; i++) {
+        memset(id, 'a' + (int)i, sizeof id - 1);
+        id[sizeof id - 1] = '\0';
+        assert_true(hops_add_child(&h, &children[i], id));
+    }
+    memset(id, 'z', sizeof id - 1);
+    hops_write(&h, id, out);
+    assert_true(strlen(out) < sizeof out);
+    assert_true(hops_hold(out, id, NULL));
+    for (unsigned i = 0; i < HOPS_MAX; i++)
+        hops_remove_child(&h, &children[i]);
+    hops_fini(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hold_gives_whole_ids_only),
+        cmocka_unit_test(test_set_upstream_gives_false_when_it_pulls_from_here),
+        cmocka_unit_test(test_add_child_gives_false_when_we_pull_from_it),
+        cmocka_unit_test(test_write_gives_each_id_once_and_no_more_than_the_limit),
+        cmocka_unit_test(test_write_fits_with_the_longest_ids),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
