@@ -1,0 +1,287 @@
+"""Everything wrong that a peer can send: closed or refused with the protocol's own words, one log line,
+one count in a metric, and nobody else notices."""
+
+import re
+import time
+
+import amf0
+import harness
+import media
+import rtmp
+import swarm
+
+HANDSHAKE = rtmp.handshake_c0c1() + bytes(1536)  # C2 before S1 was seen: servers do not check it
+LIMITS = {"limits.handshake_ms": "1000", "limits.idle_ms": "1500", "limits.http_head_ms": "1000",
+          "limits.http_idle_ms": "1500", "play_wait_ms": "400", "publish_stall_ms": "2000"}
+
+
+def connect_command(app="live"):
+    return rtmp.command("connect", 1, {"app": app, "tcUrl": f"rtmp://h/{app}"}, chunk_size=128)
+
+
+def nested_arrays(depth):
+    return amf0.encode("connect", 1) + b"\x0a\0\0\0\x01" * depth + b"\x05"
+
+
+RTMP_ATTACKS = {
+    "another protocol": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + bytes(1537),
+    "an unknown version": b"\x09" + bytes(1536 * 2),
+    "a chunk stream that opens with type 3": HANDSHAKE + b"\xc5" + bytes(64),
+    "a chunk size of zero": HANDSHAKE + rtmp.message(1, 0, 0, bytes(4), 2),
+    "a command of 16 MB": HANDSHAKE + b"\x03\0\0\0\xff\xff\xff\x14\0\0\0\0" + bytes(70000),
+    "too many chunk streams": HANDSHAKE + b"".join(
+        bytes([0, i]) + b"\0\0\0\0\x01\x00\x14\0\0\0\0" + bytes(128) for i in range(200)),
+    "arrays nested 2,000 deep": HANDSHAKE + rtmp.message(20, 0, 0, nested_arrays(2000), 3, 128),
+    "an array of 4 G members": HANDSHAKE + rtmp.message(
+        20, 0, 0, amf0.encode("connect", 1) + b"\x0a\xff\xff\xff\xff", 3, 128),
+    "a string longer than its message": HANDSHAKE + rtmp.message(
+        20, 0, 0, amf0.encode("connect", 1) + b"\x0c\xff\xff\xff\xffabc", 3, 128),
+    "an object that never ends": HANDSHAKE + rtmp.message(
+        20, 0, 0, amf0.encode("connect", 1) + b"\x03\0\x03app", 3, 128),
+    "a command that is no AMF": HANDSHAKE + rtmp.message(20, 0, 0, b"\xee" * 100, 3, 128),
+    "video before connect": HANDSHAKE + rtmp.message(9, 0, 1, b"\x17\x01" + bytes(50), 6, 128),
+    "audio before publish": HANDSHAKE + connect_command() + rtmp.command("createStream", 2, None,
+                                                                        chunk_size=128)
+    + rtmp.message(8, 0, 1, b"\xaf\x01" + bytes(50), 4, 128),
+}
+
+# Each gets a status of 400 to 499 (or 501, 505), and no second answer on that connection.
+HTTP_ATTACKS = {
+    "length and chunks": b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                         b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two lengths": b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+    "a negative length": b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "a length with a sign": b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\nabcde",
+    "an unknown coding": b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
+    "a coding behind chunked": b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+    "a space before the colon": b"GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n",
+    "a folded header": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n",
+    "a zero byte in a header": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n",
+    "a bare CR in a header": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: a\rb\r\n\r\n",
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "no version": b"GET /healthz\r\n\r\n",
+    "a version of the future": b"GET /healthz HTTP/7.1\r\nHost: x\r\n\r\n",
+    "no request at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n",
+    "a head of 1 MB": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * (1 << 20) + b"\r\n\r\n",
+}
+
+BAD_PATHS = ["/live/../secret.flv", "/live/..%2fsecret.flv", "/%2e%2e/x.flv", "/live/%00.flv",
+             "/live/a%0ab.flv", "/live/.hidden.flv", "//.flv", "/live/.flv", "/.flv", "/live.flv",
+             "/a/b/c/d.flv", f"/live/{'x' * 129}.flv", f"/{'x' * 129}/x.flv", "/v1/x.flv",
+             "/live/a%2fb.flv", "/live/%zz.flv", "/live/x.exe", "/live/%ff%fe.flv", "/live/a b.flv"]
+
+BAD_NAMES = [("live", ".."), ("..", "x"), ("live", ".x"), ("live", ""), ("", "x"), ("live", "x" * 129),
+             ("x" * 129, "x"), ("live", "a\x01b"), ("live", "a\nb"), ("live", "a b"), ("live", "a/b"),
+             ("a/b/c", "x"), ("api", "x"), ("metrics", "x"), ("live", "\udcff\udcfe"), ("live/..", "x")]
+
+
+class BadInputTest(harness.ClusterTest):
+    """Against an origin that has, all the while, a good publisher and good viewers."""
+
+    cluster_args = {"edges": 1, "node_set": LIMITS}
+
+    def setUp(self):
+        self.node = self.cluster.origins[0]
+        self.flock = swarm.Swarm()
+        self.addCleanup(self.flock.__exit__)
+        stream = f"live/{self._testMethodName[:100]}"
+        publisher = self.flock.publish(self.node.rtmp, stream, swarm.Clip(media.clip("small")))
+        self.flock.until(lambda: publisher.is_running, 5, "the good publisher is accepted")
+        edge = self.cluster.edges[0]
+        self.good = [self.flock.play_rtmp(self.node.rtmp, stream), self.flock.play_flv(self.node.http, stream),
+                     self.flock.play_rtmp(edge.rtmp, stream)]
+        self.flock.until(lambda: all(v.log.n_frames > 20 for v in self.good), 15, "good viewers play")
+
+    def tearDown(self):
+        seen = [v.log.n_frames for v in self.good]
+        self.flock.until(lambda: all(v.closed or v.log.n_frames > n + 20 for v, n in zip(self.good, seen)),
+                         10, "good viewers play on")
+        self.assert_clean(*self.good)
+
+    def lines_about(self, conn, start):
+        """Log lines that name the peer and are not mere progress."""
+        peer = f"127.0.0.1:{conn.local_port}"
+        return [line for line in self.node.log(start).splitlines()
+                if f"peer={peer}" in line and " debug " not in line]
+
+    def assert_closed_with_one_line(self, conn, start, within_s, metric, **labels):
+        """The connection ends, one line says why, one metric counts it."""
+        before = self.before
+        self.flock.until(lambda: conn.closed, within_s, "the connection is closed")
+        harness.wait_until(lambda: self.lines_about(conn, start), 3, "a log line names the peer")
+        lines = self.lines_about(conn, start)
+        self.assertEqual(len(lines), 1, lines)
+        self.assertRegex(lines[0], r"reason=|error=|msg=", lines[0])
+        now = self.node.metrics()
+        self.assertEqual(now.total(metric, **labels), before.total(metric, **labels) + 1,
+                         f"{metric} {labels}: {lines}")
+
+    def attack(self, address, data):
+        self.before = self.node.metrics()
+        start = self.node.log_size()
+        return self.flock.raw(address, data), start
+
+    def test_rtmp_attacks(self):
+        for what, data in RTMP_ATTACKS.items():
+            with self.subTest(what=what):
+                conn, start = self.attack(self.node.rtmp, data)
+                self.assert_closed_with_one_line(conn, start, 0.9, "headwater_protocol_errors_total",
+                                                 protocol="rtmp")
+
+    def test_http_attacks(self):
+        for what, data in HTTP_ATTACKS.items():
+            with self.subTest(what=what):
+                conn, start = self.attack(self.node.http, data)
+                self.assert_closed_with_one_line(conn, start, 3, "headwater_http_bad_requests_total")
+                answer = bytes(conn.received)
+                self.assertRegex(answer[:12], rb"HTTP/1\.[01] (4\d\d|501|505)")
+                self.assertEqual(len(re.findall(rb"HTTP/1\.[01] \d\d\d ", answer)), 1, "nothing smuggled")
+
+    def test_http_paths_outside_the_tree(self):
+        for path in BAD_PATHS:
+            with self.subTest(path=path):
+                conn = self.flock.raw(self.node.http, f"GET {path} HTTP/1.1\r\nHost: x\r\n"
+                                      "Connection: close\r\n\r\n".encode("latin-1"))
+                self.flock.until(lambda: conn.closed, 3, "answered")
+                self.assertRegex(bytes(conn.received[:12]), rb"HTTP/1\.1 4(00|04)")
+
+    def test_http_methods(self):
+        stream = "/" + self.good[0].stream + ".flv"
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            status, headers, _ = harness.http_request(self.node.http, stream, method, body=b"x")
+            self.assertEqual(status, 405, method)
+            self.assertIn("GET", headers["allow"])
+        status, headers, _ = harness.http_request(self.node.http, stream, "OPTIONS", {
+            "Origin": "http://example.org", "Access-Control-Request-Method": "GET"})
+        self.assertIn(status, (200, 204))
+        self.assertIn("access-control-allow-origin", headers)
+        status, headers, body = harness.http_request(self.node.http, "/healthz", "HEAD")
+        self.assertEqual((status, body), (200, b""))
+
+    def test_silent_and_slow_connections_are_closed_by_time(self):
+        node = self.node
+        self.before, start = node.metrics(), node.log_size()
+        begin = time.monotonic()
+        silent = {"rtmp, nothing": self.flock.raw(node.rtmp),
+                  "rtmp, half a handshake": self.flock.raw(node.rtmp, HANDSHAKE[:700]),
+                  "rtmp, handshake and nothing": self.flock.raw(node.rtmp, HANDSHAKE),
+                  "rtmp, connect and nothing": self.flock.raw(node.rtmp, HANDSHAKE + connect_command()),
+                  "http, half a head": self.flock.raw(node.http, b"GET /healthz HTTP/1.1\r\n"),
+                  "http, nothing": self.flock.raw(node.http)}
+        drip = self.flock.raw(node.http, b"GET /healthz HTTP/1.1\r\nX-A: ")
+        while not drip.closed and time.monotonic() < begin + 6:
+            drip.out += b"a"
+            drip.send_now()
+            self.flock.run(0.1)
+        self.assertTrue(drip.closed, "one byte at a time is no way to keep a connection")
+        for what, conn in silent.items():
+            with self.subTest(what=what):
+                self.flock.until(lambda: conn.closed, 6, "closed by time")
+        self.assertLess(time.monotonic() - begin, 6)
+        for what in list(silent)[:4]:
+            with self.subTest(what=what):
+                self.assertEqual(len(self.lines_about(silent[what], start)), 1)
+        now = node.metrics()
+        for kind, count in (("handshake", 3), ("idle", 1)):  # until connect, and from there
+            counted = now.total("headwater_timeouts_total", kind=kind)
+            self.assertEqual(counted - self.before.total("headwater_timeouts_total", kind=kind), count, kind)
+
+    def test_publisher_that_falls_silent_is_closed(self):
+        self.before, start = self.node.metrics(), self.node.log_size()
+        publisher = self.flock.publish(self.node.rtmp, "live/silent", swarm.Clip(media.clip("small")))
+        self.flock.until(lambda: publisher.n_sent > 20, 5)
+        publisher.ended = True  # connected, but no media
+        begin = time.monotonic()
+        self.flock.until(lambda: publisher.closed, 6, "closed")
+        self.assertGreater(time.monotonic() - begin, 1.5)
+        self.assertEqual(self.node.metrics().total("headwater_timeouts_total", kind="publish_stall"),
+                         self.before.total("headwater_timeouts_total", kind="publish_stall") + 1)
+
+    def test_unknown_stream(self):
+        for node in self.cluster.nodes:
+            player = self.flock.play_rtmp(node.rtmp, "live/unknown")
+            viewer = self.flock.play_flv(node.http, "live/unknown")
+            self.flock.until(lambda: player.codes and viewer.status, 5, "both are answered")
+            self.assertIn("NetStream.Play.StreamNotFound", player.codes)
+            self.assertEqual(viewer.status, 404)
+
+    def test_bad_names_are_refused(self):
+        for app, name in BAD_NAMES:
+            for kind in ("publish", "play"):
+                with self.subTest(kind=kind, app=app, name=name):
+                    conn = swarm.RtmpConn(self.flock, self.node.rtmp, kind, f"{app}/{name}")
+                    conn.session.app, conn.session.name = app, name
+                    conn.session.tc_url = f"rtmp://h/{app}"
+                    self.flock.until(lambda: conn.closed or conn.codes, 2, "refused")
+                    self.assertFalse(conn.is_running, conn.codes)
+                    for code in conn.codes:
+                        self.assertRegex(code, r"BadName|Failed|StreamNotFound|Rejected|InvalidApp")
+                    conn.close()
+        self.assertNotIn("\x01", self.node.log(), "control characters are escaped in the log")
+
+    def test_a_refused_command_leaves_the_session_usable(self):
+        conn = swarm.RtmpConn(self.flock, self.node.rtmp, "play", "live/unknown")
+        self.flock.until(lambda: conn.codes, 5, "refused")
+        conn.session.on_media = (log := swarm.MediaLog()).add
+        conn.out += rtmp.command("play", 6, None, self.good[0].stream.split("/")[1], -2000,
+                                 stream=conn.session.stream_id)
+        conn.send_now()
+        self.flock.until(lambda: log.n_video > 5, 5, "a second play works")
+
+    def test_extended_time_stamps_wrap(self):
+        publisher = self.flock.publish(self.node.rtmp, "live/wrap", swarm.Clip(media.clip("small")),
+                                       start_ts=0xFFFFFF - 1000)
+        self.flock.until(lambda: publisher.is_running, 5)
+        viewers = [self.flock.play_rtmp(self.node.rtmp, "live/wrap"), self.flock.play_flv(self.node.http, "live/wrap")]
+        self.flock.until(lambda: all(v.log.n_video > 75 for v in viewers), 15, "plays over the boundary")
+        self.assert_clean(*viewers)
+
+
+class BusyStreamTest(harness.ClusterTest):
+    cluster_args = {"edges": 1}
+
+    def test_second_publisher_is_refused_and_the_first_goes_on(self):
+        clip = swarm.Clip(media.clip("small"))
+        address = self.cluster.origins[0].rtmp
+        with swarm.Swarm() as flock:
+            first = flock.publish(address, "live/busy", clip)
+            flock.until(lambda: first.is_running, 5)
+            viewer = flock.play_flv(self.cluster.edges[0].http, "live/busy")
+            flock.until(lambda: viewer.log.n_video > 10, 10)
+            second = flock.publish(address, "live/busy", clip)
+            flock.until(lambda: second.codes or second.closed, 5)
+            self.assertIn("NetStream.Publish.BadName", second.codes)
+            seen = viewer.log.n_video
+            flock.until(lambda: viewer.log.n_video > seen + 25, 5, "the first goes on")
+            self.assertFalse(first.closed)
+            self.assert_clean(viewer)
+
+
+class TakeoverTest(harness.ClusterTest):
+    cluster_args = {"edges": 1, "node_set": {"publish.duplicate": "takeover"}}
+
+    def test_second_publisher_takes_over_and_viewers_stay(self):
+        clip = swarm.Clip(media.clip("small"))
+        address = self.cluster.origins[0].rtmp
+        with swarm.Swarm() as flock:
+            first = flock.publish(address, "live/taken", clip)
+            flock.until(lambda: first.is_running, 5)
+            viewers = [flock.play_flv(self.cluster.edges[0].http, "live/taken"),
+                       flock.play_rtmp(address, "live/taken")]
+            flock.until(lambda: all(v.log.n_video > 10 for v in viewers), 10)
+            second = flock.publish(address, "live/taken", clip)
+            flock.until(lambda: second.is_running and first.closed, 5, "the first is closed")
+            seen = []
+            for viewer in viewers:
+                viewer.log.counter_of.clear()
+                viewer.log.problems.clear()  # the two publishers' frames may meet in one read
+                seen.append(viewer.log.n_video)
+            flock.until(lambda: all(v.log.n_video > n + 25 for v, n in zip(viewers, seen)), 10, "plays on")
+            for viewer in viewers:
+                self.assertFalse(viewer.closed)
+                self.assertFalse([p for p in viewer.log.problems if "time stamp" in p])
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,29 @@
+# Integration tests: real daemons on loopback, driven by Python. One ctest a file. Quick ones have the
+# label "integration"; those in k_long have "integration-full" and belong to tests/run.sh --full.
+set(hw_python /usr/bin/python3)
+if(NOT EXISTS ${hw_python})
+  find_program(hw_python_found python3 REQUIRED)
+  set(hw_python ${hw_python_found})
+endif()
+
+set(k_long test_streams200 test_cycles test_up)
+# Whose load a sanitizer build cannot carry on a small machine: they run on the release build.
+set(k_release test_streams200)
+
+file(GLOB integration_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
+foreach(source ${integration_tests})
+  get_filename_component(name ${source} NAME_WE)
+  add_test(NAME integration/${name} COMMAND ${hw_python} -B ${source})
+  set(label integration)
+  set(timeout_s 240)
+  if(name IN_LIST k_long)
+    set(label integration-full)
+    set(timeout_s 1200)
+  endif()
+  set(bin_dir ${CMAKE_BINARY_DIR}/bin)
+  if(name IN_LIST k_release)
+    set(bin_dir ${CMAKE_SOURCE_DIR}/.build/release/bin)
+  endif()
+  set_tests_properties(integration/${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout_s}
+    ENVIRONMENT "HEADWATER_BIN_DIR=${bin_dir};HEADWATER_TEST_MEDIA=${CMAKE_BINARY_DIR}/test-media")
+endforeach()

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Runs every test: installs what is missing, builds with sanitizers, drives ctest, and ends with the
+# line "N passed, N failed". README.md in this folder is the manual.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+jobs=$(nproc)
+results=$(mktemp -d "${TMPDIR:-/tmp}/headwater-tests.XXXXXXXX")
+passed=0 failed=0 full=no
+failed_names=()
+
+usage() {
+    cat <<END
+Usage: tests/run.sh [--full] [--help] [ctest arguments]
+  (none)          the quick set: unit, fuzz corpora, checks and integration tests under ASan and UBSan
+  --full          that, then the long tests, ThreadSanitizer, and 10 s of each fuzz target with clang
+  ctest arguments go to ctest and select from the debug build: -R rtmp, -L unit, -N, --verbose ...
+The last line is "N passed, N failed"; the exit code is 0 only when nothing failed.
+END
+}
+
+step() { printf '\n== %s\n' "$*"; }
+
+count_failure() { # name
+    failed=$((failed + 1))
+    failed_names+=("$1")
+}
+
+finish() {
+    local status=$?
+    rm -rf "$results"
+    if [ $failed -gt 0 ]; then printf 'failed: %s\n' "${failed_names[@]}"; fi
+    if [ $status -ne 0 ] && [ $failed -eq 0 ]; then failed=1; fi # stopped half-way
+    echo "$passed passed, $failed failed"
+    [ $failed -eq 0 ] || exit 1
+}
+
+# A step that is no test of its own: only its failure counts, and ends the run if it is fatal.
+must() { # name command...
+    local name=$1
+    shift
+    step "$name"
+    "$@" || {
+        count_failure "$name"
+        exit 1
+    }
+}
+
+build() { # preset cmake-arguments...
+    local preset=$1
+    shift
+    cmake --preset "$preset" "$@" >"$results/cmake.log" 2>&1 || {
+        cat "$results/cmake.log"
+        return 1
+    }
+    cmake --build --preset "$preset" --parallel "$jobs"
+}
+
+run_ctest() { # preset title ctest-arguments...
+    local preset=$1 title=$2 report=$results/report.xml name
+    shift 2
+    step "$title"
+    rm -f "$report"
+    ctest --test-dir "$root/.build/$preset" --output-on-failure --no-tests=error \
+        --output-junit "$report" "$@" || true
+    if [ ! -s "$report" ]; then
+        count_failure "$title: ctest did not run"
+        return 0
+    fi
+    passed=$((passed + $(grep -c '<testcase .*status="run"' "$report" || true)))
+    while read -r name; do
+        count_failure "$preset: $name"
+    done < <(grep '<testcase ' "$report" | grep -v 'status="run"' | sed 's/.*<testcase name="\([^"]*\)".*/\1/')
+}
+
+run_fuzz_targets() {
+    local target unit
+    for target in "$root"/tests/fuzz/fuzz_*.c; do
+        unit=$(basename "$target" .c)
+        step "fuzz $unit for 10 s"
+        # A scratch folder takes what is found, so that the corpus in the tree stays as it is.
+        mkdir -p "$results/$unit"
+        if "$(find "$root/.build/fuzz" -type f -name "$unit" | head -n 1)" -max_total_time=10 \
+            -timeout=5 -print_final_stats=0 -verbosity=0 "$results/$unit" \
+            "$root/tests/fuzz/corpus/${unit#fuzz_}"; then
+            passed=$((passed + 1))
+        else
+            count_failure "fuzz: $unit"
+        fi
+    done
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --full) full=yes ;;
+    --help | -h) usage; rm -rf "$results"; exit 0 ;;
+    *) break ;;
+    esac
+    shift
+done
+
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+cd "$root"
+
+groups=(build test)
+if [ $full = yes ]; then groups+=(full); fi
+must "install what is missing" deploy/install-packages.sh "${groups[@]}"
+must "build debug (ASan, UBSan)" build debug
+
+if [ $# -gt 0 ]; then
+    run_ctest debug "tests: $*" "$@"
+    exit 0
+fi
+
+run_ctest debug "unit tests, corpora, checks" -LE 'integration|browser' -j "$jobs"
+run_ctest debug "integration" -L '^integration$' -j 2
+
+if [ $full = yes ]; then
+    must "build release" build release
+    run_ctest debug "long tests" -L '^(integration-full|browser)$'
+    must "build tsan" build tsan
+    run_ctest tsan "ThreadSanitizer: unit tests" -L '^unit$' -j "$jobs"
+    run_ctest tsan "ThreadSanitizer: integration" -L '^integration$'
+    must "build fuzz (clang)" build fuzz -DHW_WERROR=ON
+    run_fuzz_targets
+fi
