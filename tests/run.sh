@@ -114,12 +114,12 @@ if [ $# -gt 0 ]; then
     exit 0
 fi
 
-run_ctest debug "unit tests, corpora, checks" -LE 'integration|browser' -j "$jobs"
+run_ctest debug "unit tests, corpora, checks" -LE integration -j "$jobs"
 run_ctest debug "integration" -L '^integration$' -j 2
 
 if [ $full = yes ]; then
     must "build release" build release
-    run_ctest debug "long tests" -L '^(integration-full|browser)$'
+    run_ctest debug "long tests" -L '^integration-full$'
     must "build tsan" build tsan
     run_ctest tsan "ThreadSanitizer: unit tests" -L '^unit$' -j "$jobs"
     run_ctest tsan "ThreadSanitizer: integration" -L '^integration$'

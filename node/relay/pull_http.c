@@ -98,9 +98,10 @@ static enum err feed_head(struct pull *p, struct buf_reader *in)
         (void)buf_take(in, in->left_bytes);
         return E_AGAIN;
     }
-    p->why = error.text ? error.text : "bad HTTP answer";
-    if (e != E_OK)
+        if (e != E_OK) {
+        p->why = error.text ? error.text : "bad HTTP answer";
         return e;
+    }
     (void)buf_take(in, p->head.used_bytes - r.left_bytes - before);
     e = on_head(p, &head);
     buf_writer_fini(&p->head);

@@ -186,8 +186,8 @@ def run_memory(args):
         head = [f"{node.id} {what}" for node in cluster.nodes for what in ("Rss KiB", "Pss KiB", "descriptors")]
     table(("cycles", *head), series)
     late = [row for row in series if row[0] * 10 >= n_cycles * 3]  # the first third warms up
-    growth = [late[-1][2] - late[0][2], late[-1][5] - late[0][5]]
-    print(f"\nPss from {late[0][0]} cycles to {late[-1][0]}: origin {growth[0]:+} KiB, edge {growth[1]:+} KiB")
+    growth = [late[-1][1] - late[0][1], late[-1][4] - late[0][4]]
+    print(f"\nRss from {late[0][0]} cycles to {late[-1][0]}: origin {growth[0]:+} KiB, edge {growth[1]:+} KiB")
     return {"series": series, "growth_kib": growth}, max(growth) < 1024
 
 

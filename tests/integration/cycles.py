@@ -2,7 +2,7 @@
 
 import os
 
-N_NAMES = 50  # nodes remember the route of a name for minutes; that memory is not what is looked for
+N_NAMES = 50  # nodes remember the route of a name for an hour; that memory is not what is looked for
 
 
 def cycle(flock, cluster, clip, name, n_frames=10):

@@ -19,7 +19,7 @@ class CyclesTest(harness.ClusterTest):
         def sample(i):
             for node in nodes:
                 harness.wait_until(lambda: not node.streams(), 20, f"{node.id} has no streams")
-            series[i] = {node.id: (node.memory_kib("Pss"), n_descriptors(node)) for node in nodes}
+            series[i] = {node.id: (node.memory_kib("Rss"), n_descriptors(node)) for node in nodes}
             print(i, series[i], flush=True)
 
         with swarm.Swarm() as flock:

@@ -6,9 +6,9 @@ if(NOT EXISTS ${hw_python})
   set(hw_python ${hw_python_found})
 endif()
 
-set(k_long test_streams200 test_cycles test_up)
-# Whose load a sanitizer build cannot carry on a small machine: they run on the release build.
-set(k_release test_streams200)
+set(k_long test_streams200 test_cycles test_up test_browser)
+# Whose load or memory would say nothing in a sanitizer build: they run on the release build.
+set(k_release test_streams200 test_cycles)
 
 file(GLOB integration_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(source ${integration_tests})

@@ -25,7 +25,8 @@
 #define RIG_MAX_LOOPS 4
 #define DEADLINE_US 20000000
 
-/* --- frames ------------------------------------------------------------------------------------ */
+/* --- frames ------------------------------------------------------------------------------------
+ */
 
 /* E.4.3 and E.4.2 in front; after it a number of four bytes and a filler made from it. */
 enum body_kind { BODY_AVC_CONFIG, BODY_AVC_KEY, BODY_AVC_INTER, BODY_AAC_CONFIG, BODY_AAC };
@@ -44,7 +45,8 @@ static const struct {
 
 #define MAX_BODY_BYTES 300000u
 
-static inline size_t make_body(uint8_t *out, enum body_kind kind, uint32_t number, size_t size_bytes)
+static inline size_t make_body(uint8_t *out, enum body_kind kind, uint32_t number,
+                               size_t size_bytes)
 {
     size_t n = k_bodies[kind].head_bytes;
 
@@ -67,15 +69,16 @@ static inline const struct media_frame *make_frame(enum body_kind kind, uint32_t
 
     assert_non_null(body);
     size = make_body(body, kind, number, size_bytes);
-    assert_int_equal(
-        flv_parse_body(k_bodies[kind].flv_type, buf_view_of(body, size), &info, &why), E_OK);
+    assert_int_equal(flv_parse_body(k_bodies[kind].flv_type, buf_view_of(body, size), &info, &why),
+                     E_OK);
     frame = media_frame_create(&info, buf_view_of(body, size));
     assert_non_null(frame);
     free(body);
     return frame;
 }
 
-/* --- rig --------------------------------------------------------------------------------------- */
+/* --- rig ---------------------------------------------------------------------------------------
+ */
 
 struct rig {
     struct stream_conf conf;
@@ -97,7 +100,7 @@ static inline struct stream_conf small_conf(void)
         .gop = {.max_gops = 1, .max_bytes = 8u << 20, .max_us = 20000000},
         .latency = LATENCY_REALTIME,
         .play_wait_ms = 10000,
-        .tracks_wait_ms = 200,
+        .tracks_wait_ms = 400,
         .publish_stall_ms = 10000,
         .publisher_grace_ms = 10000,
         .max_lag_ms = 10000,
@@ -158,18 +161,19 @@ static inline void rig_fini(struct rig *r)
     registry_destroy(&r->registry);
 }
 
-#define RIG_UNTIL(r, condition)                                      \
-    do {                                                             \
-        int64_t deadline_us = clock_mono_us() + DEADLINE_US;         \
-                                                                     \
-        while (!(condition)) {                                       \
-            rig_turn(r, true);                                       \
-            if (clock_mono_us() > deadline_us)                       \
-                fail_msg("%s did not become true", #condition);      \
-        }                                                            \
+#define RIG_UNTIL(r, condition)                                 \
+    do {                                                        \
+        int64_t deadline_us = clock_mono_us() + DEADLINE_US;    \
+                                                                \
+        while (!(condition)) {                                  \
+            rig_turn(r, true);                                  \
+            if (clock_mono_us() > deadline_us)                  \
+                fail_msg("%s did not become true", #condition); \
+        }                                                       \
     } while (0)
 
-/* --- source ------------------------------------------------------------------------------------ */
+/* --- source ------------------------------------------------------------------------------------
+ */
 
 static inline void rig_on_evict(struct source *source, enum err why)
 {
@@ -224,7 +228,8 @@ static inline uint32_t push(struct rig *r, enum body_kind kind, int64_t dts_ms)
     return push_sized(r, kind, dts_ms, 64);
 }
 
-/* Both configurations, then n_frames of video at 40 ms with one of audio each, a key frame first. */
+/* Both configurations, then n_frames of video at 40 ms with one of audio each, a key frame first.
+ */
 static inline void push_gop(struct rig *r, int64_t start_ms, unsigned n_frames, size_t size_bytes)
 {
     for (unsigned i = 0; i < n_frames; i++) {
@@ -239,7 +244,8 @@ static inline void push_configs(struct rig *r, int64_t dts_ms)
     push(r, BODY_AAC_CONFIG, dts_ms);
 }
 
-/* --- player ------------------------------------------------------------------------------------ */
+/* --- player ------------------------------------------------------------------------------------
+ */
 
 #define PLAYER_MAX_TAGS 20000
 

@@ -1,7 +1,8 @@
 /* Feed, tap and viewer together: what a player gets, from where on, and how it ends. */
 #include "tests/unit/node/stream/stream_test.h"
 
-/* --- bytes and order ------------------------------------------------------------------------------- */
+/* --- bytes and order
+ * ------------------------------------------------------------------------------- */
 
 static void test_viewer_gets_init_then_every_frame_in_order(void **state)
 {
@@ -76,7 +77,8 @@ static void test_viewer_gets_a_frame_larger_than_many_pages_whole(void **state)
     rig_fini(&r);
 }
 
-/* --- where a viewer starts --------------------------------------------------------------------------- */
+/* --- where a viewer starts
+ * --------------------------------------------------------------------------- */
 
 static uint32_t first_number_for(unsigned gop_count, bool after_the_last_key)
 {
@@ -178,7 +180,8 @@ static void test_relay_resumes_at_the_gop_that_it_has(void **state)
     rig_fini(&r);
 }
 
-/* --- tracks --------------------------------------------------------------------------------------------- */
+/* --- tracks
+ * --------------------------------------------------------------------------------------------- */
 
 static void test_viewer_gets_the_audio_header_when_it_came_before_video(void **state)
 {
@@ -340,7 +343,8 @@ static void test_codec_change_reaches_viewers_and_late_joiners(void **state)
     rig_fini(&r);
 }
 
-/* --- private bytes ------------------------------------------------------------------------------------ */
+/* --- private bytes
+ * ------------------------------------------------------------------------------------ */
 
 static enum err write_marker(struct player *p, const char *text)
 {
@@ -437,7 +441,8 @@ static void test_leave_whole_ends_the_unit_in_flight(void **state)
     rig_fini(&r);
 }
 
-/* --- memory ---------------------------------------------------------------------------------------------- */
+/* --- memory
+ * ---------------------------------------------------------------------------------------------- */
 
 static void test_pages_go_back_to_the_window_when_viewers_have_left(void **state)
 {

@@ -182,71 +182,82 @@ static void test_init_is_kept_by_its_mark_until_the_page_goes(void **state)
     page_account_unref(&account);
 }
 
-/* --- a reader on another thread ------------------------------------------------------------------ */
+/* --- a reader on another thread --- */
 
-#define STRESS_UNITS 3000
-#define STRESS_UNIT_BYTES 40000u /* over several pages */
+#define STRESS_RUNS 20
+#define STRESS_UNITS 200
+#define STRESS_UNIT_PAGES 8u /* full ones: an end inside a unit is one that is no multiple */
 
 struct stress {
-    struct feed_page *oldest; /* the reader's */
-    atomic_bool done;
-    size_t n_read;
+    struct feed_page *pages[STRESS_UNITS * STRESS_UNIT_PAGES + 1];
+    atomic_bool started, done;
+    size_t n_pages;    /* seen by the reader */
     unsigned n_inside; /* ends seen that lie inside a unit */
 };
 
 static void *stress_reader(void *arg)
 {
     struct stress *s = arg;
-    struct feed_pos at = {s->oldest, 0};
+    struct feed_pos at = {s->pages[0], 0};
     bool last_round = false;
 
-    for (;;) {
+    atomic_store(&s->started, true);
+    while (!last_round) {
         last_round = atomic_load(&s->done);
         for (;;) {
             struct feed_page *next;
             uint32_t used = page_published(at.page, &next);
 
-            s->n_read += used - at.offset;
+            s->n_pages += used == PAGE_BYTES && at.offset < PAGE_BYTES;
             at.offset = used;
             if (!next)
                 break;
             at = (struct feed_pos){next, 0};
-            (void)page_ref(next);
-            page_unref(&s->oldest);
-            s->oldest = next;
         }
-        s->n_inside += s->n_read % STRESS_UNIT_BYTES != 0;
-        if (last_round)
-            return NULL;
+        s->n_inside += s->n_pages % STRESS_UNIT_PAGES != 0;
     }
+    return NULL;
+}
+
+static void stress_run(struct stress *s)
+{
+    struct page_account *account = page_account_create();
+    struct feed_page *tail;
+    size_t n = 0;
+    pthread_t thread;
+
+    for (size_t i = 0; i <= STRESS_UNITS * STRESS_UNIT_PAGES; i++)
+        s->pages[i] = page_create(account, i + 1);
+    assert_int_equal(pthread_create(&thread, NULL, stress_reader, s), 0);
+    while (!atomic_load(&s->started))
+        continue;
+    tail = s->pages[0];
+    for (unsigned unit = 0; unit < STRESS_UNITS; unit++) {
+        for (unsigned i = 0; i < STRESS_UNIT_PAGES; i++, n++) {
+            s->pages[n]->written_bytes = PAGE_BYTES;
+            s->pages[n]->written_next = s->pages[n + 1];
+        }
+        tail = page_publish(tail);
+    }
+    atomic_store(&s->done, true);
+    pthread_join(thread, NULL);
+    page_unref(&s->pages[0]);
+    assert_int_equal(alive(account), 0);
+    page_account_unref(&account);
 }
 
 static void test_publish_shows_whole_units_only_to_another_thread(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *window = page_create(account, 1);
-    struct stress s = {.oldest = page_ref(window)};
-    struct feed_page *tail = window;
-    pthread_t thread;
-
     (void)state;
-    assert_int_equal(pthread_create(&thread, NULL, stress_reader, &s), 0);
-    for (unsigned i = 0; i < STRESS_UNITS; i++) {
-        struct feed_page *gone = window;
+    for (unsigned run = 0; run < STRESS_RUNS; run++) {
+        struct stress *s = calloc(1, sizeof *s);
 
-        (void)write_unit(tail, STRESS_UNIT_BYTES);
-        tail = page_publish(tail);
-        window = page_ref(tail);
-        page_unref(&gone);
+        assert_non_null(s);
+        stress_run(s);
+        assert_int_equal(s->n_pages, STRESS_UNITS * STRESS_UNIT_PAGES);
+        assert_int_equal(s->n_inside, 0);
+        free(s);
     }
-    atomic_store(&s.done, true);
-    pthread_join(thread, NULL);
-    assert_int_equal(s.n_read, STRESS_UNITS * (size_t)STRESS_UNIT_BYTES);
-    assert_int_equal(s.n_inside, 0);
-    page_unref(&s.oldest);
-    page_unref(&window);
-    assert_int_equal(alive(account), 0);
-    page_account_unref(&account);
 }
 
 int main(void)
