@@ -258,9 +258,11 @@ is_playable() { # port
     head -c 12 "$tmp/head.flv" | grep -aq '^HTTP/1.1 200' && grep -aq '^FLV' "$tmp/head.flv"
 }
 
+# Where it is published and at every edge; another origin may send viewers to an edge instead.
 wait_playable() {
     local i
     for i in "${!node_ids[@]}"; do
+        [[ $i -eq 0 || ${node_roles[i]} = edge ]] || continue
         wait_for "${node_ids[i]}" "did not play live/demo in $ready_s s" is_playable "$(http_port "$i")"
     done
 }

@@ -74,18 +74,21 @@ run_ctest() { # preset title ctest-arguments...
 }
 
 run_fuzz_targets() {
-    local target unit
-    for target in "$root"/tests/fuzz/fuzz_*.c; do
-        unit=$(basename "$target" .c)
-        step "fuzz $unit for 10 s"
-        # A scratch folder takes what is found, so that the corpus in the tree stays as it is.
-        mkdir -p "$results/$unit"
-        if "$(find "$root/.build/fuzz" -type f -name "$unit" | head -n 1)" -max_total_time=10 \
-            -timeout=5 -print_final_stats=0 -verbosity=0 "$results/$unit" \
-            "$root/tests/fuzz/corpus/${unit#fuzz_}"; then
+    local source name binary
+    for source in "$root"/tests/fuzz/fuzz_*.c; do
+        name=$(basename "$source" .c)
+        binary=$(find "$root/.build/fuzz" -type f -name "$name" | head -n 1)
+        step "fuzz $name for 10 s"
+        # New inputs go to a scratch folder, so that the corpus in the tree stays as it is; one that
+        # crashes is kept in the build folder.
+        mkdir -p "$results/$name"
+        if "$binary" -max_total_time=10 -timeout=5 -artifact_prefix="$root/.build/fuzz/" \
+            "$results/$name" "$root/tests/fuzz/corpus/${name#fuzz_}" >"$results/fuzz.log" 2>&1; then
+            grep '^Done' "$results/fuzz.log" || true
             passed=$((passed + 1))
         else
-            count_failure "fuzz: $unit"
+            tail -n 50 "$results/fuzz.log"
+            count_failure "fuzz: $name"
         fi
     done
 }

@@ -174,13 +174,30 @@ static enum err load_variable(const struct conf_schema *schema, const char *vari
     return e == E_OK ? E_OK : conf_error_value(error, name, field->key, e, &problem);
 }
 
+/* Kubernetes puts the addresses of a service called headwater-x into every pod's environment as
+ * HEADWATER_X_SERVICE_HOST, HEADWATER_X_PORT, HEADWATER_X_PORT_80_TCP_ADDR and the like. */
+static bool is_service_link(const char *variable)
+{
+    static const char *const k_tails[] = {"_SERVICE_HOST=", "_SERVICE_PORT=", "_SERVICE_PORT_",
+                                          "_PORT=tcp://",   "_PORT=udp://",   "_PORT_"};
+    size_t name_bytes = strcspn(variable, "=");
+
+    for (size_t i = 0; i < sizeof k_tails / sizeof k_tails[0]; i++) {
+        const char *at = strstr(variable, k_tails[i]);
+
+        if (at && (size_t)(at - variable) < name_bytes)
+            return true;
+    }
+    return false;
+}
+
 static enum err load_environment(const struct conf_schema *schema, void *out,
                                  struct conf_error *error)
 {
     enum err e = E_OK;
 
     for (char **variable = environ; variable && *variable && e == E_OK; variable++)
-        if (strncmp(*variable, ENV_PREFIX, strlen(ENV_PREFIX)) == 0)
+        if (strncmp(*variable, ENV_PREFIX, strlen(ENV_PREFIX)) == 0 && !is_service_link(*variable))
             e = load_variable(schema, *variable, out, error);
     return e;
 }

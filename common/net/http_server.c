@@ -141,8 +141,7 @@ static void inbound_destroy(struct http_inbound *inbound)
 {
     struct list *node, *tmp;
 
-    list_for_each_safe(node, tmp, &inbound->exchanges)
-    {
+    list_for_each_safe(node, tmp, &inbound->exchanges) {
         struct http_exchange *x = list_entry(node, struct http_exchange, node);
 
         if (is_dispatched(x) && x->on_gone)

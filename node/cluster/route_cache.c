@@ -33,16 +33,23 @@ void route_cache_fini(struct route_cache *cache)
     map_fini(&cache->streams);
 }
 
-static bool is_droppable(const struct route_entry *entry, int64_t unused_since_us)
+/* Only a place to pull from is of use when no scheduler answers. */
+static int64_t keep_us(const struct route_entry *entry)
+{
+    return entry->has_route && entry->route.decision == CLUSTER_PULL ? ROUTE_CACHE_KEEP_US
+                                                                     : ROUTE_CACHE_KEEP_EMPTY_US;
+}
+
+static bool is_droppable(const struct route_entry *entry, int64_t now_us)
 {
     for (; entry; entry = entry->next)
-        if (entry->flight || entry->used_us > unused_since_us)
+        if (entry->flight || entry->used_us > now_us - keep_us(entry))
             return false;
     return true;
 }
 
-/* Drops chains that were not used since then, at most n_max of them. */
-static size_t drop_unused(struct route_cache *cache, int64_t unused_since_us, size_t n_max)
+/* Drops chains that were not used for long, at most n_max of them. */
+static size_t drop_unused(struct route_cache *cache, int64_t now_us, size_t n_max)
 {
     struct map_cursor cursor = {0};
     const char *name;
@@ -50,7 +57,7 @@ static size_t drop_unused(struct route_cache *cache, int64_t unused_since_us, si
     size_t n = 0;
 
     while (n < n_max && map_next(&cache->streams, &cursor, &name, &chain)) {
-        if (!is_droppable(chain, unused_since_us))
+        if (!is_droppable(chain, now_us))
             continue;
         map_remove(&cache->streams, name);
         free_chain(chain);
@@ -61,7 +68,7 @@ static size_t drop_unused(struct route_cache *cache, int64_t unused_since_us, si
 
 void route_cache_sweep(struct route_cache *cache, int64_t now_us)
 {
-    drop_unused(cache, now_us - ROUTE_CACHE_KEEP_US, SIZE_MAX);
+    drop_unused(cache, now_us, SIZE_MAX);
 }
 
 static bool is_for(const struct route_entry *entry, const struct cluster_route_query *query)
@@ -131,8 +138,14 @@ void route_cache_expire(struct route_cache *cache, const char *name)
 
 void route_cache_forget(struct route_cache *cache, const char *name)
 {
-    for (struct route_entry *entry = map_get(&cache->streams, name); entry; entry = entry->next)
+    struct route_entry *chain = map_get(&cache->streams, name);
+
+    for (struct route_entry *entry = chain; entry; entry = entry->next)
         entry->has_route = false;
+    if (chain && is_droppable(chain, INT64_MAX)) {
+        map_remove(&cache->streams, name);
+        free_chain(chain);
+    }
 }
 
 void route_cache_expire_all(struct route_cache *cache)

@@ -8,7 +8,8 @@
 #include "proto/cluster/cluster.h"
 
 #define ROUTE_CACHE_MAX_STREAMS 20000
-#define ROUTE_CACHE_KEEP_US 3600000000 /* unused for longer: forgotten */
+#define ROUTE_CACHE_KEEP_US 3600000000     /* unused for longer: forgotten */
+#define ROUTE_CACHE_KEEP_EMPTY_US 10000000 /* the same, of answers that name no place */
 #define ROUTE_DEGRADED_TTL_MS 1000
 
 struct route_entry {          /* one question: stream, intent, protocol */

@@ -54,12 +54,6 @@ struct node;
     X(m_protocol_error_rtmp_size,      COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"size\"",      "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_media,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"media\"",     "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_other,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"other\"",     "Peers that broke their protocol") \
-    X(m_protocol_error_http_head,      COUNTER, "protocol_errors_total", "protocol=\"http\",reason=\"head\"",      "Peers that broke their protocol") \
-    X(m_protocol_error_http_size,      COUNTER, "protocol_errors_total", "protocol=\"http\",reason=\"size\"",      "Peers that broke their protocol") \
-    X(m_protocol_error_http_other,     COUNTER, "protocol_errors_total", "protocol=\"http\",reason=\"other\"",     "Peers that broke their protocol") \
-    X(m_protocol_error_flv_tag,        COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"tag\"",        "Peers that broke their protocol") \
-    X(m_protocol_error_flv_size,       COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"size\"",       "Peers that broke their protocol") \
-    X(m_protocol_error_flv_other,      COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"other\"",      "Peers that broke their protocol") \
     X(m_timeout_handshake,             COUNTER, "timeouts_total", "kind=\"handshake\"",                  "Connections closed by time") \
     X(m_timeout_idle,                  COUNTER, "timeouts_total", "kind=\"idle\"",                       "Connections closed by time") \
     X(m_timeout_publish_stall,         COUNTER, "timeouts_total", "kind=\"publish_stall\"",              "Connections closed by time") \

@@ -98,7 +98,7 @@ static enum err feed_head(struct pull *p, struct buf_reader *in)
         (void)buf_take(in, in->left_bytes);
         return E_AGAIN;
     }
-        if (e != E_OK) {
+    if (e != E_OK) {
         p->why = error.text ? error.text : "bad HTTP answer";
         return e;
     }
@@ -114,6 +114,10 @@ static enum err on_tag(struct pull *p, const struct flv_tag *tag)
 
     if (tag->header.type_id == FLV_TAG_SCRIPT && pull_is_relay(p) &&
         flv_parse_hw_body(tag->body, &hw) == E_OK) {
+        if (hw.end) {
+            p->why = "the stream has ended";
+            return E_END;
+        }
         p->pulled_epoch = hw.epoch;
         stream_set_upstream(&p->source, hw.epoch, hw.gop, hw.ingest_us, hw.wall_us);
         return E_OK;

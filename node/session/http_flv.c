@@ -118,6 +118,22 @@ static void answer_error(struct flv_session *s, unsigned status, const char *det
         conn_close_after_flush(&s->conn);
 }
 
+/* Without it a relay could not tell the end of the stream from the end of this node. */
+static void say_end(struct flv_session *s)
+{
+    struct flv_hw hw = {.v = FLV_HW_VERSION, .end = true};
+    struct buf_writer body, tag;
+
+    buf_writer_init(&body, 1024);
+    buf_writer_init(&tag, 1024);
+    flv_write_hw_body(&body, &hw);
+    flv_write_tag(&tag, FLV_TAG_SCRIPT, 0, buf_writer_view(&body));
+    if (buf_writer_status(&tag) == E_OK)
+        (void)conn_write(s->conn, buf_writer_view(&tag));
+    buf_writer_fini(&body);
+    buf_writer_fini(&tag);
+}
+
 static void on_viewer_end(struct viewer *viewer, enum err why)
 {
     struct flv_session *s = session_of_viewer(viewer);
@@ -125,6 +141,8 @@ static void on_viewer_end(struct viewer *viewer, enum err why)
 
     if (s->closed || !unanswered || why == E_CLOSED || why == E_IO) {
         s->flush_at_close = why == E_END;
+        if (why == E_END && viewer->relay)
+            say_end(s);
         session_close(s, why == E_END ? "the stream has ended" : err_text(why));
         return;
     }

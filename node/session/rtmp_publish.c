@@ -61,6 +61,26 @@ static void on_evict(struct source *source, enum err why)
 
 /* --- deciding --- */
 
+static void decide(struct rtmp_session *s);
+
+/* The stream ended between the decision and now: the name has, or gets, another one. */
+static void decide_again(struct rtmp_session *s)
+{
+    struct rtmp_publish *p = s->publish;
+    struct stream *stream = registry_get(s->node->registry, stream_name_of(p->stream));
+
+    if (!stream) {
+        refuse(s, &m_publish_refused_limit, "NetStream.Publish.Failed", err_text(E_NOMEM));
+        return;
+    }
+    stream_unref(&p->stream);
+    p->stream = stream;
+    if (stream_home(stream) == &s->nl->media)
+        decide(s);
+    else
+        s->moving = true;
+}
+
 static void attach(struct rtmp_session *s)
 {
     struct rtmp_publish *p = s->publish;
@@ -77,8 +97,7 @@ static void attach(struct rtmp_session *s)
         refuse(s, &m_publish_refused_busy, "NetStream.Publish.BadName",
                "the stream has a publisher already (publish.duplicate is refuse)");
     } else if (e != E_OK) {
-        refuse(s, &m_publish_refused_busy, "NetStream.Publish.Failed",
-               "the stream ended just now: try again");
+        decide_again(s);
     } else {
         rtmp_session_set_state(s, RTMP_SESSION_PUBLISHING);
         metric_add(&m_sessions_total_rtmp_publish, 1);

@@ -204,15 +204,21 @@ void feed_set_flags(struct feed *feed, uint32_t flags)
     flush_touch(feed);
 }
 
+static bool is_outgrown(const struct feed *f, const struct feed_entry *entry)
+{
+    int64_t age_us = loop_now_us(f->home->loop) - entry->page->marks[entry->mark].appended_us;
+
+    return (f->tail->seq - entry->page->seq) * PAGE_BYTES > f->conf->gop.max_bytes ||
+           age_us > f->conf->gop.max_us;
+}
+
 /* The window keeps the latest gop_cache.count entry points, within the cache's size. */
 static void trim_window(struct feed *f)
 {
     unsigned keep = f->conf->gop.max_gops ? f->conf->gop.max_gops : 1;
     struct feed_page *first;
 
-    while (f->n_entries > keep ||
-           (f->n_entries &&
-            (f->tail->seq - f->entries[0].page->seq) * PAGE_BYTES > f->conf->gop.max_bytes))
+    while (f->n_entries > keep || (f->n_entries && is_outgrown(f, &f->entries[0])))
         memmove(f->entries, f->entries + 1, --f->n_entries * sizeof f->entries[0]);
     first = f->n_entries ? f->entries[0].page : f->tail;
     while (f->window != first) {

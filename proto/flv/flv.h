@@ -62,6 +62,7 @@ struct flv_hw {
     uint64_t gop;      /* number of the GOP that follows, or runs */
     int64_t ingest_us; /* origin's monotonic clock for the next frame */
     int64_t wall_us;   /* the same moment on its wall clock, Unix time */
+    bool end;          /* nothing follows: the stream has ended, not the connection failed */
 };
 void flv_write_hw_body(struct buf_writer *w, const struct flv_hw *hw);
 /* E_NOT_FOUND when the script tag is not @hw; E_PROTO when it is broken; E_NOMEM. *out is written

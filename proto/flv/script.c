@@ -70,12 +70,14 @@ static void write_signed(struct buf_writer *w, const char *name, int64_t value)
 void flv_write_hw_body(struct buf_writer *w, const struct flv_hw *hw)
 {
     amf_write_cstr(w, "@hw");
-    amf_write_ecma_array(w, 5);
+    amf_write_ecma_array(w, hw->end ? 6 : 5);
     write_unsigned(w, "v", hw->v);
     write_unsigned(w, "epoch", hw->epoch);
     write_unsigned(w, "gop", hw->gop);
     write_signed(w, "ingest_us", hw->ingest_us);
     write_signed(w, "wall_us", hw->wall_us);
+    if (hw->end)
+        write_unsigned(w, "end", 1);
     amf_write_end(w);
 }
 
@@ -155,7 +157,7 @@ static enum err read_signed(const struct amf_value *array, const char *name, int
 static enum err read_members(const struct amf_value *array, struct flv_hw *out)
 {
     struct flv_hw hw = {0};
-    uint64_t version = 0;
+    uint64_t version = 0, end = 0;
     enum err e;
 
     if (!amf_is(array, AMF_ECMA_ARRAY) && !amf_is(array, AMF_OBJECT))
@@ -164,11 +166,13 @@ static enum err read_members(const struct amf_value *array, struct flv_hw *out)
         (e = read_unsigned(array, "epoch", &hw.epoch)) != E_OK ||
         (e = read_unsigned(array, "gop", &hw.gop)) != E_OK ||
         (e = read_signed(array, "ingest_us", &hw.ingest_us)) != E_OK ||
-        (e = read_signed(array, "wall_us", &hw.wall_us)) != E_OK)
+        (e = read_signed(array, "wall_us", &hw.wall_us)) != E_OK ||
+        (e = read_unsigned(array, "end", &end)) != E_OK)
         return e;
     if (version > UINT32_MAX)
         return E_PROTO;
     hw.v = (uint32_t)version;
+    hw.end = end != 0;
     *out = hw;
     return E_OK;
 }

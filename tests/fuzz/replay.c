@@ -1,6 +1,6 @@
-/* Runs a fuzz target over its committed corpus as an ordinary test: every file of each folder or file
- * named on the command line, plus the empty input. An empty or missing corpus is an error, since such
- * a test could not fail. */
+/* Runs a fuzz target over its committed corpus as an ordinary test: every file of each folder or
+ * file named on the command line, plus the empty input. An empty or missing corpus is an error,
+ * since such a test could not fail. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

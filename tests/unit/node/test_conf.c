@@ -49,7 +49,7 @@ static void test_load_gives_documented_defaults(void **state)
     assert_int_equal(conf.gop_cache_count, 1);
     assert_int_equal(conf.play_wait_ms, 10000);
     assert_int_equal(conf.cluster_schedulers.n_items, 0);
-    assert_int_equal(conf.cluster_redirect, 1);
+    assert_int_equal(conf.cluster_redirect, 0);
     conf_free(&k_node_schema, &conf);
 }
 

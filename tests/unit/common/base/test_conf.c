@@ -201,6 +201,29 @@ static void test_load_gives_later_sources_over_earlier_ones(void **state)
     conf_free(&k_sample, &conf);
 }
 
+static void test_load_ignores_service_links_of_kubernetes(void **state)
+{
+    static const char *const k_links[][2] = {
+        {"HEADWATER_NODE_SERVICE_HOST", "10.0.0.1"},
+        {"HEADWATER_NODE_SERVICE_PORT", "1935"},
+        {"HEADWATER_NODE_SERVICE_PORT_HTTP", "8080"},
+        {"HEADWATER_NODE_PORT", "tcp://10.0.0.1:1935"},
+        {"HEADWATER_NODE_PORT_1935_TCP_ADDR", "10.0.0.1"},
+    };
+    struct sample conf;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_links / sizeof k_links[0]; i++)
+        setenv(k_links[i][0], k_links[i][1], 1);
+    assert_int_equal(load_with(&conf, NULL, NULL), E_OK);
+    conf_free(&k_sample, &conf);
+    for (size_t i = 0; i < sizeof k_links / sizeof k_links[0]; i++)
+        unsetenv(k_links[i][0]);
+    setenv("HEADWATER_NODE_PORT", "1935", 1); /* what a person would write */
+    assert_int_equal(load_with(&conf, NULL, NULL), E_INVAL);
+    unsetenv("HEADWATER_NODE_PORT");
+}
+
 static void test_load_gives_io_when_file_is_missing(void **state)
 {
     struct sample conf;
@@ -396,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_parse_args_gives_invalid_when_two_files_are_given),
         cmocka_unit_test(test_load_gives_defaults_without_any_source),
         cmocka_unit_test(test_load_gives_later_sources_over_earlier_ones),
+        cmocka_unit_test(test_load_ignores_service_links_of_kubernetes),
         cmocka_unit_test(test_load_gives_io_when_file_is_missing),
         cmocka_unit_test(test_load_gives_invalid_for_a_bad_set),
         cmocka_unit_test(test_load_gives_short_error_when_the_set_is_long),

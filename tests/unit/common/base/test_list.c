@@ -18,8 +18,8 @@ static int digits(struct list *head)
     struct list *node, *tmp;
     int value = 0;
 
-    list_for_each_safe(node, tmp, head) value =
-        value * 10 + list_entry(node, struct item, node)->number;
+    list_for_each_safe(node, tmp, head)
+        value = value * 10 + list_entry(node, struct item, node)->number;
     return value;
 }
 
@@ -84,8 +84,7 @@ static void test_for_each_safe_allows_removal_of_current(void **state)
         items[i].number = i + 1;
         list_push_back(&head, &items[i].node);
     }
-    list_for_each_safe(node, tmp, &head)
-    {
+    list_for_each_safe(node, tmp, &head) {
         struct item *item = list_entry(node, struct item, node);
 
         if (item->number % 2) {

@@ -285,7 +285,8 @@ static int teardown(void **state)
     scheduler_close();
     cluster_heartbeat_fini(&rig->beat);
     free(rig->beat_reply.fenced);
-    list_for_each_safe(node, tmp, &rig->media.media.streams) stream_kick(stream_at_home(node));
+    list_for_each_safe(node, tmp, &rig->media.media.streams)
+        stream_kick(stream_at_home(node));
     media_loop_fini(&rig->media.media);
     loop_destroy(&rig->control);
     loop_destroy(&rig->media_loop);

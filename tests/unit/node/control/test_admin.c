@@ -132,8 +132,7 @@ static int teardown(void **state)
     (void)state;
     admin_destroy(&rig->node.admin);
     for (unsigned i = 0; i < N_LOOPS; i++) {
-        list_for_each_safe(node, tmp, &rig->loops[i].media.streams)
-        {
+        list_for_each_safe(node, tmp, &rig->loops[i].media.streams) {
             stream_kick(stream_at_home(node));
         }
         media_loop_fini(&rig->loops[i].media);

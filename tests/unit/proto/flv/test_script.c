@@ -90,21 +90,22 @@ static void assert_hw_equal(const struct flv_hw *a, const struct flv_hw *b)
     assert_true(a->gop == b->gop);
     assert_true(a->ingest_us == b->ingest_us);
     assert_true(a->wall_us == b->wall_us);
+    assert_true(a->end == b->end);
 }
 
 static void test_parse_hw_gives_what_was_written(void **state)
 {
     static const struct flv_hw k_cases[] = {
-        {FLV_HW_VERSION, 1700000000000000, 42, 123456789, 1700000000123456},
-        {0, 0, 0, 0, 0},
-        {UINT32_MAX, UINT64_MAX, UINT64_MAX - 1, INT64_MAX, INT64_MIN},
-        {1, TWO_53, TWO_53 + 1, -TWO_53, -TWO_53 - 1},
-        {1, TWO_53 - 1, 1, -1, TWO_53 + 1},
+        {FLV_HW_VERSION, 1700000000000000, 42, 123456789, 1700000000123456, false},
+        {0, 0, 0, 0, 0, false},
+        {UINT32_MAX, UINT64_MAX, UINT64_MAX - 1, INT64_MAX, INT64_MIN, true},
+        {1, TWO_53, TWO_53 + 1, -TWO_53, -TWO_53 - 1, true},
+        {1, TWO_53 - 1, 1, -1, TWO_53 + 1, false},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
-        struct flv_hw hw = {9, 9, 9, 9, 9};
+        struct flv_hw hw = {9, 9, 9, 9, 9, true};
         struct buf_writer w;
 
         buf_writer_init(&w, 1024);
@@ -117,7 +118,7 @@ static void test_parse_hw_gives_what_was_written(void **state)
 
 static void test_parse_hw_gives_zero_for_missing_members(void **state)
 {
-    struct flv_hw hw = {9, 9, 9, 9, 9};
+    struct flv_hw hw = {9, 9, 9, 9, 9, true};
     const struct flv_hw expected = {.v = 1, .epoch = UINT64_MAX};
 
     (void)state;
