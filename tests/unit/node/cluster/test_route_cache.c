@@ -108,8 +108,12 @@ static void test_expire_keeps_route_for_bad_times_and_forget_does_not(void **sta
     route_entry_store(entry, &r, 0);
     route_cache_expire_all(&cache);
     assert_null(route_entry_fresh(entry, 0, 1));
+    entry->flight = &cache; /* in use: only emptied */
     route_cache_forget(&cache, "live/a");
     assert_false(entry->has_route);
+    entry->flight = NULL;
+    route_cache_forget(&cache, "live/a");
+    assert_int_equal(cache.streams.n_entries, 0);
     route_cache_fini(&cache);
 }
 
@@ -135,13 +139,18 @@ static void test_get_drops_idle_entries_when_full_but_none_in_flight(void **stat
 
 static void test_sweep_drops_what_was_not_used_for_long(void **state)
 {
-    struct cluster_route_query a = question("live/a", ""), b = question("live/b", "");
+    struct cluster_route_query a = question("live/a", ""), b = question("live/b", ""),
+                               none = question("live/none", "");
+    struct cluster_route r = pull_from("o1", "e1", 1);
     struct route_cache cache;
 
     (void)state;
     route_cache_init(&cache, 10);
-    assert_non_null(route_cache_get(&cache, &a, 0));
-    assert_non_null(route_cache_get(&cache, &b, 1));
+    route_entry_store(route_cache_get(&cache, &a, 0), &r, 0);
+    route_entry_store(route_cache_get(&cache, &b, 1), &r, 1);
+    assert_non_null(route_cache_get(&cache, &none, 0)); /* no place to pull from */
+    route_cache_sweep(&cache, ROUTE_CACHE_KEEP_EMPTY_US);
+    assert_int_equal(cache.streams.n_entries, 2);
     route_cache_sweep(&cache, ROUTE_CACHE_KEEP_US);
     assert_int_equal(cache.streams.n_entries, 1);
     route_cache_sweep(&cache, ROUTE_CACHE_KEEP_US + 1);
