@@ -37,7 +37,11 @@ command -v dpkg-query >/dev/null || die "dpkg-query not found: this needs Debian
 
 wanted=$(packages_of "$@")
 missing=()
-for package in $wanted; do
+for entry in $wanted; do
+    package=${entry%%/*}
+    if [ "$package" != "$entry" ] && command -v "${entry#*/}" >/dev/null; then
+        continue # "package/command": the command is there, from wherever
+    fi
     is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
