@@ -299,6 +299,7 @@ static void close_loop(struct media_loop *ml, void *arg)
     struct list *node, *tmp;
 
     (void)arg;
+    nl->closed = true;
     sessions_close_all(nl);
     pull_stop_all(nl);
     http_server_destroy(&nl->http);

@@ -19,6 +19,7 @@ struct admin;
 struct node_loop {
     struct media_loop media; /* media.owner points back here */
     struct node *node;
+    bool closed; /* at shutdown: nothing new may come to this loop */
     struct listener *rtmp_listener, *http_listener;
     struct http_server *http;
     struct buf_writer out; /* scratch for answers: filled and sent within one call */

@@ -141,7 +141,7 @@ void api_events(struct http_exchange *x, void *arg)
 
     if (!scheduler_admits(s, x) || !take_node_id(x, id))
         return;
-    if (events_count(&s->events) >= s->conf->max_nodes)
+    if (events_count(&s->events) >= s->conf->max_nodes && !events_has(&s->events, id))
         respond_error(x, E_LIMIT, "limits.nodes reached");
     else
         events_open(&s->events, x, id);

@@ -131,3 +131,8 @@ size_t events_count(const struct events *events)
 {
     return events->by_node.n_entries;
 }
+
+bool events_has(const struct events *events, const char *node)
+{
+    return map_get(&events->by_node, node) != NULL;
+}

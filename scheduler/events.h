@@ -25,5 +25,6 @@ void events_open(struct events *events, struct http_exchange *x, const char *nod
 void events_send(struct events *events, const char *node, const struct cluster_event *event);
 void events_broadcast(struct events *events, const struct cluster_event *event);
 size_t events_count(const struct events *events);
+bool events_has(const struct events *events, const char *node);
 
 #endif

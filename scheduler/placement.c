@@ -177,7 +177,7 @@ static enum placement_why judge_source(const struct placement_request *r,
         return PLACEMENT_DRAINING;
     if (!c->is_owner && c->suspect)
         return PLACEMENT_SUSPECT;
-    if (!c->is_owner && c->depth + 1 > PLACEMENT_MAX_DEPTH)
+    if (!c->is_owner && c->depth >= PLACEMENT_MAX_DEPTH)
         return PLACEMENT_TOO_DEEP;
     if (!c->is_owner && r->owner_epoch && c->epoch && c->epoch != r->owner_epoch)
         return PLACEMENT_OLD_EPOCH;

@@ -134,6 +134,21 @@ static void forward(struct publish_job *job, const struct registry_node *asker)
     answer(job, &reply);
 }
 
+static void ignore_answer(void *arg, enum err e, const struct store_owner *owner)
+{
+    (void)arg, (void)e, (void)owner;
+}
+
+/* What was claimed cannot be used: left in the store it would stop the next publisher. */
+static void give_back(struct publish_job *job, uint64_t epoch)
+{
+    struct scheduler *s = job->jobs->scheduler;
+    struct store_owner owner = {.instance = job->request.instance, .epoch = epoch};
+
+    memcpy(owner.node, job->request.node, sizeof owner.node);
+    s->store->ops->release(s->store, &job->request.name, &owner, ignore_answer, NULL);
+}
+
 /* The stream is the asker's: tells everybody, then the asker. */
 static void grant(struct publish_job *job, uint64_t epoch)
 {
@@ -147,6 +162,7 @@ static void grant(struct publish_job *job, uint64_t epoch)
     if (e == E_OK)
         e = registry_grant(&s->registry, &request->name, node, epoch, scheduler_now_us(s));
     if (e != E_OK) {
+        give_back(job, epoch);
         refuse(job, NULL, e == E_LIMIT ? "limits.streams reached" : err_text(e));
         return;
     }

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "scheduler/redis_keys.h"
 
 #define BLOCK_MS 2000
+#define ERROR_PAUSE_MS 1000 /* Redis refuses to read: an ACL, a key of another type */
 #define READ_COUNT 500
 
 struct redis_log {
@@ -16,8 +18,10 @@ struct redis_log {
     const struct store_watch *watch;
     void (*on_positioned)(void *arg);
     void *arg;
-    char self[24];    /* tells our own events from those of others */
-    char last_id[48]; /* "" until known */
+    char self[24];      /* tells our own events from those of others */
+    char last_id[48];   /* "" until known */
+    struct timer pause; /* after an error */
+    bool said_error;    /* one log line a series */
 };
 
 static void read_on(struct redis_log *log);
@@ -60,6 +64,14 @@ static void on_entries(void *arg, const redisReply *reply)
 
     if (!reply)
         return;
+    if (reply->type == REDIS_REPLY_ERROR) { /* comes at once, unlike "nothing new" */
+        if (!log->said_error)
+            log_warn("redis", "msg=\"cannot read events\" reason=%s", LOG_STR(reply->str));
+        log->said_error = true;
+        timer_start_ms(&log->pause, jitter_ms(ERROR_PAUSE_MS, 0.3));
+        return;
+    }
+    log->said_error = false;
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
         reply->element[0]->elements == 2) {
         entries = reply->element[0]->element[1];
@@ -80,6 +92,11 @@ static void read_on(struct redis_log *log)
     (void)redis_link_command(log->link, on_entries, log,
                              "XREAD COUNT %d BLOCK %d STREAMS " REDIS_EVENTS " %s", READ_COUNT,
                              BLOCK_MS, log->last_id);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    read_on(list_entry(timer, struct redis_log, pause));
 }
 
 static void start_reading(struct redis_log *log)
@@ -114,7 +131,9 @@ static void on_up(void *arg)
 
 static void on_down(void *arg)
 {
-    (void)arg; /* reading goes on from last_id after the reconnect */
+    struct redis_log *log = arg;
+
+    timer_stop(&log->pause); /* reading goes on from last_id after the reconnect */
 }
 
 struct redis_log *redis_log_create(const struct redis_link_conf *conf,
@@ -130,6 +149,7 @@ struct redis_log *redis_log_create(const struct redis_link_conf *conf,
     log->on_positioned = on_positioned;
     log->arg = arg;
     snprintf(log->self, sizeof log->self, "%" PRIx64, random_u64());
+    timer_init(&log->pause, conf->loop, on_pause_over);
     own.name = "events";
     own.command_timeout_ms += BLOCK_MS;
     own.on_up = on_up;
@@ -148,6 +168,7 @@ void redis_log_destroy(struct redis_log **log)
     if (!*log)
         return;
     redis_link_destroy(&(*log)->link);
+    timer_stop(&(*log)->pause);
     free(*log);
     *log = NULL;
 }

@@ -381,11 +381,14 @@ void registry_want_full(struct registry *r)
         NODE_OF(at)->want_full = true;
 }
 
-/* Granted, but the publisher was gone before the node reported it once. */
+/* Granted, but the publisher was gone before the node reported it once. A node whose full report is
+ * still to come, say since it just began to report here, has not had its say. */
 static void drop_unused_grants(struct registry *r, struct registry_node *node, int64_t now_us)
 {
     struct list *at, *tmp;
 
+    if (node->want_full)
+        return;
     list_for_each_safe(at, tmp, &node->owned) {
         struct registry_stream *s = list_entry(at, struct registry_stream, of_owner);
 

@@ -97,7 +97,9 @@ struct agent *agent_create(struct node *node, const char **why)
     agent->beat_client = make_client(node, BEAT_TIMEOUT_MS, BEAT_ANSWER_MAX_BYTES, why);
     if (agent->beat_client)
         agent->ask_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
-    if (!agent->ask_client)
+    if (agent->ask_client)
+        agent->publish_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
+    if (!agent->publish_client)
         agent_destroy(&agent);
     return agent;
 }
@@ -113,6 +115,7 @@ void agent_destroy(struct agent **agent)
     agent_publish_fini(a);
     agent_beat_fini(a);
     http_client_destroy(&a->ask_client);
+    http_client_destroy(&a->publish_client);
     http_client_destroy(&a->beat_client);
     free(a);
     *agent = NULL;

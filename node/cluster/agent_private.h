@@ -35,7 +35,8 @@ struct agent_sample { /* for rates between two heartbeats */
 
 struct agent {
     struct node *node;
-    struct http_client *beat_client, *ask_client; /* a long heartbeat never delays a question */
+    /* A long heartbeat never delays a question, nor a flood of viewers' questions a publish. */
+    struct http_client *beat_client, *ask_client, *publish_client;
     struct cluster_urls public_urls, internal_urls;
     uint64_t highest_epoch; /* ever seen */
     enum agent_link link;

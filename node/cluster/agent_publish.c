@@ -76,7 +76,7 @@ static enum err op_call(struct name_op *op, const char *method,
     if (e == E_OK)
         e = buf_writer_status(&path);
     if (e == E_OK) {
-        op->call = http_client_call(op->agent->ask_client, method, (const char *)path.data,
+        op->call = http_client_call(op->agent->publish_client, method, (const char *)path.data,
                                     (const char *)body.data, done, op);
         e = op->call ? E_OK : E_NOMEM;
     }
@@ -107,6 +107,20 @@ static void grant_here(struct name_op *op, const char *why)
     op_end(op);
 }
 
+/* A scheduler is there and says no: a wrong token, a node id that is taken, a bad request. To grant
+ * all the same would publish past its rules. */
+static void refuse_here(struct name_op *op, const char *why)
+{
+    struct cluster_publish_reply *reply = &op->ask->publish_reply;
+
+    *reply = (struct cluster_publish_reply){.decision = CLUSTER_PUBLISH_REFUSED};
+    snprintf(reply->reason, sizeof reply->reason, "the scheduler did not take the request: %.100s",
+             why);
+    metric_add(&m_cluster_asks_publish_answered, 1);
+    agent_answer(op->ask);
+    op_end(op);
+}
+
 static void on_publish_reply(void *arg, const struct http_reply *http)
 {
     struct name_op *op = arg;
@@ -115,6 +129,10 @@ static void on_publish_reply(void *arg, const struct http_reply *http)
     char text[PROBLEM_SIZE];
 
     op->call = NULL;
+    if (http->e == E_OK && http->status >= 400 && http->status < 500) {
+        refuse_here(op, agent_reply_problem(http, text));
+        return;
+    }
     if (http->e != E_OK || http->status != 200) {
         grant_here(op, agent_reply_problem(http, text));
         return;

@@ -15,6 +15,7 @@
 #define CONNECT_TIMEOUT_MS 2000
 #define AVOID_US 2000000             /* how long an upstream that failed is told to the scheduler */
 #define MAX_QUEUE_BYTES (64u * 1024) /* requests and RTMP answers */
+#define SHOWN_URL_SIZE 320
 
 static void try_next(struct pull *p);
 static void next_candidate(struct pull *p);
@@ -92,6 +93,20 @@ void pull_stream_changed(struct stream *stream)
 
 /* --- one candidate --- */
 
+/* The candidate as logs show it: path, query and user of a foreign source may be its key. */
+static const char *shown_url(const struct pull *p, char out[SHOWN_URL_SIZE])
+{
+    struct url url;
+
+    if (pull_is_relay(p))
+        return pull_url(p);
+    if (url_parse(buf_view_str(pull_url(p)), &url) != E_OK)
+        return "-";
+    snprintf(out, SHOWN_URL_SIZE, "%.*s://%.*s/***", (int)url.scheme.size_bytes,
+             (const char *)url.scheme.data, (int)url.host.size_bytes, (const char *)url.host.data);
+    return out;
+}
+
 static struct metric *result_metric(enum err e, bool running)
 {
     if (running)
@@ -115,20 +130,23 @@ static void note_failed(struct pull *p)
 static void candidate_over(struct pull *p, enum err e)
 {
     bool running = p->state == PULL_RUNNING;
+    char url[SHOWN_URL_SIZE];
 
     metric_add(result_metric(e, running), 1);
     log_line(p->n_failed++ ? LOG_DEBUG : LOG_WARN, "relay",
              "msg=\"%s\" stream=%s upstream=%s error=%s reason=%s",
-             running ? "pull ended" : "pull failed", stream_name_of(p->stream)->text, pull_url(p),
-             err_name(e), LOG_STR(p->why ? p->why : err_text(e)));
+             running ? "pull ended" : "pull failed", stream_name_of(p->stream)->text,
+             shown_url(p, url), err_name(e), LOG_STR(p->why ? p->why : err_text(e)));
     p->why = NULL;
     if (p->conn)
         metric_add(&m_bytes_in_relay, (int64_t)conn_bytes_in(p->conn));
-    if (e != E_NOT_FOUND && e != E_END)
+    if (e != E_NOT_FOUND && e != E_END && e != E_BUSY)
         note_failed(p);
     drop_attempt(p);
     if (running)
-        stream_detach(&p->source); /* asks again at once, by need_source */
+        stream_detach(&p->source);         /* asks again at once, by need_source */
+    else if (stream_has_source(p->stream)) /* published here meanwhile */
+        pull_free(p);
     else
         next_candidate(p);
 }
@@ -136,10 +154,11 @@ static void candidate_over(struct pull *p, enum err e)
 static void on_evict(struct source *source, enum err why)
 {
     struct pull *p = list_entry(source, struct pull, source);
+    char url[SHOWN_URL_SIZE];
 
     metric_add(why == E_END ? &m_relay_pulls_idle : &m_relay_pulls_lost, 1);
     log_info("relay", "msg=\"pull stopped\" stream=%s upstream=%s reason=%s",
-             stream_name_of(p->stream)->text, pull_url(p),
+             stream_name_of(p->stream)->text, shown_url(p, url),
              LOG_STR(why == E_END    ? "nobody watches"
                      : why == E_BUSY ? "published here"
                                      : err_text(why)));
@@ -150,6 +169,7 @@ enum err pull_attach(struct pull *p, uint64_t epoch, bool numbers_gops, bool sam
 {
     struct source_offer offer = {
         .epoch = epoch, .numbers_gops = numbers_gops, .same_clock = same_clock};
+    char url[SHOWN_URL_SIZE];
     enum err e;
 
     p->source =
@@ -169,7 +189,8 @@ enum err pull_attach(struct pull *p, uint64_t epoch, bool numbers_gops, bool sam
     metric_add(&m_relay_pulls_connected, 1);
     timer_start_ms(&p->timer, (int64_t)p->nl->node->conf.upstream_stall_ms);
     log_info("relay", "msg=pull session=%s stream=%s upstream=%s epoch=%llu resumed=%d", p->info.id,
-             stream_name_of(p->stream)->text, pull_url(p), (unsigned long long)epoch, same_clock);
+             stream_name_of(p->stream)->text, shown_url(p, url), (unsigned long long)epoch,
+             same_clock);
     return E_OK;
 }
 

@@ -3,8 +3,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "node/cluster/agent.h"
+#include "proto/http/http.h"
+
+#define LOCATION_MAX_BYTES 8192
 
 struct redirect {
     struct agent_ask ask;
@@ -21,19 +25,39 @@ static void on_gone(struct http_exchange *x, void *arg)
     r->x = NULL; /* the answer frees it */
 }
 
+/* The path is escaped: names may hold UTF-8 letters. The query stays raw as it came; the server let
+ * no control characters in. */
+static enum err write_location(const char *url, const char *query, struct buf_writer *out)
+{
+    const char *path = strstr(url, "://");
+
+    path = path ? strchr(path + 3, '/') : NULL;
+    if (!path)
+        return E_INVAL;
+    buf_write(out, url, (size_t)(path - url));
+    http_percent_encode(buf_view_str(path), out);
+    buf_printf(out, "%s%s", query[0] ? "?" : "", query);
+    buf_write_u8(out, 0);
+    return buf_writer_status(out);
+}
+
 static void answer(struct http_exchange *x, const char *url)
 {
-    char location[2 * CLUSTER_URL_SIZE + 2048];
-    const char *query = http_query(x);
-    int size = snprintf(location, sizeof location, "%s%s%s", url, query[0] ? "?" : "", query);
+    struct buf_writer location;
+    enum err e;
 
-    if (size < 0 || (size_t)size >= sizeof location) {
-        http_respond_problem(x, 414, "the query string is longer than 2048 bytes");
-        return;
+    buf_writer_init(&location, LOCATION_MAX_BYTES);
+    e = write_location(url, http_query(x), &location);
+    if (e == E_OK) {
+        http_add_header(x, "Location", (const char *)location.data);
+        http_add_header(x, "Cache-Control", "no-store");
+        http_respond(x, 302, NULL, buf_view_of(NULL, 0));
+    } else if (e == E_TOO_BIG) {
+        http_respond_problem(x, 414, "the query string is too long to be redirected");
+    } else {
+        http_respond_problem(x, 503, "%s", err_text(e));
     }
-    http_add_header(x, "Location", location);
-    http_add_header(x, "Cache-Control", "no-store");
-    http_respond(x, 302, NULL, buf_view_of(NULL, 0));
+    buf_writer_fini(&location);
 }
 
 static void on_route(struct agent_ask *ask)

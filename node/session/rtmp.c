@@ -11,6 +11,7 @@
 #include "node/session/session.h"
 
 #define MAX_QUEUE_BYTES (256u * 1024) /* answers to one client */
+#define MAX_REFUSED_SAID 8u           /* of one session, in lines a person sees */
 #define MAX_HELD_BYTES 65536u         /* what a client sends while its publish or play is decided */
 
 static const char *const k_state_kinds[] = {
@@ -108,8 +109,9 @@ void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *t
 {
     struct buf_writer *out = out_begin(s);
 
-    log_warn("rtmp", "msg=refused session=%s peer=%s stream=%s code=%s reason=%s", s->info.id,
-             s->info.peer, s->info.stream[0] ? s->info.stream : "-", code, LOG_STR(text));
+    log_line(s->n_refused++ < MAX_REFUSED_SAID ? LOG_WARN : LOG_DEBUG, "rtmp",
+             "msg=refused session=%s peer=%s stream=%s code=%s reason=%s", s->info.id, s->info.peer,
+             s->info.stream[0] ? s->info.stream : "-", code, LOG_STR(text));
     rtmp_server_refuse(s->proto, code, text, out);
     if (s->state != RTMP_SESSION_IDLE)
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);

@@ -141,7 +141,7 @@ static void on_lease(struct agent_ask *ask)
     }
     free(ask);
     s->busy--;
-    if (!s->closed)
+    if (!s->closed && !(s->publish && s->publish->ask)) /* else another answer is awaited */
         conn_set_reading(s->conn, true);
     rtmp_session_resume(s); /* last: s may be gone */
 }
@@ -192,7 +192,10 @@ static void on_arrival(struct loop_msg *msg)
     home->n_sessions++;
     conn_adopt(s->conn, home->loop, &k_rtmp_conn_ops, s);
     s->busy++;
-    decide(s);
+    if (s->nl->closed) /* it came too late */
+        rtmp_session_close(s, "this node is shutting down");
+    else
+        decide(s);
     s->busy--;
     rtmp_session_resume(s);
 }

@@ -26,6 +26,7 @@ struct rtmp_session {
     struct conn *conn;
     struct rtmp_server *proto;
     enum rtmp_session_state state;
+    unsigned n_refused;  /* requests */
     unsigned busy;       /* depth of our own calls on the stack: then closing only marks */
     bool closed;         /* to be freed when not busy */
     bool moving;         /* to another loop, when not busy */

@@ -122,6 +122,8 @@ static void note_entry(struct feed *f)
     if (f->n_entries == FEED_MAX_ENTRIES)
         memmove(f->entries, f->entries + 1, --f->n_entries * sizeof f->entries[0]);
     f->entries[f->n_entries++] = (struct feed_entry){f->tail, f->tail->written_marks - 1};
+    if (f->n_entries == 1)
+        f->published_us = 0; /* viewers may be waiting for the first one: due now */
 }
 
 static bool begin_unit(struct feed *f, const struct media_frame *frame, bool entry)

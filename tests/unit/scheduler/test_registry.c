@@ -316,6 +316,27 @@ static void test_sweep_ends_a_grant_that_deltas_never_report(void **state)
     assert_said(w, "owner:live/x:o1 ended:live/x:o1");
 }
 
+static void test_sweep_keeps_a_grant_when_the_full_report_is_still_to_come(void **state)
+{
+    struct world *w = *state;
+    struct cluster_stream s = owned("/live/x", 20);
+    struct cluster_heartbeat elsewhere = {.node = "o1", .instance = 1, .role = CLUSTER_BOTH};
+    struct beat delta = {"o1", 1, 9, .error = ""};
+
+    registry_merge_node(&w->r, &elsewhere, w->now_us);
+    grant(w, "/live/x", "o1", 20); /* by another scheduler, which o1 reports to */
+    w->now_us += 4 * SECOND;
+    registry_merge_node(&w->r, &elsewhere, w->now_us);
+    w->now_us += 4 * SECOND;
+    assert_int_equal(beat(w, &delta), E_OK); /* that one died: a delta comes here */
+    assert_true(delta.want_full);
+    registry_sweep(&w->r, w->now_us, NULL, NULL);
+    assert_said(w, "owner:live/x:o1");
+    report(w, "o1", 1, 10, &s, 1);
+    registry_sweep(&w->r, w->now_us, NULL, NULL);
+    assert_string_equal(owner_of(w, "live/x"), "o1");
+}
+
 static void test_report_with_the_epoch_before_a_grant_changes_nothing(void **state)
 {
     struct world *w = *state;
@@ -496,6 +517,7 @@ int main(void)
         CASE(test_delta_adds_and_removes),
         CASE(test_full_report_keeps_a_grant_that_is_on_its_way),
         CASE(test_sweep_ends_a_grant_that_deltas_never_report),
+        CASE(test_sweep_keeps_a_grant_when_the_full_report_is_still_to_come),
         CASE(test_report_with_the_epoch_before_a_grant_changes_nothing),
         CASE(test_owner_with_the_lower_epoch_is_fenced),
         CASE(test_report_cannot_steal_a_granted_stream_when_alone),

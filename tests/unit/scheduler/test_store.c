@@ -513,6 +513,52 @@ static void test_call_fails_in_time_when_redis_is_frozen(void **state)
     assert_int_equal(claim(w, "o1", 1, 0, 0), E_OK);
 }
 
+static bool has_many_nodes(const struct world *w)
+{
+    return w->n_nodes >= 20;
+}
+
+static long long count_reads(void)
+{
+    redisContext *c = redisConnectUnix(g_url + strlen("unix://"));
+    redisReply *reply;
+    const char *found;
+    long long n = 0;
+
+    assert_true(c && !c->err);
+    reply = redisCommand(c, "INFO commandstats");
+    assert_true(reply && reply->str);
+    found = strstr(reply->str, "cmdstat_xread:calls=");
+    if (found)
+        n = strtoll(found + strlen("cmdstat_xread:calls="), NULL, 10);
+    freeReplyObject(reply);
+    redisFree(c);
+    return n;
+}
+
+static void test_events_are_not_asked_for_without_pause_when_redis_refuses_them(void **state)
+{
+    struct world *w = *state;
+    struct cluster_heartbeat m = {.node = "o1", .instance = 77};
+    struct store_event said = {
+        CLUSTER_EVENT_PUBLISHED, name_of("/live/x"), {"o1", 77, 1234}, false};
+
+    SKIP_WITHOUT_REDIS(w);
+    tell_redis("SET hw:events x");
+    tell_redis("CONFIG RESETSTAT");
+    w->store->ops->put_node(w->store, &m, 60000);
+    assert_int_equal(lookup(w), E_NOT_FOUND);
+    open_world(&g_other, true);
+    wait_until(&g_other, has_many_nodes); /* 20 polls */
+    assert_in_range(count_reads(), 1, 5);
+    tell_redis("DEL hw:events");
+    w->store->ops->announce(w->store, &said);
+    assert_int_equal(lookup(w), E_NOT_FOUND);
+    wait_until(&g_other, has_event);
+    assert_string_equal(g_other.event.name.text, "live/x");
+    close_world(&g_other);
+}
+
 static void test_values_that_are_no_owners_count_as_absent(void **state)
 {
     struct world *w = *state;
@@ -568,6 +614,7 @@ int main(void)
         REDIS(test_flush_is_noticed),
         REDIS(test_calls_fail_at_once_when_redis_is_gone_and_work_when_it_is_back),
         REDIS(test_call_fails_in_time_when_redis_is_frozen),
+        REDIS(test_events_are_not_asked_for_without_pause_when_redis_refuses_them),
         REDIS(test_values_that_are_no_owners_count_as_absent),
         cmocka_unit_test(test_create_gives_null_and_why_when_url_is_wrong),
     };
