@@ -34,7 +34,7 @@ struct rig {
     unsigned n_beats, n_routes;
     struct cluster_heartbeat beat; /* the last one */
     struct cluster_heartbeat_reply beat_reply;
-    unsigned beat_status;
+    unsigned beat_status, publish_status; /* 0 = as usual */
     bool hold_routes;
     struct http_exchange *held[8];
     unsigned n_held;
@@ -146,6 +146,10 @@ static void on_publish(struct http_exchange *x, void *arg)
     (void)arg;
     assert_string_equal(http_path(x), "/v1/streams/live/a/publish");
     note_call("P");
+    if (rig->publish_status) {
+        http_respond_problem(x, rig->publish_status, "not today");
+        return;
+    }
     buf_writer_init(&out, 4096);
     cluster_publish_reply_encode(&reply, &out);
     answer(x, &out);
@@ -474,6 +478,26 @@ static void test_ask_publish_gives_own_epoch_when_no_scheduler_answers(void **st
     assert_true(again.publish_reply.epoch > ask.publish_reply.epoch);
 }
 
+static void test_ask_publish_gives_refused_when_the_scheduler_answers_4xx(void **state)
+{
+    unsigned n_done = 0;
+    struct agent_ask ask = make_ask(AGENT_ASK_PUBLISH, &n_done), other = ask;
+
+    (void)state;
+    agent_start(rig->node.agent);
+    rig->publish_status = 401;
+    agent_ask(rig->node.agent, &ask);
+    TURN_UNTIL(n_done == 1);
+    assert_int_equal(ask.publish_reply.decision, CLUSTER_PUBLISH_REFUSED);
+    assert_non_null(strstr(ask.publish_reply.reason, "401"));
+    assert_false(ask.degraded);
+    rig->publish_status = 500; /* that is a broken scheduler, not a no */
+    agent_ask(rig->node.agent, &other);
+    TURN_UNTIL(n_done == 2);
+    assert_int_equal(other.publish_reply.decision, CLUSTER_PUBLISH_GRANTED);
+    assert_true(other.degraded);
+}
+
 static void test_release_reaches_the_scheduler_before_the_next_publish(void **state)
 {
     unsigned n_done = 0;
@@ -649,6 +673,7 @@ int main(void)
         TEST(test_heartbeat_reply_closes_publisher_that_is_fenced),
         TEST(test_ask_publish_gives_the_grant),
         TEST(test_ask_publish_gives_own_epoch_when_no_scheduler_answers),
+        TEST(test_ask_publish_gives_refused_when_the_scheduler_answers_4xx),
         TEST(test_release_reaches_the_scheduler_before_the_next_publish),
         TEST(test_ask_route_gives_one_answer_to_all_who_ask_the_same),
         TEST(test_ask_route_asks_again_when_an_upstream_is_to_be_avoided),
