@@ -27,6 +27,7 @@ static const char *const k_why[] = {
     [PLACEMENT_NO_URL] = "no address for the protocol",
     [PLACEMENT_ASKER] = "the asker itself",
     [PLACEMENT_CYCLE] = "pulls from the asker",
+    [PLACEMENT_ORPHAN] = "its upstream has the stream no more",
     [PLACEMENT_TOO_DEEP] = "too deep",
     [PLACEMENT_OLD_EPOCH] = "carries an older epoch",
     [PLACEMENT_NO_STREAM] = "does not carry the stream",
@@ -150,6 +151,18 @@ static bool is_below_asker(const struct placement_request *r, const struct place
     return at >= 0; /* a chain that does not end is a cycle already */
 }
 
+/* True when the candidate, or one it pulls from, gets nothing any more: the publisher left, and its
+ * node may be the very one that asks. */
+static bool is_cut_off(const struct placement_candidate *all, int at)
+{
+    for (unsigned step = 0; step <= PLACEMENT_MAX_DEPTH + 1u && at >= 0; step++) {
+        if (all[at].is_orphan)
+            return true;
+        at = all[at].parent;
+    }
+    return false;
+}
+
 static enum placement_why judge_source(const struct placement_request *r,
                                        struct placement_candidate *all, int at)
 {
@@ -173,6 +186,8 @@ static enum placement_why judge_source(const struct placement_request *r,
         return PLACEMENT_ASKER;
     if (is_below_asker(r, all, at))
         return PLACEMENT_CYCLE;
+    if (!r->owner_epoch && is_cut_off(all, at))
+        return PLACEMENT_ORPHAN;
     if (!c->is_owner && is_draining)
         return PLACEMENT_DRAINING;
     if (!c->is_owner && c->suspect)

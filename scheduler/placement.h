@@ -36,6 +36,7 @@ enum placement_why {
     PLACEMENT_NO_URL,
     PLACEMENT_ASKER,
     PLACEMENT_CYCLE,
+    PLACEMENT_ORPHAN,
     PLACEMENT_TOO_DEEP,
     PLACEMENT_OLD_EPOCH,
     PLACEMENT_NO_STREAM
@@ -50,7 +51,8 @@ struct placement_candidate {
     bool carries;   /* the stream, owner or not */
     uint64_t epoch; /* of what it carries; 0 = not known */
     uint32_t depth, n_children;
-    int parent; /* index of the candidate it pulls from, -1 = none or not here */
+    int parent;     /* index of the candidate it pulls from, -1 = none or not here */
+    bool is_orphan; /* it pulls from a node that has the stream no more */
     /* written by placement_decide() */
     enum placement_why why;
     uint64_t rank; /* private: lower is better */

@@ -96,6 +96,8 @@ static void link_parents(struct router *r, const struct registry_stream *s)
 
         if (up && up->slot_round == r->round)
             r->candidates[c->node->slot].parent = up->slot;
+        else
+            r->candidates[c->node->slot].is_orphan = *c->upstream != '\0';
     }
 }
 

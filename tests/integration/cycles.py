@@ -2,8 +2,6 @@
 
 import os
 
-N_NAMES = 50  # nodes remember the route of a name for an hour; that memory is not what is looked for
-
 
 def cycle(flock, cluster, clip, name, n_frames=10):
     """One publish, one viewer of each protocol at an edge and at the origin, all leave. Raises
@@ -28,8 +26,8 @@ def n_descriptors(node):
 
 
 def run_cycles(cluster, flock, clip, n_cycles, every, on_sample):
-    """n_cycles of them, under N_NAMES names in turn; on_sample(i) after each `every`-th."""
+    """n_cycles of them, each under a name of its own; on_sample(i) after each `every`-th."""
     for i in range(1, n_cycles + 1):
-        cycle(flock, cluster, clip, f"live/cycle{i % N_NAMES}")
+        cycle(flock, cluster, clip, f"live/cycle{i}")
         if i % every == 0:
             on_sample(i)

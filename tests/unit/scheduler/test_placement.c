@@ -283,6 +283,39 @@ static void test_decide_gives_at_most_four_upstreams_when_many_carry(void **stat
     assert_int_equal(d.n_picks, CLUSTER_MAX_UPSTREAMS);
 }
 
+static void
+test_decide_leaves_out_carriers_that_are_cut_off_when_nobody_owns_the_stream(void **state)
+{
+    static const struct row k_rows[MAX_ROWS] = {{"e1", .what = "E+", .depth = 1},
+                                                {"e2", .what = "E+", .parent = "e1", .depth = 2},
+                                                {"e3", .what = "E+", .depth = 1},
+                                                {"o1", .what = "O"}};
+    struct placement_request request = {.stream = "live/x",
+                                        .protocol = "flv",
+                                        .intent = CLUSTER_INTENT_SOURCE,
+                                        .max_children = 4,
+                                        .max_viewers = 100};
+    struct placement_decision d;
+    struct snapshot s;
+
+    (void)state;
+    fill(&s, k_rows);
+    request.asker = &s.nodes[3];
+    s.candidates[0].is_orphan = true; /* pulled from o1, which lost its publisher and asks now */
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.decision, CLUSTER_PULL); /* e3 pulls from a foreign server */
+    assert_int_equal(d.n_picks, 1);
+    assert_int_equal(d.picks[0], 2);
+    assert_int_equal(s.candidates[0].why, PLACEMENT_ORPHAN);
+    assert_int_equal(s.candidates[1].why, PLACEMENT_ORPHAN);
+    s.candidates[2].is_orphan = true;
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.decision, CLUSTER_WAIT);
+    request.owner_epoch = 7; /* the owner is known, only not to this scheduler's snapshot */
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.decision, CLUSTER_PULL);
+}
+
 static void test_decide_ends_when_reported_parents_form_a_ring(void **state)
 {
     const struct scenario sc = {
@@ -319,6 +352,8 @@ int main(void)
         cmocka_unit_test(test_decide_gives_the_expected_nodes_for_each_scenario),
         cmocka_unit_test(test_decide_moves_only_its_share_when_an_edge_leaves),
         cmocka_unit_test(test_decide_gives_at_most_four_upstreams_when_many_carry),
+        cmocka_unit_test(
+            test_decide_leaves_out_carriers_that_are_cut_off_when_nobody_owns_the_stream),
         cmocka_unit_test(test_decide_ends_when_reported_parents_form_a_ring),
         cmocka_unit_test(test_hash_gives_the_same_on_every_machine),
     };
