@@ -118,7 +118,10 @@ static enum err make_loops(struct node *node)
 
         if (!loop)
             return E_NOMEM;
-        media_loop_init(&nl->media, loop, node->registry);
+        if (media_loop_init(&nl->media, loop, node->registry) != E_OK) {
+            loop_destroy(&loop);
+            return E_NOMEM;
+        }
         nl->media.owner = nl;
         nl->node = node;
         list_init(&nl->pulls);

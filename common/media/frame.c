@@ -1,7 +1,10 @@
-/* The refcounted frame. Everybody shares one copy; nobody changes it. */
+/* The refcounted frame. Everybody shares one copy; nobody changes it. The count is that of the
+ * block in which the frame lies. */
 #include "common/media/frame.h"
 
 #include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,18 +21,52 @@ const char *media_codec_name(enum media_codec codec)
     return index < CODEC_COUNT ? k_codec_names[index] : k_codec_names[CODEC_UNKNOWN];
 }
 
-const struct media_frame *media_frame_create(const struct media_frame_info *info,
-                                             struct buf_view body)
+/* Frames lie one behind the other from data on. */
+struct media_block {
+    _Atomic uint32_t refs;          /* of all its frames, and of the arena that has it open */
+    uint32_t used_bytes, max_bytes; /* of data */
+    alignas(max_align_t) unsigned char data[];
+};
+
+#define BLOCK_US INT64_C(166000) /* what a block of the stream's rate lasts */
+
+static void block_unref(struct media_block *block)
 {
-    struct media_frame *frame;
+    /* release: our reads end before the drop; acquire: all others' have ended before it goes */
+    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
+        pool_give(block);
+}
+
+static struct media_block *block_init(struct media_block *block, size_t max_bytes)
+{
+    if (!block)
+        return NULL;
+    atomic_init(&block->refs, 1);
+    block->used_bytes = 0;
+    block->max_bytes = (uint32_t)max_bytes;
+    return block;
+}
+
+/* Bytes that a frame takes in a block, so that the next one is aligned; 0 when too many. */
+static size_t frame_bytes(size_t body_bytes)
+{
+    size_t step = alignof(struct media_frame);
+
+    if (body_bytes > UINT32_MAX / 2)
+        return 0;
+    return (sizeof(struct media_frame) + body_bytes + step - 1) / step * step;
+}
+
+/* Does not count the frame's reference. */
+static const struct media_frame *put_frame(struct media_block *block, size_t size_bytes,
+                                           const struct media_frame_info *info,
+                                           struct buf_view body)
+{
+    struct media_frame *frame = (struct media_frame *)(void *)(block->data + block->used_bytes);
 
     assert(info->es_offset <= body.size_bytes);
-    if (body.size_bytes > SIZE_MAX - sizeof *frame)
-        return NULL;
-    frame = malloc(sizeof *frame + body.size_bytes);
-    if (!frame)
-        return NULL;
-    atomic_init(&frame->refs, 1);
+    block->used_bytes += (uint32_t)size_bytes;
+    frame->block = block;
     frame->info = *info;
     frame->size_bytes = body.size_bytes;
     if (body.size_bytes)
@@ -37,16 +74,22 @@ const struct media_frame *media_frame_create(const struct media_frame_info *info
     return frame;
 }
 
-/* The count is the one member that changes; the block itself came from malloc(), not from const. */
-static struct media_frame *mutable(const struct media_frame *frame)
+const struct media_frame *media_frame_create(const struct media_frame_info *info,
+                                             struct buf_view body)
 {
-    return (struct media_frame *)(uintptr_t)frame;
+    size_t size_bytes = frame_bytes(body.size_bytes);
+    struct media_block *block =
+        size_bytes ? pool_take_single(sizeof(struct media_block) + size_bytes) : NULL;
+
+    if (!block_init(block, size_bytes))
+        return NULL;
+    return put_frame(block, size_bytes, info, body); /* the block's one reference is the frame's */
 }
 
 const struct media_frame *media_frame_ref(const struct media_frame *frame)
 {
-    /* relaxed: whoever calls holds a reference already, so the frame cannot go meanwhile */
-    uint32_t before = atomic_fetch_add_explicit(&mutable(frame)->refs, 1, memory_order_relaxed);
+    /* relaxed: whoever calls holds a reference already, so the block cannot go meanwhile */
+    uint32_t before = atomic_fetch_add_explicit(&frame->block->refs, 1, memory_order_relaxed);
 
     assert(before > 0 && before < UINT32_MAX);
     (void)before;
@@ -55,10 +98,81 @@ const struct media_frame *media_frame_ref(const struct media_frame *frame)
 
 void media_frame_unref(const struct media_frame **frame)
 {
-    struct media_frame *f = mutable(*frame);
+    const struct media_frame *f = *frame;
 
     *frame = NULL;
-    /* release: our reads end before the drop; acquire: all others' have ended before free() */
-    if (f && atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1)
-        free(f);
+    if (f)
+        block_unref(f->block);
+}
+
+/* --- arena --- */
+
+void media_arena_init(struct media_arena *arena, struct pool *pool)
+{
+    *arena = (struct media_arena){.pool = pool};
+}
+
+void media_arena_close(struct media_arena *arena)
+{
+    if (arena->open)
+        block_unref(arena->open);
+    arena->open = NULL;
+}
+
+static size_t block_room(unsigned size)
+{
+    return k_pool_block_bytes[size] - sizeof(struct media_block);
+}
+
+/* The next block's size follows from the rate: it is to last BLOCK_US. */
+static void fit_size(struct media_arena *arena, int64_t dts_us)
+{
+    int64_t lasted_us = dts_us - arena->open_dts_us;
+    unsigned size = 0;
+
+    if (!arena->open || lasted_us <= 0)
+        return;
+    while (size + 1 < POOL_N_SIZES &&
+           (int64_t)block_room(size) * lasted_us < (int64_t)arena->passed_bytes * BLOCK_US)
+        size++;
+    arena->size = size;
+}
+
+static void open_block(struct media_arena *arena, int64_t dts_us)
+{
+    fit_size(arena, dts_us);
+    media_arena_close(arena);
+    arena->open = block_init(pool_take(arena->pool, arena->size), block_room(arena->size));
+    arena->open_dts_us = dts_us;
+    arena->passed_bytes = 0;
+}
+
+static bool has_room(const struct media_arena *arena, size_t need_bytes)
+{
+    return arena->open && arena->open->max_bytes - arena->open->used_bytes >= need_bytes;
+}
+
+/* A frame that is large for a block and does not fit leaves the block open for smaller ones; unless
+ * so much has passed it by that blocks of this size are too small for the stream. */
+static bool wants_block(const struct media_arena *arena, size_t need_bytes)
+{
+    size_t max_bytes = arena->open ? arena->open->max_bytes : 0;
+
+    return !arena->open || arena->passed_bytes > 2 * max_bytes ||
+           (!has_room(arena, need_bytes) && need_bytes <= max_bytes / 4);
+}
+
+const struct media_frame *media_arena_frame(struct media_arena *arena,
+                                            const struct media_frame_info *info,
+                                            struct buf_view body)
+{
+    size_t need_bytes = frame_bytes(body.size_bytes);
+
+    if (wants_block(arena, need_bytes))
+        open_block(arena, info->dts_us);
+    arena->passed_bytes += need_bytes;
+    if (!need_bytes || !has_room(arena, need_bytes))
+        return media_frame_create(info, body);
+    atomic_fetch_add_explicit(&arena->open->refs, 1, memory_order_relaxed);
+    return put_frame(arena->open, need_bytes, info, body);
 }

@@ -7,11 +7,11 @@
 #ifndef HW_COMMON_MEDIA_FRAME_H
 #define HW_COMMON_MEDIA_FRAME_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
+#include "common/base/pool.h"
 
 enum media_kind { MEDIA_AUDIO, MEDIA_VIDEO, MEDIA_DATA, MEDIA_N_KINDS };
 
@@ -69,20 +69,41 @@ struct media_frame_info {
     uint64_t gop;       /* the origin's GOP number; 0 before the first key frame */
 };
 
+struct media_block; /* private: the memory of one or more frames; it has their references */
+
 struct media_frame {
-    _Atomic uint32_t refs; /* private to frame.c */
+    struct media_block *block; /* private to frame.c */
     struct media_frame_info info;
     size_t size_bytes;
     uint8_t body[];
 };
 
 /* Returns a frame with one reference, or NULL when out of memory. Borrows info; copies body.
- * info->es_offset is at most the size of the body. */
+ * info->es_offset is at most the size of the body. The frame has memory of its own: for what is
+ * kept long, as configurations are. */
 const struct media_frame *media_frame_create(const struct media_frame_info *info,
                                              struct buf_view body);
 /* Any thread. ref() returns a new reference; unref() takes *frame and leaves NULL; NULL is fine. */
 const struct media_frame *media_frame_ref(const struct media_frame *frame);
 void media_frame_unref(const struct media_frame **frame);
+
+/* Frames of one stream one behind the other in blocks of a pool: no allocation per frame. A block
+ * goes back when all frames in it are gone, so it suits frames that come and go in order, as a GOP
+ * cache has them. The pool's owner thread; the frames are for any thread. */
+struct media_arena {
+    struct pool *pool;        /* borrowed */
+    struct media_block *open; /* owned reference; the next frame goes here while there is room */
+    int64_t open_dts_us;      /* of its first frame */
+    size_t passed_bytes;      /* of frames since then, in the block or not */
+    unsigned size;            /* index into k_pool_block_bytes: fits the stream's rate */
+};
+void media_arena_init(struct media_arena *arena, struct pool *pool);
+/* Lets go of the open block; the next frame opens another one. */
+void media_arena_close(struct media_arena *arena);
+/* As media_frame_create(). */
+const struct media_frame *media_arena_frame(struct media_arena *arena,
+                                            const struct media_frame_info *info,
+                                            struct buf_view body);
 
 static inline struct buf_view media_frame_body(const struct media_frame *frame)
 {

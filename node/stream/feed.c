@@ -7,6 +7,10 @@
 #include "node/stream/media_loop.h"
 #include "node/stream/tap.h"
 
+/* A page that filled sooner: the next is large. One that took longer: small. */
+#define PAGE_TOO_SMALL_US 500000
+#define PAGE_TOO_LARGE_US 4000000
+
 struct page_sink {
     struct mux_sink sink;
     struct feed *feed;
@@ -30,10 +34,8 @@ struct feed *feed_create(struct media_loop *home, enum feed_format_id format,
     list_init(&f->taps);
     track_set_init(&f->tracks);
     f->mux.last_hw_us = INT64_MIN / 2;
-    f->account = page_account_create();
-    f->window = f->account ? page_create(f->account, 1) : NULL;
+    f->window = page_create(home->pool, PAGE_SMALL, 1, 0);
     if (!f->window) {
-        page_account_unref(&f->account);
         free(f);
         return NULL;
     }
@@ -55,7 +57,6 @@ void feed_unref(struct feed **feed)
     *feed = NULL;
     if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
         return;
-    page_account_unref(&gone->account);
     free(gone);
 }
 
@@ -73,9 +74,22 @@ void feed_close(struct feed **feed)
     feed_unref(feed);
 }
 
+/* By how long the last page took to fill. */
+static enum page_size next_page_size(const struct feed *f)
+{
+    const struct feed_page *tail = f->tail;
+    int64_t since_us = tail->written_marks ? tail->marks[0].appended_us : 0;
+    int64_t took_us = loop_now_us(f->home->loop) - since_us;
+
+    if (took_us < PAGE_TOO_SMALL_US)
+        return PAGE_LARGE;
+    return took_us > PAGE_TOO_LARGE_US ? PAGE_SMALL : tail->size;
+}
+
 static bool add_page(struct feed *f)
 {
-    struct feed_page *page = page_create(f->account, f->tail->seq + 1);
+    struct feed_page *page = page_create(f->home->pool, next_page_size(f), f->tail->seq + 1,
+                                         f->tail->start_bytes + f->tail->written_bytes);
 
     if (!page)
         return false;
@@ -89,19 +103,23 @@ static void put_bytes(struct mux_sink *sink, struct buf_view bytes)
     struct page_sink *ps = (struct page_sink *)sink;
     struct buf_reader in = buf_reader_from(bytes);
 
+    page_copy(ps->feed->tail, &in);
     while (in.left_bytes && !ps->failed) {
-        struct feed_page *page = ps->feed->tail;
-        size_t room = PAGE_BYTES - page->written_bytes;
-        struct buf_view part;
-
-        if (!room) {
-            ps->failed = !add_page(ps->feed);
-            continue;
-        }
-        part = buf_take(&in, in.left_bytes < room ? in.left_bytes : room);
-        memcpy(page->data + page->written_bytes, part.data, part.size_bytes);
-        page->written_bytes += (uint32_t)part.size_bytes;
+        ps->failed = !add_page(ps->feed);
+        page_copy(ps->feed->tail, &in);
     }
+}
+
+static void put_body(struct mux_sink *sink, const struct media_frame *frame, struct buf_view part)
+{
+    struct page_sink *ps = (struct page_sink *)sink;
+
+    if (part.size_bytes < PAGE_PART_BYTES) {
+        put_bytes(sink, part);
+        return;
+    }
+    while (!ps->failed && !page_lend(ps->feed->tail, frame, part))
+        ps->failed = !add_page(ps->feed);
 }
 
 static struct feed_init *make_init(struct feed *f, int64_t dts_us)
@@ -128,32 +146,30 @@ static void note_entry(struct feed *f)
 
 static bool begin_unit(struct feed *f, const struct media_frame *frame, bool entry)
 {
-    struct feed_page *page = f->tail;
+    struct feed_init *init = NULL;
     struct feed_mark *mark;
 
-    if (page->written_marks == PAGE_MARKS || page->written_bytes == PAGE_BYTES ||
-        page->init_bytes >= PAGE_INIT_BYTES) {
-        if (!add_page(f))
-            return false;
-        page = f->tail;
-    }
-    mark = &page->marks[page->written_marks];
-    *mark = (struct feed_mark){.offset = page->written_bytes,
-                               .version = f->tracks.version,
-                               .appended_us = loop_now_us(f->home->loop),
-                               .gop = frame->info.gop};
-    if (entry && !(mark->init = make_init(f, frame->info.dts_us)))
+    if (entry && !(init = make_init(f, frame->info.dts_us)))
         return false;
-    page->init_bytes += entry ? mark->init->size_bytes : 0;
-    page->written_marks++;
-    if (entry)
+    if (page_is_full(f->tail) && !add_page(f)) {
+        feed_init_unref(&init);
+        return false;
+    }
+    mark = page_begin_unit(f->tail);
+    mark->version = f->tracks.version;
+    mark->appended_us = loop_now_us(f->home->loop);
+    mark->gop = frame->info.gop;
+    mark->init = init;
+    if (entry) {
+        f->tail->init_bytes += init->size_bytes;
         note_entry(f);
+    }
     return true;
 }
 
 static void append(struct feed *f, const struct media_frame *frame, bool entry)
 {
-    struct page_sink ps = {.sink = {put_bytes}, .feed = f};
+    struct page_sink ps = {.sink = {put_bytes, put_body}, .feed = f};
 
     if (f->set_flags & FEED_ENDED)
         return;
@@ -210,7 +226,7 @@ static bool is_outgrown(const struct feed *f, const struct feed_entry *entry)
 {
     int64_t age_us = loop_now_us(f->home->loop) - entry->page->marks[entry->mark].appended_us;
 
-    return (f->tail->seq - entry->page->seq) * PAGE_BYTES > f->conf->gop.max_bytes ||
+    return f->tail->start_bytes - entry->page->start_bytes > f->conf->gop.max_bytes ||
            age_us > f->conf->gop.max_us;
 }
 
@@ -229,6 +245,7 @@ static void trim_window(struct feed *f)
         f->window = page_ref(atomic_load_explicit(&gone->next, memory_order_relaxed));
         page_unref(&gone);
     }
+    atomic_store_explicit(&f->window_bytes, f->window->start_bytes, memory_order_relaxed);
     atomic_store_explicit(&f->window_seq, f->window->seq, memory_order_release);
 }
 
@@ -245,11 +262,9 @@ void feed_publish(struct feed *feed)
         media_loop_wake_tap(feed->home, list_entry(node, struct tap, home_node));
 }
 
-size_t feed_pinned_bytes(const struct feed *feed, uint64_t oldest_seq)
+size_t feed_pinned_bytes(const struct feed *feed, const struct feed_page *oldest)
 {
-    uint64_t window_seq = atomic_load_explicit(&feed->window_seq, memory_order_relaxed);
+    uint64_t window_bytes = atomic_load_explicit(&feed->window_bytes, memory_order_relaxed);
 
-    if (oldest_seq >= window_seq)
-        return 0;
-    return (size_t)(window_seq - oldest_seq) * sizeof(struct feed_page);
+    return oldest->start_bytes < window_bytes ? (size_t)(window_bytes - oldest->start_bytes) : 0;
 }

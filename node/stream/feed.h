@@ -33,10 +33,10 @@ struct feed {
     _Atomic uint32_t refs;
     const struct feed_format *format;
     enum feed_format_id format_id;
-    struct page_account *account;
-    _Atomic uint32_t flags;      /* published after the bytes that they speak of */
-    _Atomic uint64_t window_seq; /* first page of the window: entry points before it are void */
-    _Atomic uint64_t epoch;      /* of the stream's publish, for relays */
+    _Atomic uint32_t flags;        /* published after the bytes that they speak of */
+    _Atomic uint64_t window_seq;   /* first page of the window: entry points before it are void */
+    _Atomic uint64_t window_bytes; /* start_bytes of that page */
+    _Atomic uint64_t epoch;        /* of the stream's publish, for relays */
 
     /* home loop only */
     struct media_loop *home;
@@ -78,8 +78,9 @@ void feed_set_flags(struct feed *feed, uint32_t flags);
 /* Home loop: what is written becomes visible, and the taps are woken. */
 void feed_publish(struct feed *feed);
 
-/* Bytes of pages alive beyond the window: held by slow viewers. Any thread. */
-size_t feed_pinned_bytes(const struct feed *feed, uint64_t oldest_seq);
+/* Bytes from the page up to the window, alive because slow viewers hold them. Any thread that holds
+ * the page. */
+size_t feed_pinned_bytes(const struct feed *feed, const struct feed_page *oldest);
 
 /* --- flush policy (flush.c): home loop --- */
 void flush_init(struct media_loop *ml);

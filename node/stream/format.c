@@ -29,8 +29,9 @@ static void rtmp_write_unit(struct mux_sink *sink, struct mux_context *ctx,
                                  flv_tag_type_of(frame->info.kind), RTMP_MEDIA_STREAM_ID);
     sink->put(sink, buf_view_of(header, size));
     while (body.left_bytes) {
-        sink->put(sink,
-                  buf_take(&body, body.left_bytes < chunk_size ? body.left_bytes : chunk_size));
+        sink->put_body(
+            sink, frame,
+            buf_take(&body, body.left_bytes < chunk_size ? body.left_bytes : chunk_size));
         if (body.left_bytes) {
             size = rtmp_put_type3_header(header, csid, ts_ms);
             sink->put(sink, buf_view_of(header, size));
@@ -65,7 +66,7 @@ static void flv_write_unit(struct mux_sink *sink, struct mux_context *ctx,
                        size_bytes);
     flv_put_tag_trailer(trailer, size_bytes);
     sink->put(sink, buf_view_of(header, sizeof header));
-    sink->put(sink, media_frame_body(frame));
+    sink->put_body(sink, frame, media_frame_body(frame));
     sink->put(sink, buf_view_of(trailer, sizeof trailer));
 }
 

@@ -15,6 +15,8 @@ enum feed_format_id {
 /* Where a muxer puts its bytes. */
 struct mux_sink {
     void (*put)(struct mux_sink *sink, struct buf_view bytes); /* copies */
+    /* A part of the frame's body, as it is: may be referenced instead of copied. */
+    void (*put_body)(struct mux_sink *sink, const struct media_frame *frame, struct buf_view part);
 };
 
 /* What a muxer may know besides the frame. */

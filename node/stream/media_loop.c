@@ -10,6 +10,8 @@
 #include "node/stream/tap.h"
 
 #define HOUSEKEEPING_MS 100
+#define TRIM_US 5000000 /* longer than most GOPs, so that what they use in turn is not given back \
+                         */
 
 static void kick_others(struct media_loop *ml)
 {
@@ -79,11 +81,18 @@ static void on_housekeeping(struct timer *timer)
         tap_housekeeping(list_entry(node, struct tap, all_node), now_us);
     list_for_each_safe(node, tmp, &ml->streams)
         stream_housekeeping(list_entry(node, struct stream, home_node), now_us);
+    if (now_us - ml->trimmed_us >= TRIM_US) {
+        ml->trimmed_us = now_us;
+        pool_trim(ml->pool);
+    }
 }
 
-void media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry)
+enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry)
 {
     memset(ml, 0, sizeof *ml);
+    ml->pool = pool_create();
+    if (!ml->pool)
+        return E_NOMEM;
     ml->loop = loop;
     ml->index = loop_index(loop);
     ml->registry = registry;
@@ -98,6 +107,7 @@ void media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *
     timer_init(&ml->housekeeping, loop, on_housekeeping);
     timer_start_ms(&ml->housekeeping, HOUSEKEEPING_MS);
     registry_add_loop(registry, ml);
+    return E_OK;
 }
 
 void media_loop_fini(struct media_loop *ml)
@@ -113,6 +123,7 @@ void media_loop_fini(struct media_loop *ml)
     flush_fini(ml);
     loop_hook_remove(&ml->hook);
     map_fini(&ml->taps);
+    pool_release(&ml->pool); /* pages that taps of other loops hold outlive it */
 }
 
 void session_info_init(struct session_info *info, struct media_loop *ml, char prefix,

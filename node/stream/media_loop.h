@@ -7,6 +7,7 @@
 
 #include "common/base/list.h"
 #include "common/base/map.h"
+#include "common/base/pool.h"
 #include "common/net/loop.h"
 
 #define MEDIA_LOOPS_MAX 256
@@ -38,6 +39,7 @@ struct media_loop {
     unsigned index;
     struct registry *registry;
     struct loop_hook hook;
+    struct pool *pool;              /* owned: pages of feeds and frames of streams at home here */
     struct list touched;            /* feed.touched_node */
     struct list slots[FLUSH_SLOTS]; /* feed.flush_node, by due time */
     unsigned n_waiting_flush;
@@ -50,6 +52,7 @@ struct media_loop {
     struct map taps; /* "format/name" -> tap */
     struct list all_taps;
     struct timer housekeeping; /* lag, stalls, parked viewers */
+    int64_t trimmed_us;        /* when the pool last gave back what it does not need */
     unsigned n_parked;
     struct list streams;        /* whose home this is: stream.home_node */
     _Atomic uint32_t n_streams; /* for placing new ones */
@@ -58,8 +61,8 @@ struct media_loop {
     void *owner; /* struct node_loop of the node */
 };
 
-/* Registers the turn hook; before the loop runs. */
-void media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry);
+/* Registers the turn hook; before the loop runs. E_NOMEM: nothing to undo. */
+enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry);
 /* All loops have stopped, no viewer or source is left: gives up the streams. Before loop_destroy().
  */
 void media_loop_fini(struct media_loop *ml);

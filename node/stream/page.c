@@ -34,44 +34,108 @@ void feed_init_unref(struct feed_init **init)
         free(gone);
 }
 
-struct page_account *page_account_create(void)
-{
-    struct page_account *account = calloc(1, sizeof *account);
+/* --- writing --- */
 
-    if (account)
-        atomic_init(&account->refs, 1);
-    return account;
+static const struct {
+    unsigned block; /* index into k_pool_block_bytes */
+    uint32_t max_marks, max_parts;
+} k_sizes[PAGE_N_SIZES] = {
+    [PAGE_SMALL] = {0, 24, 8},
+    [PAGE_LARGE] = {1, 96, 64},
+};
+
+static uint32_t max_data(enum page_size size)
+{
+    return (uint32_t)(k_pool_block_bytes[k_sizes[size].block] - sizeof(struct feed_page) -
+                      k_sizes[size].max_marks * sizeof(struct feed_mark) -
+                      k_sizes[size].max_parts * sizeof(struct page_part));
 }
 
-void page_account_unref(struct page_account **account)
+struct feed_page *page_create(struct pool *pool, enum page_size size, uint64_t seq,
+                              uint64_t start_bytes)
 {
-    struct page_account *gone = *account;
-
-    *account = NULL;
-    if (gone && atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) == 1)
-        free(gone);
-}
-
-struct feed_page *page_create(struct page_account *account, uint64_t seq)
-{
-    struct feed_page *page = malloc(sizeof *page);
+    struct feed_page *page = pool_take(pool, k_sizes[size].block);
 
     if (!page)
         return NULL;
+    memset(page, 0, sizeof *page);
     atomic_init(&page->refs, 1);
+    page->size = size;
     page->seq = seq;
-    page->account = account;
-    atomic_fetch_add_explicit(&account->refs, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&account->n_pages, 1, memory_order_relaxed);
-    atomic_init(&page->next, NULL);
-    atomic_init(&page->used_bytes, 0);
-    atomic_init(&page->n_marks, 0);
-    page->written_bytes = 0;
-    page->written_marks = 0;
-    page->init_bytes = 0;
-    page->written_next = NULL;
+    page->start_bytes = start_bytes;
+    page->marks = (struct feed_mark *)(page + 1);
+    page->parts = (struct page_part *)(page->marks + k_sizes[size].max_marks);
+    page->data = (uint8_t *)(page->parts + k_sizes[size].max_parts);
     return page;
 }
+
+bool page_is_full(const struct feed_page *page)
+{
+    return page->written_marks == k_sizes[page->size].max_marks ||
+           page->written_data == max_data(page->size) || page->written_bytes >= PAGE_MAX_BYTES ||
+           page->init_bytes >= PAGE_INIT_BYTES;
+}
+
+struct feed_mark *page_begin_unit(struct feed_page *page)
+{
+    struct feed_mark *mark = &page->marks[page->written_marks++];
+
+    *mark = (struct feed_mark){.offset = page->written_bytes};
+    return mark;
+}
+
+void page_copy(struct feed_page *page, struct buf_reader *in)
+{
+    uint32_t room = max_data(page->size) - page->written_data;
+    struct buf_view piece = buf_take(in, in->left_bytes < room ? in->left_bytes : room);
+
+    if (!piece.size_bytes)
+        return;
+    memcpy(page->data + page->written_data, piece.data, piece.size_bytes);
+    page->written_data += (uint32_t)piece.size_bytes;
+    page->written_bytes += (uint32_t)piece.size_bytes;
+}
+
+bool page_lend(struct feed_page *page, const struct media_frame *frame, struct buf_view part)
+{
+    if (page->written_parts == k_sizes[page->size].max_parts ||
+        page->written_bytes >= PAGE_MAX_BYTES)
+        return false;
+    page->parts[page->written_parts++] =
+        (struct page_part){.offset = page->written_bytes,
+                           .size_bytes = (uint32_t)part.size_bytes,
+                           .data_bytes = page->written_data,
+                           .body_offset = (uint32_t)(part.data - frame->body),
+                           .frame = media_frame_ref(frame)};
+    page->written_bytes += (uint32_t)part.size_bytes;
+    return true;
+}
+
+static void publish_one(struct feed_page *page)
+{
+    struct feed_page *next = page->written_next;
+
+    atomic_store_explicit(&page->n_marks, page->written_marks, memory_order_release);
+    atomic_store_explicit(&page->n_parts, page->written_parts, memory_order_release);
+    if (next)
+        atomic_store_explicit(&page->next, next, memory_order_release);
+    atomic_store_explicit(&page->used_bytes, page->written_bytes | (next ? PAGE_COMPLETE : 0u),
+                          memory_order_release);
+}
+
+struct feed_page *page_publish(struct feed_page *first)
+{
+    struct feed_page *last = first;
+
+    while (last->written_next) {
+        last = last->written_next;
+        publish_one(last);
+    }
+    publish_one(first); /* nobody gets past it before this */
+    return last;
+}
+
+/* --- references --- */
 
 struct feed_page *page_ref(struct feed_page *page)
 {
@@ -83,9 +147,9 @@ static void page_free(struct feed_page *page)
 {
     for (uint32_t i = 0; i < page->written_marks; i++)
         feed_init_unref(&page->marks[i].init);
-    atomic_fetch_sub_explicit(&page->account->n_pages, 1, memory_order_relaxed);
-    page_account_unref(&page->account);
-    free(page);
+    for (uint32_t i = 0; i < page->written_parts; i++)
+        media_frame_unref(&page->parts[i].frame);
+    pool_give(page);
 }
 
 void page_unref(struct feed_page **page)
@@ -109,27 +173,64 @@ uint32_t page_published(struct feed_page *page, struct feed_page **next)
     return used & ~PAGE_COMPLETE;
 }
 
-static void publish_one(struct feed_page *page)
+/* The first published part that ends behind offset; n_parts if there is none. */
+static uint32_t part_at(const struct feed_page *page, uint32_t offset, uint32_t n_parts)
 {
-    struct feed_page *next = page->written_next;
+    uint32_t low = 0, high = n_parts;
 
-    atomic_store_explicit(&page->n_marks, page->written_marks, memory_order_release);
-    if (next)
-        atomic_store_explicit(&page->next, next, memory_order_release);
-    atomic_store_explicit(&page->used_bytes, page->written_bytes | (next ? PAGE_COMPLETE : 0u),
-                          memory_order_release);
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if (page->parts[middle].offset + page->parts[middle].size_bytes > offset)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
-struct feed_page *page_publish(struct feed_page *first)
+/* sendmsg() does not write there, but an iovec has no const. */
+static struct iovec iovec_of(const uint8_t *bytes, size_t size_bytes)
 {
-    struct feed_page *last = first;
+    union {
+        const uint8_t *borrowed;
+        void *base;
+    } u = {bytes};
 
-    while (last->written_next) {
-        last = last->written_next;
-        publish_one(last);
+    return (struct iovec){u.base, size_bytes};
+}
+
+/* Bytes of data[] at the offset, which lies behind all parts before i. */
+static const uint8_t *data_at(const struct feed_page *page, uint32_t i, uint32_t offset)
+{
+    const struct page_part *before = i ? &page->parts[i - 1] : NULL;
+
+    return page->data + offset -
+           (before ? before->offset + before->size_bytes - before->data_bytes : 0);
+}
+
+int page_gather(const struct feed_page *page, uint32_t *offset, uint32_t limit, struct iovec *iov,
+                int max)
+{
+    uint32_t n_parts = atomic_load_explicit(&page->n_parts, memory_order_acquire);
+    uint32_t i = part_at(page, *offset, n_parts);
+    int n = 0;
+
+    while (*offset < limit && n < max) {
+        const struct page_part *part = i < n_parts ? &page->parts[i] : NULL;
+        bool inside = part && *offset >= part->offset;
+        uint32_t end = !part ? limit : inside ? part->offset + part->size_bytes : part->offset;
+
+        end = end < limit ? end : limit;
+        if (inside)
+            iov[n++] = iovec_of(part->frame->body + part->body_offset + (*offset - part->offset),
+                                end - *offset);
+        else
+            iov[n++] = iovec_of(data_at(page, i, *offset), end - *offset);
+        *offset = end;
+        i += inside;
     }
-    publish_one(first); /* nobody gets past it before this */
-    return last;
+    return n;
 }
 
 void pos_normalise(struct feed_pos *pos)

@@ -1,19 +1,31 @@
 /* Pages of a feed: shared, append-only memory. The home loop writes and publishes; viewers on any
  * loop send straight from here. What is published never changes and never moves.
  *
- * References: a page owns one on its successor, so whoever holds a page holds all that follows. */
+ * A page's bytes are what lies in data[], and between that parts of frame bodies, which stay in the
+ * frame: small bodies are copied, large ones exist once for all formats. Offsets count both.
+ *
+ * References: a page owns one on its successor, so whoever holds a page holds all that follows, and
+ * one on the frame of each part. */
 #ifndef HW_NODE_STREAM_PAGE_H
 #define HW_NODE_STREAM_PAGE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "common/base/buf.h"
+#include "common/base/pool.h"
+#include "common/media/frame.h"
 
-#define PAGE_BYTES \
-    16384u /* measured: smaller pages cost iovecs, larger ones memory on small streams */
-#define PAGE_MARKS 96u
+/* Measured: smaller pages cost iovecs, larger ones memory on small streams. */
+enum page_size {
+    PAGE_SMALL, /* 4 KiB: tens of kbit/s */
+    PAGE_LARGE, /* 16 KiB */
+    PAGE_N_SIZES
+};
+#define PAGE_MAX_BYTES 262144u /* a page with so much is full: what its parts hold goes with it */
+#define PAGE_PART_BYTES 2048u  /* shorter parts of bodies are copied: an iovec costs more */
 #define PAGE_INIT_BYTES \
     65536u /* init data of entry points in one page: then the next one is begun */
 #define PAGE_COMPLETE 0x80000000u /* in used_bytes: the rest is final, and next is set */
@@ -33,44 +45,60 @@ void feed_init_unref(struct feed_init **init); /* NULL is fine */
 
 /* Start of a unit (the smallest thing sent whole). */
 struct feed_mark {
-    uint32_t offset;        /* in the page's data */
+    uint32_t offset;        /* in the page */
     uint32_t version;       /* of the init data in effect after this unit */
     int64_t appended_us;    /* home loop's clock */
     uint64_t gop;           /* GOP the unit belongs to */
     struct feed_init *init; /* entry points only, owned; else NULL */
 };
 
-struct page_account { /* of one feed; outlives its pages */
-    _Atomic uint32_t refs;
-    _Atomic uint32_t n_pages; /* alive, wherever they are held */
+struct page_part {
+    uint32_t offset, size_bytes;     /* in the page */
+    uint32_t data_bytes;             /* of data[] before it */
+    uint32_t body_offset;            /* where it begins in the frame's body */
+    const struct media_frame *frame; /* owned */
 };
 
 struct feed_page {
     _Atomic uint32_t refs;
-    uint64_t seq; /* grows by one along the chain */
-    struct page_account *account;
+    enum page_size size;
+    uint64_t seq;                     /* grows by one along the chain */
+    uint64_t start_bytes;             /* of the chain, before this page */
     _Atomic(struct feed_page *) next; /* owned; look at it only when PAGE_COMPLETE is set */
     _Atomic uint32_t used_bytes;      /* published, with PAGE_COMPLETE */
     _Atomic uint32_t n_marks;         /* published */
-    uint32_t written_bytes;           /* home loop only, as are the next two */
-    uint32_t written_marks;
-    size_t init_bytes;              /* home loop only: of the marks' init data */
+    _Atomic uint32_t n_parts;         /* published */
+    struct feed_mark *marks;          /* these three lie behind the page, in one block */
+    struct page_part *parts;
+    uint8_t *data;
+
+    /* home loop only */
+    uint32_t written_bytes, written_marks, written_parts, written_data;
+    size_t init_bytes;              /* of the marks' init data */
     struct feed_page *written_next; /* becomes next when published */
-    struct feed_mark marks[PAGE_MARKS];
-    uint8_t data[PAGE_BYTES];
 };
 
-/* Home loop. One reference; account gets its own. NULL when out of memory. */
-struct feed_page *page_create(struct page_account *account, uint64_t seq);
-/* Any thread. */
-struct feed_page *page_ref(struct feed_page *page);
-void page_unref(struct feed_page **page); /* frees along the chain, iteratively; NULL is fine */
-/* Home loop: makes all that was written from this page on visible, at once: a reader sees either
- * nothing of it or all, so that the end it sees never lies inside a unit. Lends the last page. */
+/* --- writing: home loop --- */
+
+/* One reference. start_bytes: of the chain before it. NULL when out of memory. */
+struct feed_page *page_create(struct pool *pool, enum page_size size, uint64_t seq,
+                              uint64_t start_bytes);
+/* No unit may begin here any more. */
+bool page_is_full(const struct feed_page *page);
+/* A unit begins: lends its mark, to be filled. The page is not full. */
+struct feed_mark *page_begin_unit(struct feed_page *page);
+/* Copies as much as there is room for and advances *in past it. */
+void page_copy(struct feed_page *page, struct buf_reader *in);
+/* The part of frame's body becomes the next bytes of the page. False: no room. */
+bool page_lend(struct feed_page *page, const struct media_frame *frame, struct buf_view part);
+/* Makes all that was written from this page on visible, at once: a reader sees either nothing of it
+ * or all, so that the end it sees never lies inside a unit. Lends the last page. */
 struct feed_page *page_publish(struct feed_page *first);
 
-struct page_account *page_account_create(void);
-void page_account_unref(struct page_account **account);
+/* --- any thread --- */
+
+struct feed_page *page_ref(struct feed_page *page);
+void page_unref(struct feed_page **page); /* frees along the chain, iteratively; NULL is fine */
 
 /* --- positions, on any loop that holds the page --- */
 
@@ -80,6 +108,10 @@ struct feed_pos { /* borrowed page */
 };
 /* Bytes of the page that are published; *next gets the successor when the page is complete. */
 uint32_t page_published(struct feed_page *page, struct feed_page **next);
+/* Bytes of the page from *offset to limit (published) as at most max iovecs, and *offset advanced
+ * past them. Gives their number. */
+int page_gather(const struct feed_page *page, uint32_t *offset, uint32_t limit, struct iovec *iov,
+                int max);
 /* Moves a position at the end of a complete page to the start of the next one. */
 void pos_normalise(struct feed_pos *pos);
 /* -1, 0, 1 as a is before, at, after b. Both normalised. */

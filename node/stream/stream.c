@@ -56,6 +56,7 @@ struct stream *stream_create(struct registry *registry, struct media_loop *home,
     list_init(&s->home_node);
     track_set_init(&s->tracks);
     timeline_init(&s->timeline);
+    media_arena_init(&s->arena, home->pool);
     gop_cache_init(&s->cache, &conf_of(s)->gop);
     atomic_fetch_add_explicit(&home->n_streams, 1, memory_order_relaxed);
     s->adopt_msg.run = on_adopt;
@@ -69,6 +70,7 @@ static void clean(struct stream *s)
     stream_drop_early(s);
     track_set_fini(&s->tracks);
     gop_cache_fini(&s->cache);
+    media_arena_close(&s->arena);
     for (unsigned i = 0; i < FORMAT_COUNT; i++)
         feed_close(&s->feeds[i]);
 }
@@ -167,6 +169,7 @@ static void source_gone(struct stream *s)
     s->detached_us = now_us(s);
     s->next_ask_us = 0;
     s->ask_backoff_ms = ASK_BACKOFF_MIN_MS;
+    media_arena_close(&s->arena);
     stream_drop_early(s);
 }
 

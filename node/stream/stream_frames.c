@@ -145,6 +145,14 @@ static bool is_repeat(struct stream *s, const struct media_frame_info *info, int
     return s->resume[info->kind];
 }
 
+/* Configurations are kept for long and would hold all that lies in a block with them. */
+static const struct media_frame *make_frame(struct stream *s, const struct media_frame_info *info,
+                                            struct buf_view body)
+{
+    return info->flags & (FRAME_CONFIG | FRAME_METADATA) ? media_frame_create(info, body)
+                                                         : media_arena_frame(&s->arena, info, body);
+}
+
 enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us,
                      struct buf_view body, const char **why)
 {
@@ -174,7 +182,7 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
         return E_OK;
     info.dts_us = timeline_map(&s->timeline, info.kind, info.flags & FRAME_CONFIG, src_dts_us);
     info.ingest_us = s->ingest_us ? s->ingest_us : s->last_frame_us;
-    frame = media_frame_create(&info, body);
+    frame = make_frame(s, &info, body);
     if (!frame)
         return E_NOMEM;
     if (!keep_early(s, frame))

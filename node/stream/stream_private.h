@@ -36,6 +36,7 @@ struct stream {
     bool resume[MEDIA_N_KINDS]; /* a resumed relay repeats frames that we have */
     struct track_set tracks;
     struct timeline timeline;
+    struct media_arena arena; /* of frames that come and go */
     struct gop_cache cache;
     struct feed *feeds[FORMAT_COUNT];
     unsigned n_taps;

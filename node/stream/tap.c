@@ -8,7 +8,7 @@
 
 #include "node/stream/media_loop.h"
 
-#define FLUSH_IOVECS 64 /* per send: 1 MiB of pages; longer batches take several */
+#define FLUSH_IOVECS 64 /* per send; longer batches take several */
 
 static void tap_free(struct tap *tap)
 {
@@ -235,14 +235,12 @@ static void batch_from(struct batch *b, struct feed_pos start)
     while (b->n_iov < FLUSH_IOVECS) {
         struct feed_page *next;
         uint32_t used = page_published(b->end.page, &next);
+        uint32_t from = b->end.offset;
 
-        if (used > b->end.offset) {
-            b->iov[b->n_iov++] =
-                (struct iovec){b->end.page->data + b->end.offset, used - b->end.offset};
-            b->size_bytes += used - b->end.offset;
-            b->end.offset = used;
-        }
-        if (!next)
+        b->n_iov += page_gather(b->end.page, &b->end.offset, used, b->iov + b->n_iov,
+                                FLUSH_IOVECS - b->n_iov);
+        b->size_bytes += b->end.offset - from;
+        if (b->end.offset < used || !next)
             return;
         b->end = (struct feed_pos){next, 0};
     }
@@ -375,7 +373,7 @@ static void unpin(struct tap *tap)
 {
     size_t limit = registry_conf(tap->ml->registry)->max_pinned_bytes;
 
-    while (!list_is_empty(&tap->behind) && feed_pinned_bytes(tap->feed, tap->oldest->seq) > limit) {
+    while (!list_is_empty(&tap->behind) && feed_pinned_bytes(tap->feed, tap->oldest) > limit) {
         struct viewer *last = NULL;
         struct list *node, *tmp;
 

@@ -243,14 +243,6 @@ struct pump_batch {
     size_t size_bytes;
 };
 
-static void add_iov(struct pump_batch *b, uint8_t *data, size_t size_bytes)
-{
-    if (!size_bytes)
-        return;
-    b->iov[b->n_iov++] = (struct iovec){data, size_bytes};
-    b->size_bytes += size_bytes;
-}
-
 /* Rest of the init data, then pages up to limit. */
 static void gather_batch(const struct viewer *v, struct pump_batch *b, const struct feed_pos *limit)
 {
@@ -258,16 +250,21 @@ static void gather_batch(const struct viewer *v, struct pump_batch *b, const str
 
     b->n_iov = 0;
     b->size_bytes = 0;
-    if (v->init)
-        add_iov(b, v->init->bytes + v->init_offset, v->init->size_bytes - v->init_offset);
+    if (v->init) {
+        b->size_bytes = v->init->size_bytes - v->init_offset;
+        b->iov[b->n_iov++] = (struct iovec){v->init->bytes + v->init_offset, b->size_bytes};
+    }
     while (b->n_iov < PUMP_IOVECS && pos_compare(&pos, limit) < 0) {
         struct feed_page *next;
         uint32_t used = page_published(pos.page, &next);
+        uint32_t from = pos.offset;
 
         if (pos.page == limit->page)
             used = limit->offset;
-        add_iov(b, pos.page->data + pos.offset, used - pos.offset);
-        if (pos.page == limit->page || !next)
+        b->n_iov +=
+            page_gather(pos.page, &pos.offset, used, b->iov + b->n_iov, PUMP_IOVECS - b->n_iov);
+        b->size_bytes += pos.offset - from;
+        if (pos.offset < used || pos.page == limit->page || !next)
             break;
         pos = (struct feed_pos){next, 0};
     }

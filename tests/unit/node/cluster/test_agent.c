@@ -252,7 +252,7 @@ static void node_open(void)
     node->n_loops = 1;
     node->loops = &rig->media;
     rig->media.node = node;
-    media_loop_init(&rig->media.media, rig->media_loop, node->registry);
+    assert_int_equal(media_loop_init(&rig->media.media, rig->media_loop, node->registry), E_OK);
     rig->media.media.owner = &rig->media;
     assert_int_equal(addr_parse(&node->http_addr, "0.0.0.0:8080"), E_OK);
     conf->cluster_schedulers = (struct conf_list){rig->urls, 1};

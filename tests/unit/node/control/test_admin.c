@@ -112,7 +112,9 @@ static int setup(void **state)
     rig->node.loops = rig->loops;
     for (unsigned i = 0; i < N_LOOPS; i++) {
         rig->loops[i].node = &rig->node;
-        media_loop_init(&rig->loops[i].media, loop_create("media", i), rig->node.registry);
+        assert_int_equal(
+            media_loop_init(&rig->loops[i].media, loop_create("media", i), rig->node.registry),
+            E_OK);
         rig->loops[i].media.owner = &rig->loops[i];
     }
     assert_int_equal(

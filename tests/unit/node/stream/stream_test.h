@@ -128,7 +128,7 @@ static inline void rig_init(struct rig *r, unsigned n_loops, const struct stream
     r->registry = registry_create(&r->conf, &hooks);
     assert_non_null(r->registry);
     for (unsigned i = 0; i < n_loops; i++)
-        media_loop_init(&r->ml[i], loop_create("test", i), r->registry);
+        assert_int_equal(media_loop_init(&r->ml[i], loop_create("test", i), r->registry), E_OK);
     assert_int_equal(stream_name_make(&r->name, buf_view_str("live"), buf_view_str("x"), &why),
                      E_OK);
 }

@@ -14,9 +14,16 @@ static void put(struct mux_sink *sink, struct buf_view bytes)
     buf_write_view(&((struct buffer_sink *)sink)->out, bytes);
 }
 
+static void put_body(struct mux_sink *sink, const struct media_frame *frame, struct buf_view part)
+{
+    assert_true(part.data >= frame->body &&
+                part.data + part.size_bytes <= frame->body + frame->size_bytes);
+    put(sink, part);
+}
+
 static void sink_init(struct buffer_sink *s)
 {
-    s->sink.put = put;
+    s->sink = (struct mux_sink){put, put_body};
     buf_writer_init(&s->out, 1 << 22);
 }
 

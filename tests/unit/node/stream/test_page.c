@@ -3,109 +3,142 @@
 
 #include <pthread.h>
 
-/* Writes n_bytes at the end of the chain and gives its last page; a unit begins there. */
-static struct feed_page *write_unit(struct feed_page *tail, size_t n_bytes)
+/* Bytes that are 0, 1, 2 ... 250, 0, 1 ... from the chain's begin on. */
+static void fill(struct feed_page *page, size_t n_bytes)
 {
-    struct feed_mark *mark;
-
-    if (tail->written_marks == PAGE_MARKS || tail->written_bytes == PAGE_BYTES) {
-        tail->written_next = page_create(tail->account, tail->seq + 1);
-        tail = tail->written_next;
-    }
-    mark = &tail->marks[tail->written_marks++];
-    *mark = (struct feed_mark){.offset = tail->written_bytes};
     while (n_bytes) {
-        size_t room = PAGE_BYTES - tail->written_bytes;
-        size_t here = n_bytes < room ? n_bytes : room;
+        uint8_t bytes[251];
+        uint64_t at = page->start_bytes + page->written_bytes;
+        size_t n = n_bytes < sizeof bytes ? n_bytes : sizeof bytes;
+        struct buf_reader in = buf_reader_from(buf_view_of(bytes, n));
 
-        if (!room) {
-            tail->written_next = page_create(tail->account, tail->seq + 1);
-            tail = tail->written_next;
-            continue;
-        }
-        memset(tail->data + tail->written_bytes, 0x5a, here);
-        tail->written_bytes += (uint32_t)here;
-        n_bytes -= here;
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = (uint8_t)((at + i) % 251);
+        page_copy(page, &in);
+        n_bytes -= n - in.left_bytes;
+        if (in.left_bytes)
+            return;
     }
-    return tail;
 }
 
-static uint32_t alive(struct page_account *account)
+static struct feed_page *next_page(struct pool *pool, struct feed_page *tail)
 {
-    return atomic_load(&account->n_pages);
+    return tail->written_next = page_create(pool, PAGE_SMALL, tail->seq + 1,
+                                            tail->start_bytes + tail->written_bytes);
+}
+
+/* Writes n_bytes at the end of the chain and gives its last page; a unit begins there. */
+static struct feed_page *write_unit(struct pool *pool, struct feed_page *tail, size_t n_bytes)
+{
+    uint64_t end_bytes;
+
+    if (page_is_full(tail))
+        tail = next_page(pool, tail);
+    end_bytes = tail->start_bytes + tail->written_bytes + n_bytes;
+    (void)page_begin_unit(tail);
+    for (;;) {
+        fill(tail, (size_t)(end_bytes - tail->start_bytes - tail->written_bytes));
+        if (tail->start_bytes + tail->written_bytes == end_bytes)
+            return tail;
+        tail = next_page(pool, tail);
+    }
+}
+
+static size_t s_room_bytes; /* what a small page holds of copied bytes */
+
+static size_t page_room(void)
+{
+    struct pool *pool = pool_create();
+    struct feed_page *page = page_create(pool, PAGE_SMALL, 1, 0);
+    size_t room;
+
+    fill(page, 1 << 20);
+    room = page->written_bytes;
+    page_unref(&page);
+    pool_release(&pool);
+    return room;
+}
+
+static size_t alive(struct pool *pool)
+{
+    struct pool_stats stats;
+
+    pool_get_stats(pool, &stats);
+    return stats.taken_bytes / k_pool_block_bytes[0];
 }
 
 static void test_unref_frees_along_the_chain_up_to_a_held_page(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *first = page_create(account, 1), *third;
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0), *third;
 
     (void)state;
-    third = write_unit(first, 5 * PAGE_BYTES); /* five full pages */
+    third = write_unit(pool, first, 5 * s_room_bytes); /* five full pages */
     (void)page_publish(first);
     third = page_ref(first->written_next->written_next);
-    assert_int_equal(alive(account), 5);
+    assert_int_equal(alive(pool), 5);
     page_unref(&first);
     assert_null(first);
-    assert_int_equal(alive(account), 3); /* the third and what follows */
+    assert_int_equal(alive(pool), 3); /* the third and what follows */
     page_unref(&third);
-    assert_int_equal(alive(account), 0);
-    page_account_unref(&account);
+    assert_int_equal(alive(pool), 0);
+    pool_release(&pool);
 }
 
 static void test_unref_takes_no_stack_when_the_chain_is_long(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *first = page_create(account, 1);
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0);
 
     (void)state;
-    (void)write_unit(first, 3000 * (size_t)PAGE_BYTES);
+    (void)write_unit(pool, first, 3000 * s_room_bytes);
     (void)page_publish(first);
-    assert_int_equal(alive(account), 3000);
+    assert_int_equal(alive(pool), 3000);
     page_unref(&first);
-    assert_int_equal(alive(account), 0);
-    page_account_unref(&account);
+    assert_int_equal(alive(pool), 0);
+    pool_release(&pool);
 }
 
-static void test_account_outlives_the_feed_that_made_it(void **state)
+static void test_pages_outlive_the_pool_that_they_came_from(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *page = page_create(account, 1);
+    struct pool *pool = pool_create();
+    struct feed_page *page = page_create(pool, PAGE_LARGE, 1, 0);
 
     (void)state;
-    page_account_unref(&account);
-    assert_null(account);
-    page_unref(&page); /* the page held the account: a use after free would show here */
+    pool_release(&pool);
+    assert_null(pool);
+    fill(page, 10000);
+    page_unref(&page); /* the block held the shelf: a use after free would show here */
 }
 
 static void test_publish_shows_nothing_before_it_is_called(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *first = page_create(account, 1), *next;
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0), *next;
 
     (void)state;
-    (void)write_unit(first, PAGE_BYTES + 100);
+    (void)write_unit(pool, first, s_room_bytes + 100);
     assert_int_equal(page_published(first, &next), 0);
     assert_null(next);
     assert_ptr_equal(page_publish(first), first->written_next);
-    assert_int_equal(page_published(first, &next), PAGE_BYTES);
+    assert_int_equal(page_published(first, &next), s_room_bytes);
     assert_ptr_equal(next, first->written_next);
     assert_int_equal(page_published(first->written_next, &next), 100);
     assert_null(next);
     page_unref(&first);
-    page_account_unref(&account);
+    pool_release(&pool);
 }
 
 static void test_positions_find_marks_and_unit_ends_across_pages(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *first = page_create(account, 1), *last;
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0), *last;
     struct feed_pos start = {first, 0}, in_unit = {first, 120}, limit, end;
 
     (void)state;
-    (void)write_unit(first, 100);
-    last = write_unit(first, 2 * PAGE_BYTES); /* ends at 100 of the third page */
-    last = write_unit(last, 50);
+    (void)write_unit(pool, first, 100);
+    last = write_unit(pool, first, 2 * s_room_bytes); /* ends at 100 of the third page */
+    last = write_unit(pool, last, 50);
     (void)page_publish(first);
     limit = (struct feed_pos){last, last->written_bytes};
     assert_non_null(pos_mark_at(&start));
@@ -123,55 +156,55 @@ static void test_positions_find_marks_and_unit_ends_across_pages(void **state)
     assert_int_equal(pos_compare(&start, &limit), -1);
     assert_int_equal(pos_compare(&limit, &start), 1);
     page_unref(&first);
-    page_account_unref(&account);
+    pool_release(&pool);
 }
 
 static void test_unit_end_stays_at_the_limit_when_more_is_published(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *first = page_create(account, 1);
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0);
     struct feed_pos start = {first, 0}, limit = {first, 60}, end;
 
     (void)state;
-    (void)write_unit(first, 100);
+    (void)write_unit(pool, first, 100);
     (void)page_publish(first);
     end = pos_unit_end(start, &limit);
     assert_int_equal(end.offset, 60);
     page_unref(&first);
-    page_account_unref(&account);
+    pool_release(&pool);
 }
 
 static void test_normalise_moves_on_only_past_a_complete_page(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *first = page_create(account, 1);
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0);
     struct feed_pos pos = {first, 100};
 
     (void)state;
-    (void)write_unit(first, 100);
+    (void)write_unit(pool, first, 100);
     (void)page_publish(first);
     pos_normalise(&pos);
     assert_ptr_equal(pos.page, first); /* more may come into this page */
-    (void)write_unit(first, PAGE_BYTES);
+    (void)write_unit(pool, first, s_room_bytes);
     (void)page_publish(first);
     pos_normalise(&pos);
     assert_ptr_equal(pos.page, first);
-    pos.offset = PAGE_BYTES;
+    pos.offset = (uint32_t)s_room_bytes;
     pos_normalise(&pos);
     assert_ptr_equal(pos.page, first->written_next);
     assert_int_equal(pos.offset, 0);
     page_unref(&first);
-    page_account_unref(&account);
+    pool_release(&pool);
 }
 
 static void test_init_is_kept_by_its_mark_until_the_page_goes(void **state)
 {
-    struct page_account *account = page_account_create();
-    struct feed_page *first = page_create(account, 1);
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0);
     struct feed_init *init = feed_init_create(3, buf_view_str("headers"));
 
     (void)state;
-    (void)write_unit(first, 10);
+    (void)write_unit(pool, first, 10);
     first->marks[0].init = feed_init_ref(init);
     assert_int_equal(atomic_load(&init->refs), 2);
     page_unref(&first);
@@ -179,7 +212,152 @@ static void test_init_is_kept_by_its_mark_until_the_page_goes(void **state)
     assert_int_equal(init->version, 3);
     assert_memory_equal(init->bytes, "headers", 7);
     feed_init_unref(&init);
-    page_account_unref(&account);
+    pool_release(&pool);
+}
+
+/* --- parts that stay in their frame --- */
+
+#define BODY_BYTES 3000u
+
+static const struct media_frame *big_frame(uint8_t first)
+{
+    uint8_t body[BODY_BYTES];
+    struct media_frame_info info = {.kind = MEDIA_VIDEO};
+    const struct media_frame *frame;
+
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = (uint8_t)(first + i);
+    frame = media_frame_create(&info, buf_view_of(body, sizeof body));
+    assert_non_null(frame);
+    return frame;
+}
+
+static void copy_text(struct feed_page *page, struct buf_writer *expected, const char *text)
+{
+    struct buf_reader in = buf_reader_from(buf_view_str(text));
+
+    buf_write_str(expected, text);
+    page_copy(page, &in);
+    assert_int_equal(in.left_bytes, 0);
+}
+
+static void lend_part(struct feed_page *page, struct buf_writer *expected,
+                      const struct media_frame *frame, size_t offset, size_t size_bytes)
+{
+    struct buf_view part = buf_view_of(frame->body + offset, size_bytes);
+
+    buf_write_view(expected, part);
+    assert_true(page_lend(page, frame, part));
+}
+
+/* header, part, part, trailer + header, part: as units of large frames make them. */
+static struct feed_page *mixed_page(struct pool *pool, struct buf_writer *expected)
+{
+    struct feed_page *page = page_create(pool, PAGE_SMALL, 1, 0);
+    const struct media_frame *a = big_frame(1), *b = big_frame(77);
+
+    buf_writer_init(expected, 1 << 20);
+    copy_text(page, expected, "header");
+    lend_part(page, expected, a, 0, 2500);
+    lend_part(page, expected, a, 2500, 500);
+    copy_text(page, expected, "trailer, header");
+    lend_part(page, expected, b, 10, 2048);
+    (void)page_publish(page);
+    media_frame_unref(&a); /* the page has its own references */
+    media_frame_unref(&b);
+    return page;
+}
+
+static size_t gather_all(const struct feed_page *page, uint32_t from, uint32_t to, int max,
+                         uint8_t *out)
+{
+    size_t n_bytes = 0;
+
+    while (from < to) {
+        struct iovec iov[8];
+        int n = page_gather(page, &from, to, iov, max);
+
+        assert_in_range(n, 1, max);
+        for (int i = 0; i < n; i++) {
+            memcpy(out + n_bytes, iov[i].iov_base, iov[i].iov_len);
+            n_bytes += iov[i].iov_len;
+        }
+    }
+    return n_bytes;
+}
+
+static void test_gather_gives_the_bytes_between_any_two_offsets(void **state)
+{
+    struct pool *pool = pool_create();
+    struct buf_writer expected;
+    struct feed_page *page = mixed_page(pool, &expected), *next;
+    uint32_t used = page_published(page, &next);
+    uint8_t *out = malloc(used);
+
+    (void)state;
+    assert_non_null(out);
+    assert_int_equal(used, expected.used_bytes);
+    for (uint32_t from = 0; from < used; from += 1 + from % 7) {
+        for (uint32_t to = from; to <= used; to += to % 11 ? 13 : 1) {
+            assert_int_equal(gather_all(page, from, to, 1 + (int)(to % 8), out), to - from);
+            assert_memory_equal(out, expected.data + from, to - from);
+        }
+    }
+    free(out);
+    buf_writer_fini(&expected);
+    page_unref(&page); /* with it the frames, or the leak checker speaks */
+    pool_release(&pool);
+}
+
+static void test_gather_takes_one_iovec_for_copied_units(void **state)
+{
+    struct pool *pool = pool_create();
+    struct feed_page *page = page_create(pool, PAGE_LARGE, 1, 0);
+    uint32_t offset = 0;
+    struct iovec iov[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 50; i++)
+        (void)write_unit(pool, page, 100);
+    (void)page_publish(page);
+    assert_int_equal(page_gather(page, &offset, 5000, iov, 4), 1);
+    assert_int_equal(offset, 5000);
+    page_unref(&page);
+    pool_release(&pool);
+}
+
+static void test_lend_refuses_when_the_page_has_all_the_parts_it_can(void **state)
+{
+    struct pool *pool = pool_create();
+    struct feed_page *page = page_create(pool, PAGE_SMALL, 1, 0);
+    const struct media_frame *frame = big_frame(0);
+    unsigned n = 0;
+
+    (void)state;
+    while (page_lend(page, frame, media_frame_body(frame)))
+        n++;
+    assert_in_range(n, 1, 100);
+    assert_int_equal(page->written_bytes, n * BODY_BYTES);
+    page_unref(&page);
+    media_frame_unref(&frame);
+    pool_release(&pool);
+}
+
+static void test_page_is_full_when_its_parts_hold_much(void **state)
+{
+    struct pool *pool = pool_create();
+    struct feed_page *page = page_create(pool, PAGE_LARGE, 1, 0);
+    const struct media_frame *frame = make_frame(BODY_AVC_KEY, 1, 0, PAGE_MAX_BYTES);
+
+    (void)state;
+    assert_false(page_is_full(page));
+    (void)page_begin_unit(page);
+    assert_true(page_lend(page, frame, media_frame_body(frame)));
+    assert_true(page_is_full(page));
+    assert_false(page_lend(page, frame, media_frame_body(frame)));
+    page_unref(&page);
+    media_frame_unref(&frame);
+    pool_release(&pool);
 }
 
 /* --- a reader on another thread --- */
@@ -208,7 +386,7 @@ static void *stress_reader(void *arg)
             struct feed_page *next;
             uint32_t used = page_published(at.page, &next);
 
-            s->n_pages += used == PAGE_BYTES && at.offset < PAGE_BYTES;
+            s->n_pages += used == s_room_bytes && at.offset < s_room_bytes;
             at.offset = used;
             if (!next)
                 break;
@@ -221,20 +399,20 @@ static void *stress_reader(void *arg)
 
 static void stress_run(struct stress *s)
 {
-    struct page_account *account = page_account_create();
+    struct pool *pool = pool_create();
     struct feed_page *tail;
     size_t n = 0;
     pthread_t thread;
 
     for (size_t i = 0; i <= STRESS_UNITS * STRESS_UNIT_PAGES; i++)
-        s->pages[i] = page_create(account, i + 1);
+        s->pages[i] = page_create(pool, PAGE_SMALL, i + 1, i * s_room_bytes);
     assert_int_equal(pthread_create(&thread, NULL, stress_reader, s), 0);
     while (!atomic_load(&s->started))
         continue;
     tail = s->pages[0];
     for (unsigned unit = 0; unit < STRESS_UNITS; unit++) {
         for (unsigned i = 0; i < STRESS_UNIT_PAGES; i++, n++) {
-            s->pages[n]->written_bytes = PAGE_BYTES;
+            s->pages[n]->written_bytes = (uint32_t)s_room_bytes;
             s->pages[n]->written_next = s->pages[n + 1];
         }
         tail = page_publish(tail);
@@ -242,8 +420,8 @@ static void stress_run(struct stress *s)
     atomic_store(&s->done, true);
     pthread_join(thread, NULL);
     page_unref(&s->pages[0]);
-    assert_int_equal(alive(account), 0);
-    page_account_unref(&account);
+    assert_int_equal(alive(pool), 0);
+    pool_release(&pool);
 }
 
 static void test_publish_shows_whole_units_only_to_another_thread(void **state)
@@ -265,7 +443,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unref_frees_along_the_chain_up_to_a_held_page),
         cmocka_unit_test(test_unref_takes_no_stack_when_the_chain_is_long),
-        cmocka_unit_test(test_account_outlives_the_feed_that_made_it),
+        cmocka_unit_test(test_pages_outlive_the_pool_that_they_came_from),
+        cmocka_unit_test(test_gather_gives_the_bytes_between_any_two_offsets),
+        cmocka_unit_test(test_gather_takes_one_iovec_for_copied_units),
+        cmocka_unit_test(test_lend_refuses_when_the_page_has_all_the_parts_it_can),
+        cmocka_unit_test(test_page_is_full_when_its_parts_hold_much),
         cmocka_unit_test(test_publish_shows_nothing_before_it_is_called),
         cmocka_unit_test(test_positions_find_marks_and_unit_ends_across_pages),
         cmocka_unit_test(test_unit_end_stays_at_the_limit_when_more_is_published),
@@ -274,5 +456,6 @@ int main(void)
         cmocka_unit_test(test_publish_shows_whole_units_only_to_another_thread),
     };
 
+    s_room_bytes = page_room();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

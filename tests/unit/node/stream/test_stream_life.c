@@ -469,7 +469,7 @@ static void test_idle_pull_is_freed_once_whoever_hears_first(void **state)
     (void)state;
     conf.pull_idle_ms = 0;
     registry = registry_create(&conf, &hooks);
-    media_loop_init(&ml, loop_create("test", 0), registry);
+    assert_int_equal(media_loop_init(&ml, loop_create("test", 0), registry), E_OK);
     assert_int_equal(stream_name_make(&name, buf_view_str("a"), buf_view_str("b"), &why), E_OK);
     s = registry_get(registry, &name);
     loop_turn(ml.loop, false);
