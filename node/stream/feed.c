@@ -29,8 +29,7 @@ struct feed *feed_create(struct media_loop *home, enum feed_format_id format,
     f->format_id = format;
     f->home = home;
     f->conf = conf;
-    list_init(&f->touched_node);
-    list_init(&f->flush_node);
+    flush_init(f);
     list_init(&f->taps);
     track_set_init(&f->tracks);
     f->mux.last_hw_us = INT64_MIN / 2;
@@ -256,8 +255,10 @@ void feed_publish(struct feed *feed)
     feed->published = page_publish(feed->published);
     trim_window(feed);
     atomic_store_explicit(&feed->flags, feed->set_flags, memory_order_release);
-    feed->pending = feed->pending_video = false;
     feed->published_us = loop_now_us(feed->home->loop);
+    if (feed->pending_video)
+        feed->video_us = feed->published_us;
+    feed->pending = feed->pending_video = false;
     list_for_each_safe(node, tmp, &feed->taps)
         media_loop_wake_tap(feed->home, list_entry(node, struct tap, home_node));
 }

@@ -41,7 +41,8 @@ struct feed {
     /* home loop only */
     struct media_loop *home;
     const struct stream_conf *conf;
-    struct list touched_node, flush_node;
+    struct list touched_node;
+    struct timer flush_timer;
     struct list taps;
     struct feed_page *window;    /* owned: holds the chain from here on */
     struct feed_page *published; /* last page of which something is published */
@@ -53,7 +54,8 @@ struct feed {
     uint32_t set_flags;          /* flags from the next publication on */
     bool pending, pending_video; /* written but not published */
     int64_t pending_us;          /* since when */
-    int64_t published_us;        /* last flush */
+    int64_t published_us;        /* last flush; 0 = the next one is due at once */
+    int64_t video_us;            /* last flush with a video frame */
 };
 
 /* Home loop. One reference for the stream; NULL when out of memory. */
@@ -83,12 +85,11 @@ void feed_publish(struct feed *feed);
 size_t feed_pinned_bytes(const struct feed *feed, const struct feed_page *oldest);
 
 /* --- flush policy (flush.c): home loop --- */
-void flush_init(struct media_loop *ml);
-void flush_fini(struct media_loop *ml);
+void flush_init(struct feed *feed);
 /* The feed has something to publish. */
 void flush_touch(struct feed *feed);
 void flush_forget(struct feed *feed);
-/* End of turn: publishes what is due, arms the timer for the rest. */
+/* End of turn: publishes what is due, arms timers for the rest. */
 void flush_turn(struct media_loop *ml);
 
 #endif

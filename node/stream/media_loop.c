@@ -10,8 +10,9 @@
 #include "node/stream/tap.h"
 
 #define HOUSEKEEPING_MS 100
-#define TRIM_US 5000000 /* longer than most GOPs, so that what they use in turn is not given back \
-                         */
+#define TRIM_US                                                                       \
+    5000000 /* longer than most GOPs, so that what they use in turn is not given back \
+             */
 
 static void kick_others(struct media_loop *ml)
 {
@@ -101,7 +102,7 @@ enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct regist
     list_init(&ml->all_taps);
     list_init(&ml->streams);
     list_init(&ml->sessions);
-    flush_init(ml);
+    list_init(&ml->touched);
     ml->hook.run = on_turn_end;
     loop_hook_add(loop, &ml->hook);
     timer_init(&ml->housekeeping, loop, on_housekeeping);
@@ -120,7 +121,6 @@ void media_loop_fini(struct media_loop *ml)
 
         stream_unref(&s);
     }
-    flush_fini(ml);
     loop_hook_remove(&ml->hook);
     map_fini(&ml->taps);
     pool_release(&ml->pool); /* pages that taps of other loops hold outlive it */

@@ -1,5 +1,5 @@
-/* What a media loop keeps for streams: feeds touched in this turn, feeds waiting for their flush,
- * taps to serve, sessions. Owned by its loop; only media_loop_wake_tap() is for other threads. */
+/* What a media loop keeps for streams: feeds touched in this turn, taps to serve, sessions. Owned
+ * by its loop; only media_loop_wake_tap() is for other threads. */
 #ifndef HW_NODE_STREAM_MEDIA_LOOP_H
 #define HW_NODE_STREAM_MEDIA_LOOP_H
 
@@ -11,8 +11,6 @@
 #include "common/net/loop.h"
 
 #define MEDIA_LOOPS_MAX 256
-#define FLUSH_SLOTS 128u /* of FLUSH_SLOT_US each: longer than the longest flush interval */
-#define FLUSH_SLOT_US 4000
 
 struct registry;
 struct tap;
@@ -39,13 +37,8 @@ struct media_loop {
     unsigned index;
     struct registry *registry;
     struct loop_hook hook;
-    struct pool *pool;              /* owned: pages of feeds and frames of streams at home here */
-    struct list touched;            /* feed.touched_node */
-    struct list slots[FLUSH_SLOTS]; /* feed.flush_node, by due time */
-    unsigned n_waiting_flush;
-    int64_t slot_us;                       /* time of the slot that is served next */
-    int64_t next_flush_us, armed_flush_us; /* earliest due feed; what the timer is set to */
-    struct timer flush_timer;
+    struct pool *pool;           /* owned: pages of feeds and frames of streams at home here */
+    struct list touched;         /* feed.touched_node */
     _Atomic(struct tap *) dirty; /* taps to serve: pushed by any thread */
     bool kick[MEDIA_LOOPS_MAX];  /* loops to wake at the end of the turn */
     bool any_kick;
