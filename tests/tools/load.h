@@ -1,0 +1,8 @@
+/* headwater-tool load: publishers and players by the thousand, measured. */
+#ifndef HW_TESTS_TOOLS_LOAD_H
+#define HW_TESTS_TOOLS_LOAD_H
+
+/* argv[0] is the subcommand. Returns the exit code. */
+int load_main(int argc, char **argv);
+
+#endif

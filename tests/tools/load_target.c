@@ -1,0 +1,133 @@
+/* URLs with {i} in them, and connecting. conn_connect() is not used: it arms a timer for each
+ * connection, and the receive buffer must be set before connect(). */
+#include "tests/tools/load_target.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/http/http.h"
+
+#define MAX_QUEUE_BYTES ((size_t)8 << 20) /* a publisher that is further behind is lost */
+#define INDEX_MARK "{i}"
+
+/* Fills {i} in wherever it is. E_TOO_BIG or E_INVAL when that is no text of the size. */
+static enum err expand(const char *url, unsigned index, char out[LOAD_URL_SIZE])
+{
+    struct buf_writer w;
+    const char *mark;
+    enum err e;
+
+    buf_writer_init(&w, LOAD_URL_SIZE - 1);
+    while ((mark = strstr(url, INDEX_MARK)) != NULL) {
+        buf_write(&w, url, (size_t)(mark - url));
+        buf_printf(&w, "%u", index);
+        url = mark + strlen(INDEX_MARK);
+    }
+    buf_write_str(&w, url);
+    e = buf_writer_status(&w);
+    if (e == E_OK && !buf_view_to_str(buf_writer_view(&w), out, LOAD_URL_SIZE))
+        e = E_INVAL;
+    buf_writer_fini(&w);
+    return e;
+}
+
+static unsigned port_of(const struct load_target *target, const struct url *url)
+{
+    return url->port ? url->port : target->is_http ? 80 : 1935;
+}
+
+static enum err look_up(const char *host, unsigned port, struct addr *out)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    char service[16];
+
+    snprintf(service, sizeof service, "%u", port);
+    if (getaddrinfo(host, service, &hints, &found) != 0 || !found)
+        return E_NOT_FOUND;
+    memcpy(&out->storage, found->ai_addr, found->ai_addrlen);
+    out->size_bytes = found->ai_addrlen;
+    freeaddrinfo(found);
+    return E_OK;
+}
+
+enum err load_target_init(struct load_target *target, const char *url, const char **why)
+{
+    char text[LOAD_URL_SIZE], host[256];
+    struct load_rtmp_name name;
+    struct url parts;
+
+    *target = (struct load_target){.url = url};
+    *why = "not an rtmp:// or http:// URL";
+    if (expand(url, 0, text) != E_OK || url_parse(buf_view_str(text), &parts) != E_OK ||
+        !buf_view_to_str(parts.host, host, sizeof host))
+        return E_INVAL;
+    target->is_http = buf_view_equals(parts.scheme, "http");
+    if (!target->is_http && !buf_view_equals(parts.scheme, "rtmp"))
+        return E_INVAL;
+    *why = "no app and name in it";
+    if (!target->is_http && load_target_rtmp(target, 0, &name) != E_OK)
+        return E_INVAL;
+    *why = "host not found";
+    return look_up(host, port_of(target, &parts), &target->addr);
+}
+
+enum err load_target_rtmp(const struct load_target *target, unsigned index,
+                          struct load_rtmp_name *out)
+{
+    char text[LOAD_URL_SIZE], path[512];
+    struct url url;
+    char *slash;
+
+    if (expand(target->url, index, text) != E_OK || url_parse(buf_view_str(text), &url) != E_OK ||
+        !buf_view_to_str(url.path, path, sizeof path))
+        return E_INVAL;
+    slash = strrchr(path, '/');
+    if (!slash || slash == path || !slash[1])
+        return E_INVAL;
+    *slash = '\0';
+    snprintf(out->app, sizeof out->app, "%s", path + 1);
+    snprintf(out->stream, sizeof out->stream, "%s%s%.*s", slash + 1,
+             url.query.size_bytes ? "?" : "", (int)url.query.size_bytes,
+             (const char *)url.query.data);
+    snprintf(out->tc_url, sizeof out->tc_url, "rtmp://%.*s:%u/%s", (int)url.host.size_bytes,
+             (const char *)url.host.data, port_of(target, &url), path + 1);
+    return E_OK;
+}
+
+enum err load_target_http(const struct load_target *target, unsigned index, struct buf_writer *out)
+{
+    char text[LOAD_URL_SIZE];
+    struct url url;
+
+    if (expand(target->url, index, text) != E_OK || url_parse(buf_view_str(text), &url) != E_OK)
+        return E_INVAL;
+    buf_printf(out, "GET %.*s%s%.*s HTTP/1.1\r\nHost: %.*s:%u\r\n", (int)url.path.size_bytes,
+               (const char *)url.path.data, url.query.size_bytes ? "?" : "",
+               (int)url.query.size_bytes, (const char *)url.query.data, (int)url.host.size_bytes,
+               (const char *)url.host.data, port_of(target, &url));
+    buf_write_str(out, "User-Agent: headwater-tool/" HW_VERSION "\r\nAccept: */*\r\n\r\n");
+    return buf_writer_status(out);
+}
+
+struct conn *load_dial(struct loop *loop, const struct load_target *target, int receive_bytes,
+                       const struct conn_ops *ops, void *arg)
+{
+    const struct addr *to = &target->addr;
+    int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int one = 1;
+
+    if (fd < 0)
+        return NULL;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (receive_bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+    if (connect(fd, &to->storage.any, to->size_bytes) != 0 && errno != EINPROGRESS) {
+        close(fd);
+        return NULL;
+    }
+    return conn_create(loop, fd, to, MAX_QUEUE_BYTES, ops, arg);
+}

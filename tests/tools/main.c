@@ -1,0 +1,48 @@
+/* headwater-tool: what operators and tests need beside the daemons, one subcommand each. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/tools/load.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit code */
+    const char *help;
+} k_commands[] = {
+    {"load", load_main, "thousands of publishers and players, measured"},
+};
+
+static void usage(FILE *out)
+{
+    fputs("headwater-tool: tools around a Headwater cluster\n"
+          "\n"
+          "usage: headwater-tool COMMAND [OPTION]...\n"
+          "\n",
+          out);
+    for (size_t i = 0; i < sizeof k_commands / sizeof k_commands[0]; i++)
+        fprintf(out, "  %-10s %s\n", k_commands[i].name, k_commands[i].help);
+    fputs("  --version  version, and exit\n"
+          "  --help     this text; behind a command: its options\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    for (size_t i = 0; i < sizeof k_commands / sizeof k_commands[0]; i++)
+        if (!strcmp(name, k_commands[i].name))
+            return k_commands[i].run(argc - 1, argv + 1);
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+        usage(stdout);
+        return 0;
+    }
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        puts("headwater-tool " HW_VERSION);
+        return 0;
+    }
+    if (name[0])
+        fprintf(stderr, "headwater-tool: no command %s\n\n", name);
+    usage(stderr);
+    return 2;
+}
