@@ -28,7 +28,7 @@ struct conn_ops {
 };
 
 /* Takes fd (also on failure, NULL). peer is copied; ops and arg are borrowed until conn_close().
- * Reading starts at once. max_queue_bytes bounds the private queue. */
+ * Reading starts at once. max_queue_bytes bounds the private queue (at most 4 GiB). */
 struct conn *conn_create(struct loop *loop, int fd, const struct addr *peer, size_t max_queue_bytes,
                          const struct conn_ops *ops, void *arg);
 /* Connects to a numeric address; timeout_ms applies. What is written before on_connected is queued.
@@ -56,6 +56,13 @@ const struct addr *conn_peer_addr(const struct conn *conn);
 enum err conn_read(struct conn *conn, struct buf_view *got);
 /* Stops or resumes on_readable (for back-pressure). A hang-up is still seen by the next write. */
 void conn_set_reading(struct conn *conn, bool on);
+/* Reading once a tick: on_readable comes at most once in CONN_TICK_MS, in a turn that serves all
+ * such connections of the loop together, before the turn's hooks. For many busy publishers, where
+ * each packet would be a wake-up of its own. The ticks' distance is steady. 1 MiB a tick and
+ * connection is read. Off at first; may change at any time without losing anything; goes along with
+ * conn_detach(). */
+#define CONN_TICK_MS 40
+void conn_set_tick_reading(struct conn *conn, bool on);
 
 /* Sends now what the socket takes, queues the rest (copied). E_SLOW when the queue would exceed its
  * bound (part of bytes may be out, so only closing is left), E_IO / E_CLOSED when the peer is gone,
@@ -63,10 +70,12 @@ void conn_set_reading(struct conn *conn, bool on);
 enum err conn_write(struct conn *conn, struct buf_view bytes);
 size_t conn_queued_bytes(const struct conn *conn);
 
-/* One sendmsg of borrowed memory, nothing is queued: for viewers. *sent_bytes says how far it got;
- * fewer than asked means the socket is full and on_writable is armed. E_AGAIN when nothing was sent
- * because the socket is full or the private queue is not empty (armed too); E_IO / E_CLOSED. */
-enum err conn_send_iov(struct conn *conn, const struct iovec *iov, int n_iov, size_t *sent_bytes);
+/* One send of borrowed memory, nothing is queued: for viewers. asked_bytes is the sum of the list,
+ * which who sends one list to many knows already. *sent_bytes says how far it got; fewer than asked
+ * means the socket is full and on_writable is armed. E_AGAIN when nothing was sent because the
+ * socket is full or the private queue is not empty (armed too); E_IO / E_CLOSED. */
+enum err conn_send_iov(struct conn *conn, const struct iovec *iov, int n_iov, size_t asked_bytes,
+                       size_t *sent_bytes);
 
 /* Bytes through the connection since it was made. */
 uint64_t conn_bytes_in(const struct conn *conn);

@@ -269,7 +269,6 @@ static bool is_worth_retry(int code)
 static bool accept_one(struct listener *l)
 {
     struct addr peer = {.size_bytes = sizeof peer.storage};
-    int one = 1;
     int fd = accept4(l->fd, &peer.storage.any, &peer.size_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0 && (errno == EMFILE || errno == ENFILE))
@@ -278,7 +277,6 @@ static bool accept_one(struct listener *l)
         return is_worth_retry(errno);
     if (l->spare_fd < 0)
         l->spare_fd = open_spare();
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     addr_unmap(&peer);
     l->on_accept(l->arg, fd, &peer); /* l may be gone after this */
     return true;
@@ -303,6 +301,7 @@ struct listener *listener_open(struct loop *loop, const struct addr *bound,
 {
     struct listener *l = calloc(1, sizeof *l);
     char text[ADDR_TEXT_SIZE];
+    int one = 1;
 
     register_metrics();
     if (!l) {
@@ -315,7 +314,8 @@ struct listener *listener_open(struct loop *loop, const struct addr *bound,
     l->spare_fd = open_spare();
     timer_init(&l->pause, loop, on_pause_over);
     l->fd = bind_socket(bound, true);
-    if (l->fd >= 0 && listen(l->fd, LISTEN_BACKLOG) == 0 &&
+    if (l->fd >= 0 && setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0 &&
+        listen(l->fd, LISTEN_BACKLOG) == 0 &&
         event_assign(&l->ev, loop_base(loop), l->fd, EV_READ | EV_PERSIST, on_acceptable, l) == 0 &&
         event_add(&l->ev, NULL) == 0)
         return l;

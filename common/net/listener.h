@@ -20,9 +20,10 @@ struct listen_error {
 enum err listen_reserve(const char *what, const char *text, struct addr *bound, int *hold_fd,
                         struct listen_error *error);
 
-/* Accepts in batches on the loop: accept4, non-blocking, close-on-exec, TCP_NODELAY. on_accept
- * takes fd. A full descriptor table is answered with a spare descriptor: the connection is accepted
- * and closed, so that accept does not spin; counted and logged once a minute. */
+/* Accepts in batches on the loop: accept4, non-blocking, close-on-exec; TCP_NODELAY is inherited
+ * from the listening socket, so a connection costs one system call. on_accept takes fd. A full
+ * descriptor table is answered with a spare descriptor: the connection is accepted and closed, so
+ * that accept does not spin; counted and logged once a minute. */
 struct listener *listener_open(struct loop *loop, const struct addr *bound,
                                void (*on_accept)(void *arg, int fd, const struct addr *peer),
                                void *arg, struct listen_error *error);

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <event2/dns.h>
@@ -21,6 +20,9 @@
 #include <event2/event_struct.h>
 
 #include "common/base/log.h"
+#include "common/net/tick.h"
+
+#define MAX_DELAY_MS (INT64_C(1000) * 3600 * 24 * 365 * 100) /* keeps the sum in range */
 
 /* What a turn may change behind a const struct loop. */
 struct loop_clock {
@@ -31,9 +33,15 @@ struct loop_clock {
 struct loop {
     struct event_base *base;
     struct evdns_base *dns; /* NULL until the first loop_dns() */
+    struct tick *tick;      /* NULL until the first loop_tick() */
     struct event wake;      /* wake_fd is readable */
+    struct event alarm;     /* alarm_fd is readable */
     int wake_fd;
-    bool has_wake;
+    int alarm_fd; /* timerfd: wakes the loop for the wheel's next list */
+    bool has_wake, has_alarm;
+    bool alarm_went_off; /* readable until it is set again */
+    int64_t alarm_us;    /* what it is set to; INT64_MAX = off */
+    struct timer_wheel wheel;
     const char *name;
     unsigned index;
     struct loop_clock *clock;
@@ -49,64 +57,6 @@ struct loop {
 };
 
 static _Thread_local struct loop *t_current;
-
-/* --- clocks and random bytes --- */
-
-static int64_t clock_us(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-int64_t clock_mono_us(void)
-{
-    return clock_us(CLOCK_MONOTONIC);
-}
-
-int64_t clock_wall_us(void)
-{
-    return clock_us(CLOCK_REALTIME);
-}
-
-void random_bytes(void *out, size_t size_bytes)
-{
-    size_t got = 0;
-
-    while (got < size_bytes) {
-        ssize_t n = getrandom((uint8_t *)out + got, size_bytes - got, 0);
-
-        if (n > 0) {
-            got += (size_t)n;
-        } else if (errno != EINTR) { /* no kernel source of randomness: nothing safe can go on */
-            log_error("loop", "msg=\"getrandom failed\" error=%s", LOG_STR(strerror(errno)));
-            abort();
-        }
-    }
-}
-
-uint64_t random_u64(void)
-{
-    static _Thread_local uint64_t t_pool[32]; /* one system call for 32 numbers */
-    static _Thread_local unsigned t_left;
-    uint64_t value;
-
-    if (t_left == 0) {
-        random_bytes(t_pool, sizeof t_pool);
-        t_left = sizeof t_pool / sizeof t_pool[0];
-    }
-    value = t_pool[--t_left];
-    t_pool[t_left] = 0; /* given out once, not kept in memory */
-    return value;
-}
-
-int64_t jitter_ms(int64_t base_ms, double fraction)
-{
-    double unit = (double)(random_u64() >> 11) * 0x1p-53; /* [0, 1) */
-
-    return (int64_t)((double)base_ms * (1.0 - fraction + 2.0 * fraction * unit) + 0.5);
-}
 
 /* --- mailbox --- */
 
@@ -184,6 +134,75 @@ static void drop_messages(struct loop *loop)
     }
 }
 
+/* --- timers --- */
+
+void timer_init(struct timer *timer, struct loop *loop, void (*run)(struct timer *timer))
+{
+    *timer = (struct timer){.run = run, .loop = loop};
+}
+
+void timer_start_at_us(struct timer *timer, int64_t due_us)
+{
+    timer_wheel_start(&timer->loop->wheel, &timer->entry, due_us);
+}
+
+void timer_start_ms(struct timer *timer, int64_t delay_ms)
+{
+    if (delay_ms > MAX_DELAY_MS)
+        delay_ms = MAX_DELAY_MS;
+    timer_start_at_us(timer, delay_ms > 0 ? loop_now_us(timer->loop) + delay_ms * 1000 : 0);
+}
+
+bool timer_is_armed(const struct timer *timer)
+{
+    return timer_wheel_is_armed(&timer->entry);
+}
+
+void timer_stop(struct timer *timer)
+{
+    if (timer_is_armed(timer))
+        timer_wheel_stop(&timer->loop->wheel, &timer->entry);
+}
+
+static void run_timers(struct loop *loop)
+{
+    struct wheel_entry *entry;
+
+    timer_wheel_advance(&loop->wheel, loop_now_us(loop));
+    while ((entry = timer_wheel_pop(&loop->wheel)) != NULL) {
+        struct timer *timer = list_entry(entry, struct timer, entry);
+
+        timer->run(timer); /* timer may be gone after this */
+    }
+}
+
+/* The timers run in every turn; this only ends the poll. */
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *loop = arg;
+
+    (void)fd, (void)what;
+    loop->alarm_went_off = true;
+}
+
+/* One timerfd for all timers. libevent's own time-outs would do, but for their clock: it steps with
+ * the kernel's tick (4 ms, on some machines 10 ms), so they come early or a step late. An alarm
+ * that became needless is left to go off: a stop or a move to a later time costs no system call. */
+static void set_alarm(struct loop *loop, int64_t due_us)
+{
+    struct itimerspec when = {.it_value = {0}};
+
+    if (!loop->alarm_went_off && due_us >= loop->alarm_us)
+        return;
+    if (due_us != INT64_MAX) { /* else zero: off */
+        when.it_value.tv_sec = due_us / 1000000;
+        when.it_value.tv_nsec = due_us % 1000000 * 1000;
+    }
+    timerfd_settime(loop->alarm_fd, TFD_TIMER_ABSTIME, &when, NULL); /* not readable any more */
+    loop->alarm_went_off = false;
+    loop->alarm_us = due_us;
+}
+
 /* --- loop --- */
 
 static struct event_base *base_create(void)
@@ -201,6 +220,12 @@ static struct event_base *base_create(void)
     return base;
 }
 
+static bool watch(struct loop *loop, struct event *ev, int fd, event_callback_fn callback)
+{
+    return event_assign(ev, loop->base, fd, EV_READ | EV_PERSIST, callback, loop) == 0 &&
+           event_add(ev, NULL) == 0;
+}
+
 struct loop *loop_create(const char *name, unsigned index)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -212,16 +237,18 @@ struct loop *loop_create(const char *name, unsigned index)
     loop->index = index;
     list_init(&loop->hooks);
     list_init(&loop->exits);
+    timer_wheel_init(&loop->wheel, clock_mono_us());
+    loop->alarm_us = INT64_MAX;
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    loop->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     loop->base = base_create();
     loop->clock = calloc(1, sizeof *loop->clock);
     loop->scratch = malloc(LOOP_SCRATCH_BYTES);
-    if (loop->wake_fd < 0 || !loop->base || !loop->clock || !loop->scratch)
+    if (loop->wake_fd < 0 || loop->alarm_fd < 0 || !loop->base || !loop->clock || !loop->scratch)
         goto fail;
-    loop->has_wake = event_assign(&loop->wake, loop->base, loop->wake_fd, EV_READ | EV_PERSIST,
-                                  on_wake, loop) == 0 &&
-                     event_add(&loop->wake, NULL) == 0;
-    if (loop->has_wake)
+    loop->has_wake = watch(loop, &loop->wake, loop->wake_fd, on_wake);
+    loop->has_alarm = watch(loop, &loop->alarm, loop->alarm_fd, on_alarm);
+    if (loop->has_wake && loop->has_alarm)
         return loop;
 fail:
     loop_destroy(&loop);
@@ -243,10 +270,13 @@ void loop_destroy(struct loop **loop_ref)
 
         entry->run(entry);
     }
+    tick_destroy(&loop->tick);
     if (loop->dns)
         evdns_base_free(loop->dns, 1);
     if (loop->has_wake)
         event_del(&loop->wake);
+    if (loop->has_alarm)
+        event_del(&loop->alarm);
     if (loop->base) {
         /* What evdns and bufferevents put off to the next turn frees memory of cancelled look-ups.
          */
@@ -254,8 +284,11 @@ void loop_destroy(struct loop **loop_ref)
             event_base_loop(loop->base, EVLOOP_NONBLOCK);
         event_base_free(loop->base);
     }
+    timer_wheel_fini(&loop->wheel);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
+    if (loop->alarm_fd >= 0)
+        close(loop->alarm_fd);
     free(loop->clock);
     free(loop->scratch);
     free(loop);
@@ -284,12 +317,20 @@ static void run_hooks(struct loop *loop)
 void loop_turn(struct loop *loop, bool wait)
 {
     struct loop *outer = t_current;
+    int64_t next_us;
 
     assert(!loop->clock->in_turn);
     t_current = loop;
     loop->clock->in_turn = true;
     loop->clock->now_us = 0; /* read by the first who asks, thus after the poll */
+    timer_wheel_begin_turn(&loop->wheel);
+    next_us = timer_wheel_next_us(&loop->wheel);
+    if (next_us == 0)
+        wait = false;
+    else
+        set_alarm(loop, next_us);
     event_base_loop(loop->base, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK));
+    run_timers(loop);
     run_hooks(loop);
     loop->clock->in_turn = false;
     t_current = outer;
@@ -377,6 +418,13 @@ struct evdns_base *loop_dns(struct loop *loop)
     return loop->dns;
 }
 
+struct tick *loop_tick(struct loop *loop)
+{
+    if (!loop->tick)
+        loop->tick = tick_create(loop);
+    return loop->tick;
+}
+
 int64_t loop_now_us(const struct loop *loop)
 {
     struct loop_clock *clock = loop->clock;
@@ -408,48 +456,4 @@ void loop_exit_remove(struct loop_exit *entry)
 {
     if (entry->node.next)
         list_remove(&entry->node);
-}
-
-/* --- timers --- */
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct timer *timer = arg;
-
-    (void)fd, (void)what;
-    timer->run(timer); /* timer may be gone after this */
-}
-
-void timer_init(struct timer *timer, struct loop *loop, void (*run)(struct timer *timer))
-{
-    *timer = (struct timer){.run = run, .loop = loop};
-}
-
-void timer_start_ms(struct timer *timer, int64_t delay_ms)
-{
-    struct timeval tv = {0, 0};
-
-    if (delay_ms > 0) {
-        tv.tv_sec = delay_ms / 1000;
-        tv.tv_usec = delay_ms % 1000 * 1000;
-    }
-    if (!timer->ev)
-        timer->ev = evtimer_new(timer->loop->base, on_timer, timer);
-    if (!timer->ev || evtimer_add(timer->ev, &tv) != 0) {
-        /* Going on without it would leave a peer without its time-out, for ever. */
-        log_error("loop", "msg=\"out of memory for a timer\"");
-        abort();
-    }
-}
-
-bool timer_is_armed(const struct timer *timer)
-{
-    return timer->ev && evtimer_pending(timer->ev, NULL);
-}
-
-void timer_stop(struct timer *timer)
-{
-    if (timer->ev)
-        event_free(timer->ev);
-    timer->ev = NULL;
 }

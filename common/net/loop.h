@@ -1,5 +1,6 @@
 /* Event loops: one libevent base a thread, a mailbox to post work to another loop, coarse timers,
- * and a list of things to do at the end of each turn. */
+ * and a list of things to do at the end of each turn. A turn is: poll, ready events and messages,
+ * timers, hooks. */
 #ifndef HW_COMMON_NET_LOOP_H
 #define HW_COMMON_NET_LOOP_H
 
@@ -8,9 +9,11 @@
 
 #include "common/base/err.h"
 #include "common/base/list.h"
+#include "common/net/timer_wheel.h"
 
 struct event_base;
 struct evdns_base;
+struct tick;
 struct loop; /* opaque */
 
 /* Returns a loop, or NULL. name (static) appears in logs and as thread name. Pair with
@@ -25,8 +28,8 @@ void loop_run(struct loop *loop);
 enum err loop_start_thread(struct loop *loop);
 void loop_join(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread; before the run it ends the run at once */
-/* One turn in the calling thread: events, messages, hooks. wait = block until something happens.
- * For programs that turn a loop themselves, and for tests. */
+/* One turn in the calling thread: events, messages, timers, hooks. wait = block until something
+ * happens. For programs that turn a loop themselves, and for tests. */
 void loop_turn(struct loop *loop, bool wait);
 
 /* The loop the calling thread runs, or NULL. */
@@ -35,6 +38,9 @@ unsigned loop_index(const struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
 /* Made on first use (reads resolv.conf and hosts); NULL when that fails. Loop thread. */
 struct evdns_base *loop_dns(struct loop *loop);
+/* The sockets that are read once a tick (tick.h), made on first use; NULL when that fails. Private
+ * to common/net. Loop thread. */
+struct tick *loop_tick(struct loop *loop);
 /* Lends the loop's scratch memory of LOOP_SCRATCH_BYTES, for bytes that are used up before the
  * callback returns. conn_read() reads into it. Loop thread. */
 #define LOOP_SCRATCH_BYTES 65536
@@ -80,17 +86,24 @@ struct loop_exit {
 void loop_exit_add(struct loop *loop, struct loop_exit *entry);
 void loop_exit_remove(struct loop_exit *entry);
 
-/* One-shot timer; restarting an armed one moves it. Loop thread. The callback may destroy its
- * owner. Embedded in the owner; timer_stop() before the owner is freed. */
+/* One-shot timer; restarting an armed one moves it. Starting and stopping are a few instructions
+ * and cannot fail. Never early, at most one slot of the wheel (4 ms) late; without delay it runs in
+ * the next turn, which does not wait. Loop thread, or before the loop runs. The callback may
+ * destroy its owner, and start or stop any timer. Embedded in the owner; timer_stop() before the
+ * owner is freed. */
 struct timer {
-    struct event *ev; /* private */
+    struct wheel_entry entry; /* private */
     void (*run)(struct timer *timer);
     struct loop *loop;
 };
+_Static_assert(sizeof(struct timer) <= 48, "struct timer is in every session");
 void timer_init(struct timer *timer, struct loop *loop, void (*run)(struct timer *timer));
+/* delay_ms counts from loop_now_us(). */
 void timer_start_ms(struct timer *timer, int64_t delay_ms);
+/* At a moment of loop_now_us()'s clock, for periods that must not drift. In the past = no delay. */
+void timer_start_at_us(struct timer *timer, int64_t due_us);
 bool timer_is_armed(const struct timer *timer);
-/* Stops and frees what the timer holds; may be started again after. Fine on a zeroed timer. */
+/* May be started again after. Fine on a zeroed timer. */
 void timer_stop(struct timer *timer);
 
 #endif

@@ -59,6 +59,14 @@ static void on_evict(struct source *source, enum err why)
     rtmp_session_end(s, code, text);
 }
 
+static void read_by_tick(struct source *source, bool on)
+{
+    struct rtmp_session *s = list_entry(source, struct rtmp_publish, source)->session;
+
+    if (s->conn) /* else it is closing */
+        conn_set_tick_reading(s->conn, on);
+}
+
 /* --- deciding --- */
 
 static void decide(struct rtmp_session *s);
@@ -67,7 +75,7 @@ static void decide(struct rtmp_session *s);
 static void decide_again(struct rtmp_session *s)
 {
     struct rtmp_publish *p = s->publish;
-    struct stream *stream = registry_get(s->node->registry, stream_name_of(p->stream));
+    struct stream *stream = registry_get(s->nl->node->registry, stream_name_of(p->stream));
 
     if (!stream) {
         refuse(s, &m_publish_refused_limit, "NetStream.Publish.Failed", err_text(E_NOMEM));
@@ -91,7 +99,8 @@ static void attach(struct rtmp_session *s)
                                 .protocol = "rtmp",
                                 .session_id = s->info.id,
                                 .upstream = "",
-                                .on_evict = on_evict};
+                                .on_evict = on_evict,
+                                .read_by_tick = read_by_tick};
     e = stream_attach(p->stream, &p->source, &offer);
     if (e == E_BUSY) {
         refuse(s, &m_publish_refused_busy, "NetStream.Publish.BadName",
@@ -160,11 +169,11 @@ static void ask_scheduler(struct rtmp_session *s)
     ask->done = on_lease;
     ask->what = AGENT_ASK_PUBLISH;
     ask->publish.name = *stream_name_of(p->stream);
-    ask->publish.takeover = s->node->stream_conf.takeover;
+    ask->publish.takeover = s->nl->node->stream_conf.takeover;
     snprintf(ask->publish.client, sizeof ask->publish.client, "%s", s->info.peer);
     p->ask = ask;
     conn_set_reading(s->conn, false);
-    agent_ask(s->node->agent, ask);
+    agent_ask(s->nl->node->agent, ask);
 }
 
 /* On the stream's home loop. The caller holds s->busy. */
@@ -173,7 +182,7 @@ static void decide(struct rtmp_session *s)
     if (stream_can_publish(s->publish->stream) == E_BUSY)
         refuse(s, &m_publish_refused_busy, "NetStream.Publish.BadName",
                "the stream has a publisher already (publish.duplicate is refuse)");
-    else if (s->node->agent)
+    else if (s->nl->node->agent)
         ask_scheduler(s);
     else
         attach(s);
@@ -208,10 +217,7 @@ static void on_lost(struct loop_msg *msg)
 
     stream_unref(&p->stream);
     free(p);
-    conn_close(&s->conn);
-    rtmp_server_destroy(&s->proto);
-    buf_writer_fini(&s->held);
-    free(s);
+    rtmp_session_discard(s);
 }
 
 void rtmp_publish_move(struct rtmp_session *s)
@@ -233,19 +239,19 @@ void rtmp_publish_begin(struct rtmp_session *s, const struct stream_name *name)
     struct rtmp_publish *p;
 
     rtmp_session_set_state(s, RTMP_SESSION_ASKING);
-    if (!s->node->conf.publish_open) {
+    if (!s->nl->node->conf.publish_open) {
         refuse(s, &m_publish_refused_closed, "NetStream.Publish.Denied",
                "publishing is closed on this server");
         return;
     }
-    if (atomic_load(&s->node->draining)) {
+    if (atomic_load(&s->nl->node->draining)) {
         refuse(s, &m_publish_refused_closed, "NetStream.Publish.Denied",
                "this node is shutting down");
         return;
     }
     p = s->publish = calloc(1, sizeof *p);
     if (p)
-        p->stream = registry_get(s->node->registry, name);
+        p->stream = registry_get(s->nl->node->registry, name);
     if (!p || !p->stream) {
         refuse(s, &m_publish_refused_limit, "NetStream.Publish.Failed", err_text(E_NOMEM));
         return;
@@ -267,8 +273,8 @@ void rtmp_publish_drop(struct rtmp_session *s)
     if (p->ask)
         p->ask->arg = NULL; /* its answer frees it */
     stream_detach(&p->source);
-    if (p->epoch && s->node->agent)
-        agent_release(s->node->agent, stream_name_of(p->stream), p->epoch);
+    if (p->epoch && s->nl->node->agent)
+        agent_release(s->nl->node->agent, stream_name_of(p->stream), p->epoch);
     stream_unref(&p->stream);
     free(p);
 }

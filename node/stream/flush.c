@@ -81,6 +81,6 @@ void flush_turn(struct media_loop *ml)
         if (due <= now_us)
             publish(feed, due, now_us);
         else
-            timer_start_ms(&feed->flush_timer, (due - now_us + 999) / 1000);
+            timer_start_at_us(&feed->flush_timer, due);
     }
 }

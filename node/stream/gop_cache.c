@@ -36,6 +36,8 @@ static void drop_oldest(struct gop_cache *c)
     media_frame_unref(&item->frame);
     c->head = (c->head + 1) & (c->capacity - 1);
     c->n_items--;
+    if (c->n_items)
+        c->oldest_dts_us = item_at(c, 0)->frame->info.dts_us;
 }
 
 void gop_cache_clear(struct gop_cache *c)
@@ -72,16 +74,10 @@ static bool grow(struct gop_cache *c)
     return true;
 }
 
-static bool over_limits(const struct gop_cache *c)
+static bool over_limits(const struct gop_cache *c, const struct media_frame *newest)
 {
-    const struct media_frame *oldest, *newest;
-
-    if (!c->n_items)
-        return false;
-    oldest = item_at(c, 0)->frame;
-    newest = item_at(c, c->n_items - 1)->frame;
-    return c->used_bytes > c->limits.max_bytes ||
-           newest->info.dts_us - oldest->info.dts_us > c->limits.max_us;
+    return c->n_items && (c->used_bytes > c->limits.max_bytes ||
+                          newest->info.dts_us - c->oldest_dts_us > c->limits.max_us);
 }
 
 enum err gop_cache_push(struct gop_cache *c, const struct media_frame *frame, bool entry)
@@ -100,13 +96,15 @@ enum err gop_cache_push(struct gop_cache *c, const struct media_frame *frame, bo
         track_set_apply(&c->base, frame);
         return E_NOMEM;
     }
+    if (!c->n_items)
+        c->oldest_dts_us = frame->info.dts_us;
     *item_at(c, c->n_items) = (struct gop_item){media_frame_ref(frame), entry};
     c->n_items++;
     c->n_gops += entry;
     c->used_bytes += frame->size_bytes;
-    while (over_limits(c) && c->n_gops > 1)
+    while (over_limits(c, frame) && c->n_gops > 1)
         drop_oldest_gop(c);
-    if (over_limits(c))
+    if (over_limits(c, frame))
         gop_cache_clear(c);
     return E_OK;
 }

@@ -23,6 +23,7 @@ struct gop_cache {
     size_t capacity, head, n_items;
     unsigned n_gops;
     size_t used_bytes;
+    int64_t oldest_dts_us; /* of the oldest item */
     bool open;             /* an entry point was seen and the GOP is complete so far */
     struct track_set base; /* configuration before the oldest item */
 };

@@ -2,6 +2,7 @@
  * due is published, taps of this and other loops are woken, and this loop's taps send. */
 #include "node/stream/media_loop.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,6 +63,56 @@ static void serve_dirty(struct media_loop *ml)
     }
 }
 
+/* --- how publishers are read --- */
+
+/* Above so many publishers on the loop they are read once a tick. A wake-up each is 25 to 70 a
+ * second and publisher; a tick adds up to CONN_TICK_MS of delay, so realtime never does it. */
+static const unsigned k_tick_above[] = {
+    [LATENCY_REALTIME] = UINT_MAX,
+    [LATENCY_BALANCED] = 200,
+    [LATENCY_EFFICIENT] = 16,
+};
+
+/* Falls back a quarter below the limit, so that one that comes and goes does not switch all. */
+static void choose_reading(struct media_loop *ml)
+{
+    unsigned above = k_tick_above[registry_conf(ml->registry)->latency];
+    bool by_tick = ml->n_publishers > (ml->reads_by_tick ? above - above / 4 : above);
+    struct list *node, *tmp;
+
+    if (by_tick == ml->reads_by_tick)
+        return;
+    ml->reads_by_tick = by_tick;
+    list_for_each_safe(node, tmp, &ml->publishers) {
+        struct source *source = list_entry(node, struct source, loop_node);
+
+        source->read_by_tick(source, by_tick);
+    }
+}
+
+void media_loop_add_source(struct media_loop *ml, struct source *source)
+{
+    list_init(&source->loop_node);
+    if (!source->read_by_tick)
+        return;
+    list_push_back(&ml->publishers, &source->loop_node);
+    ml->n_publishers++;
+    if (ml->reads_by_tick)
+        source->read_by_tick(source, true);
+    choose_reading(ml);
+}
+
+void media_loop_remove_source(struct media_loop *ml, struct source *source)
+{
+    if (list_is_empty(&source->loop_node))
+        return;
+    list_remove(&source->loop_node);
+    ml->n_publishers--;
+    if (ml->reads_by_tick)
+        source->read_by_tick(source, false);
+    choose_reading(ml);
+}
+
 static void on_turn_end(struct loop_hook *hook)
 {
     struct media_loop *ml = list_entry(hook, struct media_loop, hook);
@@ -82,6 +133,7 @@ static void on_housekeeping(struct timer *timer)
         tap_housekeeping(list_entry(node, struct tap, all_node), now_us);
     list_for_each_safe(node, tmp, &ml->streams)
         stream_housekeeping(list_entry(node, struct stream, home_node), now_us);
+    choose_reading(ml); /* a reload may have changed the policy */
     if (now_us - ml->trimmed_us >= TRIM_US) {
         ml->trimmed_us = now_us;
         pool_trim(ml->pool);
@@ -101,6 +153,7 @@ enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct regist
     map_init(&ml->taps);
     list_init(&ml->all_taps);
     list_init(&ml->streams);
+    list_init(&ml->publishers);
     list_init(&ml->sessions);
     list_init(&ml->touched);
     ml->hook.run = on_turn_end;
@@ -134,7 +187,8 @@ void session_info_init(struct session_info *info, struct media_loop *ml, char pr
              (unsigned long long)(random_u64() >> 16));
     info->protocol = protocol;
     info->kind = "idle";
-    snprintf(info->peer, sizeof info->peer, "%s", peer);
+    info->peer = peer;
+    info->stream = "";
     info->since_us = loop_now_us(ml->loop);
     list_init(&info->node);
     list_push_back(&ml->sessions, &info->node);

@@ -13,17 +13,19 @@
 #define MEDIA_LOOPS_MAX 256
 
 struct registry;
+struct source;
 struct tap;
 struct feed;
 
-/* One client connection or pull, for the API and the logs. Embedded in its session. */
+/* One client connection or pull, for the API and the logs. Embedded in its session, which lends the
+ * texts: viewers are many, so this is small. */
 struct session_info {
     struct list node;     /* in media_loop.sessions */
-    char id[24];          /* "r-1a2b3c4d5e6f" */
+    char id[16];          /* "r-1a2b3c4d5e6f" */
     const char *protocol; /* "rtmp", "flv", "relay" */
     const char *kind;     /* "idle", "publish", "play", "pull" */
-    char peer[64];
-    char stream[400]; /* "" until known */
+    const char *peer;     /* borrowed: the text of the connection */
+    const char *stream;   /* borrowed; "" until known */
     int64_t since_us;
     /* Current counters; NULL = none. */
     void (*count)(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
@@ -49,6 +51,9 @@ struct media_loop {
     unsigned n_parked;
     struct list streams;        /* whose home this is: stream.home_node */
     _Atomic uint32_t n_streams; /* for placing new ones */
+    struct list publishers;     /* source.loop_node: those that can be read by tick */
+    unsigned n_publishers;
+    bool reads_by_tick;
     struct list sessions;
     unsigned n_sessions;
     void *owner; /* struct node_loop of the node */
@@ -63,6 +68,11 @@ void media_loop_fini(struct media_loop *ml);
  * the calling media loop. */
 void media_loop_wake_tap(struct media_loop *from, struct tap *tap);
 
+/* A source was attached to, or detached from, a stream at home here. */
+void media_loop_add_source(struct media_loop *ml, struct source *source);
+void media_loop_remove_source(struct media_loop *ml, struct source *source);
+
+/* protocol is static, peer borrowed until fini. */
 void session_info_init(struct session_info *info, struct media_loop *ml, char prefix,
                        const char *protocol, const char *peer);
 void session_info_fini(struct session_info *info, struct media_loop *ml);

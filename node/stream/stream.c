@@ -163,6 +163,7 @@ void stream_tell_feeds(struct stream *s)
 
 static void source_gone(struct stream *s)
 {
+    media_loop_remove_source(s->home, s->source);
     s->source->stream = NULL;
     s->source = NULL;
     s->state = STREAM_GRACE;
@@ -226,6 +227,7 @@ enum err stream_attach(struct stream *stream, struct source *source,
     stream->state = STREAM_LIVE;
     stream->source = source;
     source->stream = stream;
+    media_loop_add_source(stream->home, source);
     stream->last_kind = source->kind;
     stream->numbers_gops = offer->numbers_gops;
     stream->epoch = offer->epoch;

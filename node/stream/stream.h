@@ -74,6 +74,11 @@ struct source { /* embedded in the session that feeds the stream */
     /* The stream has let go of the source: takeover (E_BUSY), fenced (E_STALE), silent (E_TIMEOUT),
      * nobody watches (E_END), kicked (E_DENIED). The owner closes itself. */
     void (*on_evict)(struct source *source, enum err why);
+    /* Many publishers of a loop are cheaper to read together, once a tick, than each by its own
+     * wake-up: the owner switches its connection. NULL = it is always read at once, as relays are.
+     */
+    void (*read_by_tick)(struct source *source, bool on);
+    struct list loop_node; /* private to media_loop.c */
 };
 
 struct source_offer {

@@ -19,45 +19,44 @@ enum stream_state {
 struct stream {
     _Atomic uint32_t refs;
     struct stream_name name;
-    struct media_loop *home;
     struct registry *registry;
     struct hops hops;          /* any thread */
     struct loop_msg adopt_msg; /* brings a new stream home */
+    struct media_loop *home;
 
-    /* home loop only from here on */
-    enum stream_state state;
-    struct list home_node; /* in home->streams */
+    /* Home loop only from here on. First what every frame reads or writes, side by side: with
+     * thousands of streams each line is fetched from memory. */
     struct source *source; /* borrowed while LIVE */
-    bool numbers_gops;     /* the source leaves GOP numbers to us */
-    uint64_t epoch, gop;
-    int64_t ingest_us, wall_us; /* upstream's latest word; 0 at an origin */
-    uint64_t upstream_gop;      /* likewise */
-    void *puller;               /* node/relay's, for this stream */
+    struct feed *feeds[FORMAT_COUNT];
+    enum media_codec audio, video;
+    bool numbers_gops;          /* the source leaves GOP numbers to us */
+    bool ready;                 /* tracks are known */
+    bool wait_key;              /* pictures before the first key frame are left out */
+    bool has_audio, has_video;  /* seen, or promised, for this source */
     bool resume[MEDIA_N_KINDS]; /* a resumed relay repeats frames that we have */
-    struct track_set tracks;
+    uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
+    int64_t first_frame_us; /* of this source, home loop's clock; 0 none yet */
+    int64_t last_frame_us;
+    int64_t last_entry_dts_us;
+    uint64_t gop, upstream_gop; /* of the newest frame; upstream's latest word, 0 at an origin */
+    int64_t ingest_us, wall_us; /* likewise upstream's */
     struct timeline timeline;
     struct media_arena arena; /* of frames that come and go */
     struct gop_cache cache;
-    struct feed *feeds[FORMAT_COUNT];
-    unsigned n_taps;
 
-    bool ready;                /* tracks are known */
-    bool wait_key;             /* pictures before the first key frame are left out */
-    bool has_audio, has_video; /* seen, or promised, for this source */
-    int64_t first_frame_us;    /* of this source, home loop's clock; 0 none yet */
-    int64_t last_frame_us;
-    int64_t last_entry_dts_us;
+    enum stream_state state;
+    struct list home_node; /* in home->streams */
+    uint64_t epoch;
+    void *puller; /* node/relay's, for this stream */
+    struct track_set tracks;
+    unsigned n_taps;
     const struct media_frame **early; /* EARLY_FRAMES_MAX of them, while needed */
     unsigned n_early;
-
     int64_t created_us, attached_us, detached_us;
     int64_t idle_since_us; /* no taps since; 0 = some */
     int64_t next_ask_us;   /* for a source */
     int64_t ask_backoff_ms;
     enum source_kind last_kind;
-
-    uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
-    enum media_codec audio, video;
 };
 
 /* Two references: the registry's and the home loop's, which gets it by message. Under the

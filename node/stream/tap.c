@@ -264,23 +264,26 @@ static struct feed_pos pos_advance(struct feed_pos start, size_t n_bytes)
     return start;
 }
 
+static void fell_short(struct tap *tap, struct viewer *v, size_t sent)
+{
+    v->bytes_base += sent;
+    viewer_fall_behind(v, pos_advance(tap->end, sent));
+}
+
 /* One send per live viewer of the same bytes. Backwards, since a viewer that leaves is replaced by
  * the last one. */
 static void send_to_live(struct tap *tap, const struct batch *b)
 {
     for (uint32_t i = tap->n_live; i-- > 0;) {
-        struct viewer *v = tap->live[i];
         size_t sent = 0;
-        enum err e = conn_send_iov(v->conn, b->iov, b->n_iov, &sent);
+        enum err e = conn_send_iov(tap->live[i].conn, b->iov, b->n_iov, b->size_bytes, &sent);
 
-        if (e != E_OK && e != E_AGAIN) {
-            viewer_end(v, e);
+        if (e == E_OK && sent == b->size_bytes)
             continue;
-        }
-        if (sent < b->size_bytes) {
-            v->bytes_base += sent;
-            viewer_fall_behind(v, pos_advance(tap->end, sent));
-        }
+        if (e == E_OK || e == E_AGAIN)
+            fell_short(tap, tap->live[i].viewer, sent);
+        else
+            viewer_end(tap->live[i].viewer, e);
     }
 }
 
@@ -337,7 +340,7 @@ static void serve_end(struct tap *tap)
         return;
     }
     while (tap->n_live)
-        viewer_end(tap->live[tap->n_live - 1], E_END);
+        viewer_end(tap->live[tap->n_live - 1].viewer, E_END);
     list_for_each_safe(node, tmp, &tap->waiting)
         viewer_end(list_entry(node, struct viewer, node), E_NOT_FOUND);
     /* Those behind get the rest first; housekeeping bounds how long. */
@@ -426,7 +429,7 @@ void tap_end_all(struct tap *tap, enum err why)
 
     tap->serving = true;
     while (tap->n_live)
-        viewer_end(tap->live[tap->n_live - 1], why);
+        viewer_end(tap->live[tap->n_live - 1].viewer, why);
     list_for_each_safe(node, tmp, &tap->behind)
         viewer_end(list_entry(node, struct viewer, node), why);
     list_for_each_safe(node, tmp, &tap->waiting)

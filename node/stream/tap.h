@@ -23,6 +23,11 @@ struct tap_entry {
     const struct feed_mark *mark;
 };
 
+struct tap_live { /* a viewer that has all: what a flush needs of it, side by side */
+    struct viewer *viewer;
+    struct conn *conn; /* the viewer's */
+};
+
 struct tap {
     struct loop_msg msg; /* to the home loop and back, one at a time */
     struct media_loop *ml;
@@ -51,7 +56,7 @@ struct tap {
     struct tap_entry entries[FEED_MAX_ENTRIES]; /* oldest first */
     unsigned n_entries;
     uint64_t sent_bytes; /* by each live viewer since the tap opened */
-    struct viewer **live;
+    struct tap_live *live;
     uint32_t n_live, live_capacity;
     struct list behind, waiting;
     unsigned n_waiting;

@@ -53,10 +53,10 @@ enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct 
 static void leave_live(struct viewer *v)
 {
     struct tap *tap = v->tap;
-    struct viewer *last = tap->live[--tap->n_live];
+    struct tap_live last = tap->live[--tap->n_live];
 
     tap->live[v->live_index] = last;
-    last->live_index = v->live_index;
+    last.viewer->live_index = v->live_index;
     v->bytes_base += tap->sent_bytes;
 }
 
@@ -105,11 +105,11 @@ void viewer_end(struct viewer *viewer, enum err why)
 static bool grow_live(struct tap *tap)
 {
     uint32_t capacity = tap->live_capacity ? tap->live_capacity * 2 : 8;
-    struct viewer **live;
+    struct tap_live *live;
 
     if (tap->n_live < tap->live_capacity)
         return true;
-    live = realloc(tap->live, capacity * sizeof(struct viewer *));
+    live = realloc(tap->live, capacity * sizeof *live);
     if (!live)
         return false;
     tap->live = live;
@@ -129,7 +129,7 @@ static enum err become_live(struct viewer *v)
     v->jump = false;
     v->live_index = tap->n_live;
     v->bytes_base -= tap->sent_bytes;
-    tap->live[tap->n_live++] = v;
+    tap->live[tap->n_live++] = (struct tap_live){v, v->conn};
     return E_OK;
 }
 
@@ -337,7 +337,8 @@ static enum err pump(struct viewer *v)
             limit = pos_unit_end(pos_of(v), &limit);
         }
         gather_batch(v, &b, &limit);
-        if (b.size_bytes && (e = conn_send_iov(v->conn, b.iov, b.n_iov, &sent)) != E_OK)
+        if (b.size_bytes &&
+            (e = conn_send_iov(v->conn, b.iov, b.n_iov, b.size_bytes, &sent)) != E_OK)
             return e;
         consume(v, sent);
         if (sent < b.size_bytes)

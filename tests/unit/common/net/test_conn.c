@@ -1,4 +1,4 @@
-/* conn.c and linger.c over real TCP on loopback: split reads, short sends, closing inside
+/* conn*.c and linger.c over real TCP on loopback: split reads, short sends, closing inside
  * callbacks, moving a live connection between loops. */
 #include "common/net/conn.h"
 
@@ -315,6 +315,15 @@ static int make_iov(struct iovec *iov, int n, uint8_t *data, size_t size_bytes)
     return n;
 }
 
+static size_t sum_of(const struct iovec *iov, int n_iov)
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < n_iov; i++)
+        sum += iov[i].iov_len;
+    return sum;
+}
+
 static void send_all_by_iov(int n_iov)
 {
     struct peer p;
@@ -329,7 +338,7 @@ static void send_all_by_iov(int n_iov)
         size_t n;
         int used =
             make_iov(iov, sent + (size_t)n_iov * 8 < size ? n_iov : 1, data + sent, size - sent);
-        enum err e = conn_send_iov(p.conn, iov, used, &n);
+        enum err e = conn_send_iov(p.conn, iov, used, sum_of(iov, used), &n);
 
         assert_true(e == E_OK || e == E_AGAIN);
         assert_true(e == E_OK || n == 0);
@@ -372,15 +381,15 @@ static void test_send_iov_gives_again_while_the_queue_is_not_empty(void **state)
 
     (void)state;
     assert_int_equal(conn_write(p.conn, buf_view_of(data, size)), E_OK);
-    assert_int_equal(conn_send_iov(p.conn, &iov, 1, &n), E_AGAIN);
+    assert_int_equal(conn_send_iov(p.conn, &iov, 1, iov.iov_len, &n), E_AGAIN);
     assert_int_equal(n, 0);
     while (!p.writable) {
         drain_some(&d, &got);
         loop_turn(loop, false);
     }
-    assert_int_equal(conn_send_iov(p.conn, &iov, 1, &n), E_OK);
+    assert_int_equal(conn_send_iov(p.conn, &iov, 1, iov.iov_len, &n), E_OK);
     assert_int_equal(n, 10);
-    assert_int_equal(conn_send_iov(p.conn, &iov, 0, &n), E_OK);
+    assert_int_equal(conn_send_iov(p.conn, &iov, 0, 0, &n), E_OK);
     assert_int_equal(n, 0);
     free(data);
     free(back);
@@ -579,7 +588,25 @@ static void test_connect_tells_refusal(void **state)
     turn_until(loop, &p.done);
     assert_int_equal(p.end, E_IO);
     assert_int_equal(conn_write(p.conn, buf_view_str("x")), E_CLOSED);
-    assert_int_equal(conn_send_iov(p.conn, &iov, 1, &n), E_CLOSED);
+    assert_int_equal(conn_send_iov(p.conn, &iov, 1, iov.iov_len, &n), E_CLOSED);
+    turn_ready(loop);
+    assert_int_equal(p.n_connected, 1);
+    peer_free(&p, -1);
+}
+
+static void test_connect_tells_failure_at_once_despite_queued_bytes(void **state)
+{
+    struct peer p = {.end = E_OK};
+    struct addr group;
+
+    (void)state;
+    assert_int_equal(addr_parse(&group, "224.0.0.1:9"), E_OK); /* no TCP to a multicast group */
+    p.conn = conn_connect(loop, &group, 5000, QUEUE_MAX, &k_ops, &p);
+    assert_non_null(p.conn);
+    assert_int_equal(conn_write(p.conn, buf_view_str("x")), E_OK); /* the socket says "writable" */
+    assert_int_equal(p.n_connected, 0);
+    turn_until(loop, &p.done);
+    assert_int_equal(p.end, E_IO);
     turn_ready(loop);
     assert_int_equal(p.n_connected, 1);
     peer_free(&p, -1);
@@ -776,6 +803,7 @@ int main(void)
         T(test_close_after_flush_gives_up_on_a_peer_that_stays),
         T(test_connect_sends_what_was_written_before),
         T(test_connect_tells_refusal),
+        T(test_connect_tells_failure_at_once_despite_queued_bytes),
         T(test_connect_may_be_closed_inside_on_connected_and_before),
         T(test_connect_gives_timeout_when_nobody_answers),
         T(test_detach_and_adopt_lose_no_byte_between_loops),

@@ -438,21 +438,138 @@ static void test_timer_callback_may_free_its_owner(void **state)
     loop_destroy(&loop);
 }
 
+/* Stops its neighbour, which is due at the same time, and starts itself again. */
+struct rude_timer {
+    struct timer timer;
+    struct rude_timer *stops;
+    unsigned n_fired;
+};
+
+static void on_rude_timer(struct timer *timer)
+{
+    struct rude_timer *t = list_entry(timer, struct rude_timer, timer);
+
+    t->n_fired++;
+    timer_stop(&t->stops->timer);
+    timer_start_ms(timer, 0);
+}
+
+static void test_timer_callback_may_stop_others_and_start_itself(void **state)
+{
+    struct loop *loop = loop_create("test", 0);
+    struct rude_timer a = {0}, b = {0};
+
+    (void)state;
+    a.stops = &b;
+    b.stops = &a;
+    timer_init(&a.timer, loop, on_rude_timer);
+    timer_init(&b.timer, loop, on_rude_timer);
+    timer_start_at_us(&a.timer, 1); /* long past: the next turn */
+    timer_start_at_us(&b.timer, 1);
+    for (unsigned i = 1; i <= 3; i++) {
+        loop_turn(loop, true); /* does not wait, and runs each timer once at most */
+        assert_int_equal(a.n_fired, i);
+        assert_int_equal(b.n_fired, 0);
+    }
+    timer_stop(&a.timer);
+    loop_destroy(&loop);
+}
+
+#define N_TIMERS 60
+
+struct due_timer {
+    struct timer timer;
+    int64_t due_us;
+    struct due_log *log;
+};
+
+struct due_log {
+    unsigned n_fired;
+    int64_t last_us;
+    bool early, out_of_order, all;
+};
+
+static void on_due_timer(struct timer *timer)
+{
+    struct due_timer *t = list_entry(timer, struct due_timer, timer);
+
+    t->log->early |= clock_mono_us() < t->due_us;
+    t->log->out_of_order |= t->due_us / TIMER_WHEEL_SLOT_US < t->log->last_us / TIMER_WHEEL_SLOT_US;
+    t->log->last_us = t->due_us;
+    t->log->all = ++t->log->n_fired == N_TIMERS;
+}
+
+static void test_timers_fire_in_order_and_never_early(void **state)
+{
+    static struct due_timer timers[N_TIMERS];
+    struct loop *loop = loop_create("test", 0);
+    struct due_log log = {0};
+    int64_t now_us = loop_now_us(loop);
+
+    (void)state;
+    for (int i = 0; i < N_TIMERS; i++) {
+        timers[i].log = &log;
+        timers[i].due_us = now_us + (i * 37 % N_TIMERS + 1) * 1700;
+        timer_init(&timers[i].timer, loop, on_due_timer);
+        timer_start_at_us(&timers[i].timer, timers[i].due_us);
+    }
+    turn_until(loop, &log.all);
+    assert_false(log.early);
+    assert_false(log.out_of_order);
+    loop_destroy(&loop);
+}
+
+static void test_timer_started_earlier_than_an_armed_one_fires_first(void **state)
+{
+    struct loop *loop = loop_create("test", 0);
+    struct test_timer late = {0}, soon = {0};
+
+    (void)state;
+    timer_init(&late.timer, loop, on_test_timer);
+    timer_init(&soon.timer, loop, on_test_timer);
+    timer_start_ms(&late.timer, INT64_MAX); /* cut to something that fits */
+    loop_turn(loop, false);
+    timer_start_ms(&soon.timer, 5);
+    turn_until(loop, &soon.fired);
+    assert_false(late.fired);
+    timer_stop(&late.timer);
+    loop_destroy(&loop);
+}
+
+static void test_timer_may_be_stopped_after_its_loop_is_gone(void **state)
+{
+    struct loop *loop = loop_create("test", 0);
+    struct test_timer near = {0}, far = {0}, now = {0};
+
+    (void)state;
+    timer_init(&near.timer, loop, on_test_timer);
+    timer_init(&far.timer, loop, on_test_timer);
+    timer_init(&now.timer, loop, on_test_timer);
+    timer_start_ms(&near.timer, 1000);
+    timer_start_ms(&far.timer, 100000);
+    timer_start_ms(&now.timer, 0);
+    loop_destroy(&loop);
+    assert_false(timer_is_armed(&near.timer));
+    timer_stop(&near.timer);
+    timer_stop(&far.timer);
+    timer_stop(&now.timer);
+}
+
 /* --- clocks, random numbers --- */
 
 struct clock_probe {
     struct loop_hook hook;
     struct loop *loop;
-    int64_t first_us, second_us, before_us, after_us;
+    int64_t first_us, second_us, after_us;
 };
 
 static void on_clock_hook(struct loop_hook *hook)
 {
     struct clock_probe *p = (struct clock_probe *)hook;
 
-    p->before_us = clock_mono_us();
     p->first_us = loop_now_us(p->loop);
-    while (clock_mono_us() == p->before_us) /* a microsecond */
+    p->after_us = clock_mono_us();
+    while (clock_mono_us() == p->after_us) /* a microsecond */
         continue;
     p->after_us = clock_mono_us();
     p->second_us = loop_now_us(p->loop);
@@ -462,16 +579,16 @@ static void test_now_stands_still_within_a_turn_and_moves_between(void **state)
 {
     struct loop *loop = loop_create("test", 0);
     struct clock_probe p = {.hook = {.run = on_clock_hook}, .loop = loop};
-    int64_t before_us;
 
     (void)state;
     loop_hook_add(loop, &p.hook);
-    loop_turn(loop, false);
-    assert_int_equal(p.first_us, p.second_us);
-    assert_true(p.first_us >= p.before_us && p.first_us < p.after_us + 1000000);
-    before_us = p.after_us;
-    loop_turn(loop, false);
-    assert_true(p.first_us >= before_us);
+    for (int i = 0; i < 2; i++) {
+        int64_t before_us = clock_mono_us();
+
+        loop_turn(loop, false);
+        assert_int_equal(p.first_us, p.second_us);
+        assert_true(p.first_us >= before_us && p.first_us <= p.after_us);
+    }
     loop_destroy(&loop);
 }
 
@@ -519,6 +636,10 @@ int main(void)
         cmocka_unit_test(test_timer_fires_once_and_can_be_started_again),
         cmocka_unit_test(test_timer_is_moved_by_restart_and_silenced_by_stop),
         cmocka_unit_test(test_timer_callback_may_free_its_owner),
+        cmocka_unit_test(test_timer_callback_may_stop_others_and_start_itself),
+        cmocka_unit_test(test_timers_fire_in_order_and_never_early),
+        cmocka_unit_test(test_timer_started_earlier_than_an_armed_one_fires_first),
+        cmocka_unit_test(test_timer_may_be_stopped_after_its_loop_is_gone),
         cmocka_unit_test(test_now_stands_still_within_a_turn_and_moves_between),
         cmocka_unit_test(test_jitter_stays_in_range_and_spreads),
         cmocka_unit_test(test_random_u64_does_not_repeat),
