@@ -7,8 +7,8 @@
 struct session_item {
     char id[sizeof((struct session_info *)0)->id]; /* the key */
     const char *protocol, *kind;                   /* static */
-    char peer[sizeof((struct session_info *)0)->peer];
-    char stream[sizeof((struct session_info *)0)->stream];
+    char peer[ADDR_TEXT_SIZE];
+    char stream[STREAM_NAME_SIZE];
     int64_t age_us, lag_us;
     uint64_t bytes_in, bytes_out, n_jumps;
 };
@@ -40,8 +40,8 @@ static void list_session(struct media_loop *ml, const struct session_info *info,
     if (!item)
         return;
     memcpy(item->id, info->id, sizeof item->id);
-    memcpy(item->peer, info->peer, sizeof item->peer);
-    memcpy(item->stream, info->stream, sizeof item->stream);
+    snprintf(item->peer, sizeof item->peer, "%s", info->peer);
+    snprintf(item->stream, sizeof item->stream, "%s", info->stream);
     item->protocol = info->protocol;
     item->kind = info->kind;
     item->age_us = loop_now_us(ml->loop) - info->since_us;

@@ -278,11 +278,9 @@ static void pull_count(const struct session_info *info, uint64_t *bytes_in, uint
 
 static void connect_to(struct pull *p, const struct addr *addr)
 {
-    char text[ADDR_TEXT_SIZE];
-
     p->state = PULL_CONNECTING;
     session_info_init(&p->info, &p->nl->media, 'p',
-                      pull_is_relay(p) ? "relay" : p->transport->scheme, addr_format(addr, text));
+                      pull_is_relay(p) ? "relay" : p->transport->scheme, "");
     metric_add(p->transport == &k_pull_rtmp ? &m_sessions_total_rtmp_pull
                : pull_is_relay(p)           ? &m_sessions_total_relay_pull
                                             : &m_sessions_total_flv_pull,
@@ -290,10 +288,12 @@ static void connect_to(struct pull *p, const struct addr *addr)
     p->info.kind = "pull";
     p->info.kick = pull_kick;
     p->info.count = pull_count;
-    snprintf(p->info.stream, sizeof p->info.stream, "%s", stream_name_of(p->stream)->text);
+    p->info.stream = stream_name_of(p->stream)->text;
     p->conn =
         conn_connect(p->nl->media.loop, addr, CONNECT_TIMEOUT_MS, MAX_QUEUE_BYTES, &k_conn_ops, p);
-    if (!p->conn)
+    if (p->conn)
+        p->info.peer = conn_peer(p->conn);
+    else
         candidate_over(p, E_IO);
 }
 

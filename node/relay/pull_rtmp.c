@@ -42,13 +42,13 @@ static enum err start(struct pull *p)
     char app[256], stream[1024], tc_url[1024];
     struct rtmp_client_conf conf = {
         .app = app, .stream = stream, .tc_url = tc_url, .limits = k_rtmp_limits_default};
-    uint8_t random[1528];
+    uint8_t seed[RTMP_SEED_BYTES];
     struct buf_writer out;
 
     if (split_url(p, app, sizeof app, stream, tc_url) != E_OK)
         return E_INVAL;
-    random_bytes(random, sizeof random);
-    p->rtmp = rtmp_client_create(&conf, random);
+    random_bytes(seed, sizeof seed);
+    p->rtmp = rtmp_client_create(&conf, seed);
     if (!p->rtmp)
         return E_NOMEM;
     buf_writer_init(&out, 65536);

@@ -31,6 +31,7 @@ struct flv_session {
     struct flv_relay *relay; /* NULL for people */
     bool busy, closed;
     bool flush_at_close; /* the end of the stream is to reach the player */
+    char stream[];       /* its name, for info */
 };
 
 static void relay_drop(struct flv_session *s)
@@ -327,7 +328,8 @@ static enum err relay_begin(struct flv_session *s, struct node *node, const stru
 static struct flv_session *session_create(struct http_exchange *x, struct node_loop *nl,
                                           const struct flv_request *r)
 {
-    struct flv_session *s = calloc(1, sizeof *s);
+    size_t name_size = strlen(r->name.text) + 1;
+    struct flv_session *s = calloc(1, sizeof *s + name_size);
     enum err e = s ? relay_begin(s, nl->node, r) : E_NOMEM;
 
     if (e != E_OK) {
@@ -341,12 +343,13 @@ static struct flv_session *session_create(struct http_exchange *x, struct node_l
         return NULL;
     }
     s->nl = nl;
+    memcpy(s->stream, r->name.text, name_size);
     session_info_init(&s->info, &nl->media, r->hops ? 'n' : 'f', r->hops ? "relay" : "flv",
                       http_peer(x));
     s->info.kind = "waiting";
     s->info.count = session_count;
     s->info.kick = session_kick;
-    memcpy(s->info.stream, r->name.text, strlen(r->name.text) + 1);
+    s->info.stream = s->stream;
     s->conn = http_take_conn(x);
     if (s->conn) {
         conn_set_ops(s->conn, &k_conn_ops, s);

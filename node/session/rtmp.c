@@ -30,20 +30,43 @@ static const unsigned k_moves[] = {
     [RTMP_SESSION_PLAYING] = 1u << RTMP_SESSION_IDLE,
 };
 
+static void drop_stream_name(struct rtmp_session *s)
+{
+    s->info.stream = "";
+    free(s->stream_name);
+    s->stream_name = NULL;
+}
+
 void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state state)
 {
-    const struct node_conf *conf = &s->node->conf;
+    const struct node_conf *conf = &s->nl->node->conf;
 
     assert(k_moves[s->state] & 1u << state);
     (void)k_moves; /* without assertions */
     s->state = state;
     s->info.kind = k_state_kinds[state];
     if (state == RTMP_SESSION_IDLE) {
-        s->info.stream[0] = '\0';
+        drop_stream_name(s);
         timer_start_ms(&s->timer, (int64_t)conf->limits_idle_ms);
     } else {
         timer_stop(&s->timer);
     }
+}
+
+static void held_free(struct buf_writer *held)
+{
+    if (held)
+        buf_writer_fini(held);
+    free(held);
+}
+
+void rtmp_session_discard(struct rtmp_session *s)
+{
+    conn_close(&s->conn);
+    rtmp_server_destroy(&s->proto);
+    held_free(s->held);
+    free(s->stream_name);
+    free(s);
 }
 
 static void session_free(struct rtmp_session *s)
@@ -52,10 +75,7 @@ static void session_free(struct rtmp_session *s)
     viewer_leave(&s->viewer);
     timer_stop(&s->timer);
     session_info_fini(&s->info, &s->nl->media);
-    conn_close(&s->conn);
-    rtmp_server_destroy(&s->proto);
-    buf_writer_fini(&s->held);
-    free(s);
+    rtmp_session_discard(s);
 }
 
 void rtmp_session_close(struct rtmp_session *s, const char *why)
@@ -148,7 +168,7 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     log_info("rtmp", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
              s->info.stream);
     rtmp_server_accept(s->proto, out);
-    if (s->held.used_bytes)
+    if (s->held)
         timer_start_ms(&s->timer, 0); /* not from in here: it may stop playing */
     return out_send(s, out);
 }
@@ -196,12 +216,12 @@ static void begin_play(struct rtmp_session *s, const struct stream_name *name)
         .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
     enum err e;
 
-    if (!s->node->conf.play_open) {
+    if (!s->nl->node->conf.play_open) {
         metric_add(&m_play_refused_closed, 1);
         rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");
         return;
     }
-    if (atomic_load(&s->node->draining)) {
+    if (atomic_load(&s->nl->node->draining)) {
         metric_add(&m_play_refused_closed, 1);
         rtmp_session_refuse(s, "NetStream.Play.Failed", "this node is shutting down");
         return;
@@ -240,7 +260,13 @@ static void on_request_event(struct rtmp_session *s, const struct rtmp_event *ev
             s, publish ? "NetStream.Publish.BadName" : "NetStream.Play.StreamNotFound", why);
         return;
     }
-    memcpy(s->info.stream, name.text, strlen(name.text) + 1);
+    drop_stream_name(s); /* of a play that was refused */
+    s->stream_name = strdup(name.text);
+    if (!s->stream_name) {
+        rtmp_session_close(s, err_text(E_NOMEM));
+        return;
+    }
+    s->info.stream = s->stream_name;
     if (publish)
         rtmp_publish_begin(s, &name);
     else
@@ -311,10 +337,16 @@ void rtmp_session_protocol_error(struct rtmp_session *s, enum err e, const char 
 /* Bytes that came while a request was being decided, or follow such. */
 static void hold(struct rtmp_session *s, struct buf_view bytes)
 {
-    if (!s->held.max_bytes)
-        buf_writer_init(&s->held, MAX_HELD_BYTES);
-    buf_write_view(&s->held, bytes);
-    if (buf_writer_status(&s->held) != E_OK)
+    if (!s->held) {
+        s->held = calloc(1, sizeof *s->held);
+        if (!s->held) {
+            rtmp_session_close(s, err_text(E_NOMEM));
+            return;
+        }
+        buf_writer_init(s->held, MAX_HELD_BYTES);
+    }
+    buf_write_view(s->held, bytes);
+    if (buf_writer_status(s->held) != E_OK)
         rtmp_session_protocol_error(s, E_TOO_BIG,
                                     "more than 65536 bytes while a request is pending");
 }
@@ -364,14 +396,16 @@ static void finish_busy(struct rtmp_session *s)
 
 static void resume_held(struct rtmp_session *s)
 {
-    struct buf_writer held = s->held;
-    struct buf_reader in = buf_reader_from(buf_writer_view(&held));
+    struct buf_writer *held = s->held;
 
-    buf_writer_init(&s->held, 0);
+    s->held = NULL;
     s->busy++;
-    if (in.left_bytes)
+    if (held) {
+        struct buf_reader in = buf_reader_from(buf_writer_view(held));
+
         feed(s, &in);
-    buf_writer_fini(&held);
+    }
+    held_free(held);
     finish_busy(s);
 }
 
@@ -394,7 +428,7 @@ static void on_readable(struct conn *conn, void *arg)
 
         if (e != E_OK)
             rtmp_session_close(s, e == E_CLOSED ? "closed by the peer" : err_text(e));
-        else if (is_pending(s) || s->held.used_bytes) /* in order */
+        else if (is_pending(s) || s->held) /* in order */
             hold(s, got);
         else
             feed(s, &in);
@@ -427,7 +461,7 @@ static void on_timer(struct timer *timer)
 {
     struct rtmp_session *s = list_entry(timer, struct rtmp_session, timer);
     bool idle = s->state == RTMP_SESSION_IDLE;
-    const struct node_conf *conf = &s->node->conf;
+    const struct node_conf *conf = &s->nl->node->conf;
 
     if (s->state == RTMP_SESSION_PLAYING) { /* started: what came meanwhile */
         resume_held(s);
@@ -488,7 +522,7 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
     struct node_loop *nl = arg;
     struct rtmp_limits limits = limits_of(&nl->node->conf);
     struct rtmp_session *s;
-    uint8_t random[1528];
+    uint8_t seed[RTMP_SEED_BYTES];
 
     if (!connection_admit(nl->node, fd, peer, "rtmp"))
         return;
@@ -498,10 +532,9 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
         conn_budget_give(nl->node->budget, peer);
         return;
     }
-    s->node = nl->node;
-    random_bytes(random, sizeof random);
+    random_bytes(seed, sizeof seed);
     rtmp_session_enlist(s, nl);
-    s->proto = rtmp_server_create(&limits, random);
+    s->proto = rtmp_server_create(&limits, seed);
     s->conn = conn_create(nl->media.loop, fd, peer, MAX_QUEUE_BYTES, &k_rtmp_conn_ops, s);
     if (s->conn)
         conn_charge(s->conn, nl->node->budget);

@@ -21,7 +21,6 @@ struct rtmp_publish;
 
 struct rtmp_session {
     struct session_info info;
-    struct node *node;
     struct node_loop *nl;
     struct conn *conn;
     struct rtmp_server *proto;
@@ -33,7 +32,8 @@ struct rtmp_session {
     bool said;           /* why it closes was logged already */
     bool flush_at_close; /* what is queued is worth sending */
     struct timer timer;
-    struct buf_writer held; /* bytes read while a request is being decided */
+    struct buf_writer *held; /* owned; bytes read while a request is being decided; NULL if none */
+    char *stream_name;       /* owned, for info; NULL while none is asked for */
     struct viewer viewer;
     int64_t asked_us;             /* when play was asked */
     struct rtmp_publish *publish; /* NULL unless ASKING or PUBLISHING */
@@ -52,6 +52,8 @@ void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *t
 void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text);
 /* Goes on with bytes held back. The session may be gone after. */
 void rtmp_session_resume(struct rtmp_session *s);
+/* Frees s, which no loop knows any more. */
+void rtmp_session_discard(struct rtmp_session *s);
 /* On a new loop. */
 void rtmp_session_enlist(struct rtmp_session *s, struct node_loop *nl);
 

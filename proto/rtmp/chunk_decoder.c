@@ -5,10 +5,10 @@
 #include "proto/rtmp/chunk_decoder.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/rtmp/error_text.h"
 #include "proto/rtmp/rtmp.h"
 
 #define MAX_HEADER_BYTES 18u          /* 3 basic, 11 message, 4 extended timestamp */
@@ -27,8 +27,8 @@ struct chunk_stream {
     uint32_t stream_id;
     uint8_t type_id;
     bool has_extended;
-    bool open;               /* a message has begun and is not complete */
-    struct buf_writer parts; /* the unfinished message so far */
+    bool open;                /* a message has begun and is not complete */
+    struct buf_writer *parts; /* owned; the unfinished message so far, NULL when there is none */
 };
 
 /* A chunk header as it is on the wire. */
@@ -45,16 +45,15 @@ struct chunk_header {
 struct rtmp_chunk_decoder {
     struct rtmp_chunk_limits limits;
     uint32_t chunk_size;
-    struct chunk_stream *streams; /* owned, n_streams; few, so searched one by one */
+    struct chunk_stream *streams; /* owned, n_streams; few, so searched and added one by one */
     unsigned n_streams;
-    unsigned n_allocated;
     unsigned current;     /* stream of the chunk that is being read, if chunk_left */
     uint32_t chunk_left;  /* payload bytes of that chunk still to come */
     int delivered;        /* stream whose parts are lent, -1 for none */
     size_t open_bytes;    /* in unfinished messages of all streams */
     unsigned stash_bytes; /* bytes taken from the input that no step has used yet */
     uint8_t stash[MAX_HEADER_BYTES];
-    char error[128];
+    struct rtmp_error_text error;
 };
 
 struct rtmp_chunk_decoder *rtmp_chunk_decoder_create(const struct rtmp_chunk_limits *limits)
@@ -69,13 +68,22 @@ struct rtmp_chunk_decoder *rtmp_chunk_decoder_create(const struct rtmp_chunk_lim
     return dec;
 }
 
+static void drop_parts(struct chunk_stream *s)
+{
+    if (s->parts)
+        buf_writer_fini(s->parts);
+    free(s->parts);
+    s->parts = NULL;
+}
+
 void rtmp_chunk_decoder_destroy(struct rtmp_chunk_decoder **dec)
 {
     if (!*dec)
         return;
     for (unsigned i = 0; i < (*dec)->n_streams; i++)
-        buf_writer_fini(&(*dec)->streams[i].parts);
+        drop_parts(&(*dec)->streams[i]);
     free((*dec)->streams);
+    rtmp_error_text_fini(&(*dec)->error);
     free(*dec);
     *dec = NULL;
 }
@@ -89,7 +97,7 @@ void rtmp_chunk_decoder_set_limits(struct rtmp_chunk_decoder *dec, size_t max_me
 
 const char *rtmp_chunk_decoder_error(const struct rtmp_chunk_decoder *dec)
 {
-    return dec->error;
+    return rtmp_error_text(&dec->error);
 }
 
 __attribute__((format(printf, 3, 4))) static enum err fail(struct rtmp_chunk_decoder *dec,
@@ -98,9 +106,14 @@ __attribute__((format(printf, 3, 4))) static enum err fail(struct rtmp_chunk_dec
     va_list args;
 
     va_start(args, format);
-    vsnprintf(dec->error, sizeof dec->error, format, args);
+    rtmp_error_text_set(&dec->error, format, args);
     va_end(args);
     return e;
+}
+
+static size_t parts_bytes(const struct chunk_stream *s)
+{
+    return s->parts ? s->parts->used_bytes : 0;
 }
 
 static struct chunk_stream *find_stream(struct rtmp_chunk_decoder *dec, uint32_t csid)
@@ -114,18 +127,15 @@ static struct chunk_stream *find_stream(struct rtmp_chunk_decoder *dec, uint32_t
 /* *out is a new stream; pointers to others are void. */
 static enum err add_stream(struct rtmp_chunk_decoder *dec, uint32_t csid, struct chunk_stream **out)
 {
+    struct chunk_stream *streams;
+
     if (dec->n_streams >= dec->limits.max_chunk_streams)
         return fail(dec, E_TOO_BIG, "csid %u: more than %u chunk streams", (unsigned)csid,
                     dec->limits.max_chunk_streams);
-    if (dec->n_streams == dec->n_allocated) {
-        unsigned n = dec->n_allocated ? dec->n_allocated * 2 : 4;
-        struct chunk_stream *streams = realloc(dec->streams, n * sizeof *streams);
-
-        if (!streams)
-            return fail(dec, E_NOMEM, "out of memory");
-        dec->streams = streams;
-        dec->n_allocated = n;
-    }
+    streams = realloc(dec->streams, (dec->n_streams + 1) * sizeof *streams);
+    if (!streams)
+        return fail(dec, E_NOMEM, "out of memory");
+    dec->streams = streams;
     *out = &dec->streams[dec->n_streams++];
     **out = (struct chunk_stream){.csid = csid};
     return E_OK;
@@ -248,7 +258,6 @@ static enum err begin_message(struct rtmp_chunk_decoder *dec, struct chunk_strea
         return fail(dec, E_TOO_BIG, "csid %u: message type %u length %u > limit %zu",
                     (unsigned)s->csid, s->type_id, (unsigned)s->length_bytes, limit);
     s->open = true;
-    s->parts.max_bytes = s->length_bytes;
     return E_OK;
 }
 
@@ -274,11 +283,11 @@ static enum err apply_header(struct rtmp_chunk_decoder *dec, const struct chunk_
     else if (h->format == 0 ||
              (h->format == 1 && (h->length_bytes != s->length_bytes || h->type_id != s->type_id)))
         e = fail(dec, E_PROTO, "csid %u: type %u inside a message of %u bytes, %zu came",
-                 (unsigned)h->csid, h->format, (unsigned)s->length_bytes, s->parts.used_bytes);
+                 (unsigned)h->csid, h->format, (unsigned)s->length_bytes, parts_bytes(s));
     if (e != E_OK)
         return e;
     dec->current = (unsigned)(s - dec->streams);
-    dec->chunk_left = s->length_bytes - (uint32_t)s->parts.used_bytes;
+    dec->chunk_left = s->length_bytes - (uint32_t)parts_bytes(s);
     if (dec->chunk_left > dec->chunk_size)
         dec->chunk_left = dec->chunk_size;
     return E_OK;
@@ -322,13 +331,20 @@ static enum err append_part(struct rtmp_chunk_decoder *dec, struct chunk_stream 
                        ? dec->limits.max_media_bytes
                        : dec->limits.max_other_bytes;
 
+    if (part.size_bytes == 0)
+        return E_OK;
     if (dec->open_bytes + part.size_bytes > limit * RTMP_CHUNK_MAX_OPEN_MESSAGES)
         return fail(dec, E_TOO_BIG, "csid %u: unfinished messages hold more than %zu bytes",
                     (unsigned)s->csid, limit * RTMP_CHUNK_MAX_OPEN_MESSAGES);
-    buf_write_view(&s->parts, part);
-    if (buf_writer_status(&s->parts) != E_OK)
-        return fail(dec, buf_writer_status(&s->parts), "csid %u: no memory for a message of %u",
-                    (unsigned)s->csid, (unsigned)s->length_bytes);
+    if (!s->parts)
+        s->parts = calloc(1, sizeof *s->parts);
+    if (s->parts) {
+        s->parts->max_bytes = s->length_bytes;
+        buf_write_view(s->parts, part);
+    }
+    if (!s->parts || buf_writer_status(s->parts) != E_OK)
+        return fail(dec, E_NOMEM, "csid %u: no memory for a message of %u", (unsigned)s->csid,
+                    (unsigned)s->length_bytes);
     dec->open_bytes += part.size_bytes;
     dec->chunk_left -= (uint32_t)part.size_bytes;
     return E_OK;
@@ -347,14 +363,17 @@ static enum err payload_from_stash(struct rtmp_chunk_decoder *dec, struct chunk_
     return E_OK;
 }
 
-/* Empties the buffer of a message that was lent, finished inside, or aborted. */
+/* Empties the buffer of a message that was lent, finished inside, or aborted. Media goes on, and so
+ * keeps its memory; a command may be the last one for hours. */
 static void reset_parts(struct rtmp_chunk_decoder *dec, struct chunk_stream *s)
 {
-    dec->open_bytes -= s->parts.used_bytes;
-    if (s->parts.capacity_bytes > KEEP_BYTES)
-        buf_writer_fini(&s->parts);
+    if (!s->parts)
+        return;
+    dec->open_bytes -= s->parts->used_bytes;
+    if (!is_media(s->type_id) || s->parts->capacity_bytes > KEEP_BYTES)
+        drop_parts(s);
     else
-        buf_writer_clear(&s->parts);
+        buf_writer_clear(s->parts);
 }
 
 /* Gives the message, or E_AGAIN when it is not complete. */
@@ -370,7 +389,7 @@ static enum err read_payload(struct rtmp_chunk_decoder *dec, struct buf_reader *
     out->timestamp_ms = s->timestamp_ms;
     out->stream_id = s->stream_id;
     out->type_id = s->type_id;
-    if (s->parts.used_bytes == 0 && dec->chunk_left == s->length_bytes &&
+    if (parts_bytes(s) == 0 && dec->chunk_left == s->length_bytes &&
         in->left_bytes >= dec->chunk_left) {
         out->payload = buf_take(in, dec->chunk_left);
         dec->chunk_left = 0;
@@ -381,9 +400,9 @@ static enum err read_payload(struct rtmp_chunk_decoder *dec, struct buf_reader *
     e = append_part(dec, s, buf_take(in, n));
     if (e != E_OK)
         return e;
-    if (s->parts.used_bytes < s->length_bytes)
+    if (parts_bytes(s) < s->length_bytes)
         return E_AGAIN;
-    out->payload = buf_writer_view(&s->parts);
+    out->payload = buf_writer_view(s->parts);
     s->open = false;
     dec->delivered = (int)dec->current;
     return E_OK;

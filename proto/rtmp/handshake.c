@@ -43,40 +43,47 @@ struct rtmp_handshake {
     bool is_digest;
     enum handshake_state state;
     const char *error;
-    unsigned got_bytes;                   /* of the part that state waits for */
-    uint8_t ours[RTMP_HANDSHAKE_BYTES];   /* C1 or S1 */
-    uint8_t theirs[RTMP_HANDSHAKE_BYTES]; /* S1 or C1 */
+    unsigned got_bytes; /* of the part that state waits for */
+    uint64_t seed;      /* of C1 or S1 */
+    uint8_t *theirs;    /* owned; S1 or C1 as far as it came; NULL before and after */
 };
 
-static struct rtmp_handshake *create(const uint8_t random[RTMP_HANDSHAKE_RANDOM_BYTES])
+static struct rtmp_handshake *create(const uint8_t seed[RTMP_SEED_BYTES])
 {
     struct rtmp_handshake *hs = calloc(1, sizeof *hs);
 
     if (!hs)
         return NULL;
     hs->error = "";
-    memcpy(hs->ours + 8, random, RTMP_HANDSHAKE_RANDOM_BYTES);
+    memcpy(&hs->seed, seed, sizeof hs->seed);
     return hs;
 }
 
-struct rtmp_handshake *
-rtmp_handshake_create_server(const uint8_t random[RTMP_HANDSHAKE_RANDOM_BYTES])
+struct rtmp_handshake *rtmp_handshake_create_server(const uint8_t seed[RTMP_SEED_BYTES])
 {
-    return create(random);
+    return create(seed);
 }
 
-struct rtmp_handshake *
-rtmp_handshake_create_client(const uint8_t random[RTMP_HANDSHAKE_RANDOM_BYTES])
+struct rtmp_handshake *rtmp_handshake_create_client(const uint8_t seed[RTMP_SEED_BYTES])
 {
-    struct rtmp_handshake *hs = create(random);
+    struct rtmp_handshake *hs = create(seed);
 
     if (hs)
         hs->is_client = true;
     return hs;
 }
 
+static void drop_theirs(struct rtmp_handshake *hs)
+{
+    free(hs->theirs);
+    hs->theirs = NULL;
+}
+
 void rtmp_handshake_destroy(struct rtmp_handshake **hs)
 {
+    if (!*hs)
+        return;
+    drop_theirs(*hs);
     free(*hs);
     *hs = NULL;
 }
@@ -95,6 +102,24 @@ static enum err fail(struct rtmp_handshake *hs, enum err e, const char *why)
 {
     hs->error = why;
     return e;
+}
+
+/* C1 or S1 but for its digest: time 0, version (4 bytes), then splitmix64 over the seed. */
+static void fill_first(const struct rtmp_handshake *hs, const uint8_t version[4],
+                       uint8_t first[RTMP_HANDSHAKE_BYTES])
+{
+    uint64_t state = hs->seed;
+
+    memset(first, 0, 4);
+    memcpy(first + 4, version, 4);
+    for (unsigned at = 8; at < RTMP_HANDSHAKE_BYTES; at += 8) {
+        uint64_t x = state += 0x9e3779b97f4a7c15u;
+
+        x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+        x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+        x ^= x >> 31;
+        memcpy(first + at, &x, sizeof x);
+    }
 }
 
 static bool hmac(const void *key, size_t key_bytes, const uint8_t *data, size_t size_bytes,
@@ -130,7 +155,7 @@ static int find_schema(const uint8_t first[RTMP_HANDSHAKE_BYTES], const char *ke
 {
     uint8_t digest[DIGEST_BYTES];
 
-    for (int schema = 0; schema < 2; schema++) {
+    for (int schema = 1; schema >= 0; schema--) { /* most clients sign by schema 1 */
         *offset = digest_offset(first, k_schema_base[schema]);
         if (sign_first(first, *offset, key, key_bytes, digest) &&
             memcmp(digest, first + *offset, DIGEST_BYTES) == 0)
@@ -170,23 +195,24 @@ static bool has_version(const uint8_t first[RTMP_HANDSHAKE_BYTES])
 /* C0 and C1 are here: S0 S1 S2. */
 static enum err answer_client(struct rtmp_handshake *hs, struct buf_writer *out)
 {
+    static const uint8_t k_simple[4] = {0};
     static const uint8_t k_version[4] = {4, 5, 0, 1}; /* what a Flash Media Server 4.5 says */
+    uint8_t ours[RTMP_HANDSHAKE_BYTES];
     unsigned offset = 0;
     int schema = -1;
 
     if (has_version(hs->theirs))
         schema = find_schema(hs->theirs, k_client_key, CLIENT_KEY_BYTES, &offset);
     hs->is_digest = schema >= 0;
+    fill_first(hs, hs->is_digest ? k_version : k_simple, ours);
+    if (hs->is_digest && !put_digest(ours, schema, k_server_key, SERVER_KEY_BYTES))
+        return fail(hs, E_NOMEM, "no digest could be made");
     buf_write_u8(out, VERSION);
+    buf_write(out, ours, sizeof ours);
     if (!hs->is_digest) {
-        buf_write(out, hs->ours, sizeof hs->ours);
-        buf_write(out, hs->theirs, sizeof hs->theirs);
+        buf_write(out, hs->theirs, RTMP_HANDSHAKE_BYTES);
         return E_OK;
     }
-    memcpy(hs->ours + 4, k_version, sizeof k_version);
-    if (!put_digest(hs->ours, schema, k_server_key, SERVER_KEY_BYTES))
-        return fail(hs, E_NOMEM, "no digest could be made");
-    buf_write(out, hs->ours, sizeof hs->ours);
     return write_signed_second(hs, k_server_key, SERVER_FULL_KEY_BYTES, offset, out);
 }
 
@@ -199,19 +225,20 @@ static enum err answer_server(struct rtmp_handshake *hs, struct buf_writer *out)
                     find_schema(hs->theirs, k_server_key, SERVER_KEY_BYTES, &offset) >= 0;
     if (hs->is_digest)
         return write_signed_second(hs, k_client_key, CLIENT_FULL_KEY_BYTES, offset, out);
-    buf_write(out, hs->theirs, sizeof hs->theirs);
+    buf_write(out, hs->theirs, RTMP_HANDSHAKE_BYTES);
     return E_OK;
 }
 
 void rtmp_handshake_start(struct rtmp_handshake *hs, struct buf_writer *out)
 {
     static const uint8_t k_version[4] = {9, 0, 124, 2}; /* Flash Player, as ffmpeg says */
+    uint8_t ours[RTMP_HANDSHAKE_BYTES];
 
-    memcpy(hs->ours + 4, k_version, sizeof k_version);
+    fill_first(hs, k_version, ours);
     /* Schema 1 first: servers that know one alone know that. Unsigned it is still a simple C1. */
-    (void)put_digest(hs->ours, 1, k_client_key, CLIENT_KEY_BYTES);
+    (void)put_digest(ours, 1, k_client_key, CLIENT_KEY_BYTES);
     buf_write_u8(out, VERSION);
-    buf_write(out, hs->ours, sizeof hs->ours);
+    buf_write(out, ours, sizeof ours);
 }
 
 static enum err check_version(struct rtmp_handshake *hs, unsigned version)
@@ -254,9 +281,16 @@ enum err rtmp_handshake_feed(struct rtmp_handshake *hs, struct buf_reader *in,
         hs->state = WAIT_FIRST;
     }
     if (hs->state == WAIT_FIRST) {
+        if (in->left_bytes == 0)
+            return E_AGAIN;
+        if (!hs->theirs)
+            hs->theirs = malloc(RTMP_HANDSHAKE_BYTES);
+        if (!hs->theirs)
+            return fail(hs, E_NOMEM, "out of memory");
         if (!gather(hs, in, hs->theirs))
             return E_AGAIN;
         e = hs->is_client ? answer_server(hs, out) : answer_client(hs, out);
+        drop_theirs(hs);
         if (e != E_OK)
             return e;
         hs->state = WAIT_SECOND;

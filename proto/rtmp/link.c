@@ -2,11 +2,19 @@
 #include "proto/rtmp/link.h"
 
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define DEFAULT_CHUNK_SIZE 128u /* section 5.4.1 */
 #define LIMIT_DYNAMIC 2u        /* section 5.4.5 */
+
+/* Taken apart over several calls: the input may be gone by then, so it is copied. */
+struct rtmp_aggregate {
+    struct rtmp_message message; /* its payload is body */
+    struct buf_writer body;
+    struct buf_reader parts; /* what is left of it */
+    bool is_rebased;         /* the first part's time stamp is known */
+    uint32_t rebase_ms;
+};
 
 enum err rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits)
 {
@@ -25,14 +33,23 @@ enum err rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits
         .dec = rtmp_chunk_decoder_create(&chunk_limits),
         .fault = "other",
     };
-    buf_writer_init(&link->aggregate_body, limits->max_message_bytes);
     return link->dec ? E_OK : E_NOMEM;
+}
+
+static void drop_aggregate(struct rtmp_link *link)
+{
+    if (!link->aggregate)
+        return;
+    buf_writer_fini(&link->aggregate->body);
+    free(link->aggregate);
+    link->aggregate = NULL;
 }
 
 void rtmp_link_fini(struct rtmp_link *link)
 {
     rtmp_chunk_decoder_destroy(&link->dec);
-    buf_writer_fini(&link->aggregate_body);
+    drop_aggregate(link);
+    rtmp_error_text_fini(&link->error);
 }
 
 enum err rtmp_link_fail(struct rtmp_link *link, enum err e, const char *fault, const char *format,
@@ -42,7 +59,7 @@ enum err rtmp_link_fail(struct rtmp_link *link, enum err e, const char *fault, c
 
     link->fault = fault;
     va_start(args, format);
-    vsnprintf(link->error, sizeof link->error, format, args);
+    rtmp_error_text_set(&link->error, format, args);
     va_end(args);
     return e;
 }
@@ -177,47 +194,51 @@ static bool is_control(uint8_t type_id)
 /* Section 7.1.6: FLV tags with back pointers; the first one's time becomes the aggregate's. */
 static enum err next_part(struct rtmp_link *link, struct rtmp_message *out)
 {
-    struct buf_reader *r = &link->parts;
+    struct rtmp_aggregate *aggregate = link->aggregate;
+    struct buf_reader *r = &aggregate->parts;
     uint8_t type_id = buf_read_u8(r);
     uint32_t size_bytes = buf_read_u24be(r);
     uint32_t time_ms = buf_read_u24be(r);
 
     time_ms |= (uint32_t)buf_read_u8(r) << 24;
     (void)buf_read_u24be(r); /* stream id: the aggregate's counts */
-    *out = link->aggregate;
+    *out = aggregate->message;
     out->payload = buf_take(r, size_bytes);
     if (r->left_bytes) /* the last back pointer is missing with some senders */
         (void)buf_read_u32be(r);
     if (r->overrun)
         return rtmp_link_fail(link, E_PROTO, "chunk",
                               "aggregate message of %zu bytes: a part is cut short",
-                              link->aggregate.payload.size_bytes);
+                              aggregate->message.payload.size_bytes);
     if (type_id != RTMP_AUDIO && type_id != RTMP_VIDEO && type_id != RTMP_DATA_AMF0 &&
         type_id != RTMP_DATA_AMF3)
         return rtmp_link_fail(link, E_PROTO, "chunk",
                               "aggregate message holds a message of type %u", type_id);
-    if (!link->is_rebased)
-        link->rebase_ms = link->aggregate.timestamp_ms - time_ms;
-    link->is_rebased = true;
+    if (!aggregate->is_rebased)
+        aggregate->rebase_ms = aggregate->message.timestamp_ms - time_ms;
+    aggregate->is_rebased = true;
     out->type_id = type_id;
-    out->timestamp_ms = time_ms + link->rebase_ms;
+    out->timestamp_ms = time_ms + aggregate->rebase_ms;
     return E_OK;
 }
 
 static enum err begin_aggregate(struct rtmp_link *link, const struct rtmp_message *message)
 {
-    enum err e;
+    struct rtmp_aggregate *aggregate = calloc(1, sizeof *aggregate);
+    enum err e = E_NOMEM;
 
-    buf_writer_clear(&link->aggregate_body);
-    buf_write_view(&link->aggregate_body, message->payload);
-    e = buf_writer_status(&link->aggregate_body);
+    link->aggregate = aggregate;
+    if (aggregate) {
+        buf_writer_init(&aggregate->body, link->limits.max_message_bytes);
+        buf_write_view(&aggregate->body, message->payload);
+        e = buf_writer_status(&aggregate->body);
+    }
     if (e != E_OK)
         return rtmp_link_fail(link, e, "size", "no room for an aggregate message of %zu bytes",
                               message->payload.size_bytes);
-    link->aggregate = *message;
-    link->aggregate.payload = buf_writer_view(&link->aggregate_body);
-    link->parts = buf_reader_from(link->aggregate.payload);
-    link->is_rebased = false;
+    aggregate->message = *message;
+    aggregate->message.payload = buf_writer_view(&aggregate->body);
+    aggregate->parts = buf_reader_from(aggregate->message.payload);
     return E_OK;
 }
 
@@ -240,8 +261,9 @@ enum err rtmp_link_next(struct rtmp_link *link, struct buf_reader *in, uint32_t 
     for (;;) {
         enum err e;
 
-        if (link->parts.left_bytes)
+        if (link->aggregate && link->aggregate->parts.left_bytes)
             return next_part(link, message);
+        drop_aggregate(link);
         e = next_message(link, in, message);
         acknowledge(link, out);
         if (e != E_OK)

@@ -4,6 +4,7 @@
 #define HW_PROTO_RTMP_LINK_H
 
 #include "proto/rtmp/chunk_decoder.h"
+#include "proto/rtmp/error_text.h"
 #include "proto/rtmp/rtmp.h"
 
 enum rtmp_user_control { /* section 6.2 and 7.1.7 */
@@ -33,13 +34,9 @@ struct rtmp_link {
     uint32_t peer_acked_bytes;      /* what the peer said to have received; wraps */
     bool has_pong;
     uint32_t last_pong_ms;
-    struct rtmp_message aggregate;    /* its payload is taken apart over several calls, so */
-    struct buf_writer aggregate_body; /* it is copied here: the input may be gone by then */
-    struct buf_reader parts;          /* what is left of it */
-    bool is_rebased;                  /* the aggregate's first time stamp is known */
-    uint32_t rebase_ms;
-    const char *fault; /* one word: which part of the protocol was broken */
-    char error[160];
+    struct rtmp_aggregate *aggregate; /* owned; being taken apart, else NULL */
+    const char *fault;                /* one word: which part of the protocol was broken */
+    struct rtmp_error_text error;
 };
 
 enum err rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits);

@@ -40,8 +40,9 @@ struct rtmp_limits {
 extern const struct rtmp_limits k_rtmp_limits_default;
 
 enum rtmp_event_type {
-    RTMP_EVENT_CONNECT, /* name fields app, tc_url set; already answered */
-    RTMP_EVENT_PUBLISH, /* answer with rtmp_server_accept() or rtmp_server_refuse() */
+    RTMP_EVENT_CONNECT, /* app, tc_url, agent set; already answered */
+    RTMP_EVENT_PUBLISH, /* app, stream set; answer with rtmp_server_accept() or rtmp_server_refuse()
+                         */
     RTMP_EVENT_PLAY,    /* the same */
     RTMP_EVENT_MEDIA,   /* audio, video or data of the accepted publish; never empty */
     RTMP_EVENT_STOP,    /* deleteStream, closeStream, FCUnpublish: it ended, answered */
@@ -50,12 +51,12 @@ enum rtmp_event_type {
 
 struct rtmp_event {
     enum rtmp_event_type type;
-    /* CONNECT, PUBLISH, PLAY: lent until the next call. app without query; the others as sent. */
+    /* CONNECT, PUBLISH, PLAY: lent as body is. app without query; the others as sent. */
     struct buf_view app;    /* from connect app, else from tcUrl's path */
     struct buf_view stream; /* PUBLISH, PLAY: with its "?query" */
-    struct buf_view tc_url;
-    struct buf_view agent; /* flashVer */
-    bool paused;           /* PAUSE */
+    struct buf_view tc_url; /* CONNECT */
+    struct buf_view agent;  /* CONNECT: flashVer */
+    bool paused;            /* PAUSE */
     /* MEDIA: message type 8, 9 or 18 (AMF3 data is unwrapped), its body and absolute time;
      * aggregate parts come one by one. body is lent until the next call, by *in when the message
      * lay there in one chunk: use it before the input's memory moves. */
@@ -64,12 +65,15 @@ struct rtmp_event {
     struct buf_view body;
 };
 
+/* Random bytes, for the handshake. It has no need of cryptographic ones (section 5.2.3): two
+ * connections are only to look different. */
+#define RTMP_SEED_BYTES 8
+
 struct rtmp_server; /* opaque */
 
-/* Returns NULL when out of memory. random seeds the handshake (1528 bytes are borrowed during the
- * call). Pair with rtmp_server_destroy(). */
+/* Returns NULL when out of memory. seed is copied. Pair with rtmp_server_destroy(). */
 struct rtmp_server *rtmp_server_create(const struct rtmp_limits *limits,
-                                       const uint8_t random[1528]);
+                                       const uint8_t seed[RTMP_SEED_BYTES]);
 void rtmp_server_destroy(struct rtmp_server **s);
 
 /* Feeds bytes split anywhere; gives at most one event and appends answers (handshake, acks, ping
@@ -144,7 +148,7 @@ struct rtmp_client_conf {
 struct rtmp_client; /* opaque */
 /* As rtmp_server_create(). The client sends a digest and takes either handshake. */
 struct rtmp_client *rtmp_client_create(const struct rtmp_client_conf *conf,
-                                       const uint8_t random[1528]);
+                                       const uint8_t seed[RTMP_SEED_BYTES]);
 void rtmp_client_destroy(struct rtmp_client **c);
 /* Writes C0 and C1. */
 void rtmp_client_start(struct rtmp_client *c, struct buf_writer *out);

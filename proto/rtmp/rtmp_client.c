@@ -17,7 +17,7 @@ static const unsigned k_next[CLIENT_N_STATES] = {
 };
 
 struct rtmp_client *rtmp_client_create(const struct rtmp_client_conf *conf,
-                                       const uint8_t random[1528])
+                                       const uint8_t seed[RTMP_SEED_BYTES])
 {
     struct rtmp_client *c = calloc(1, sizeof *c);
 
@@ -27,7 +27,7 @@ struct rtmp_client *rtmp_client_create(const struct rtmp_client_conf *conf,
     c->app = strdup(conf->app);
     c->stream = strdup(conf->stream);
     c->tc_url = strdup(conf->tc_url);
-    c->handshake = rtmp_handshake_create_client(random);
+    c->handshake = rtmp_handshake_create_client(seed);
     buf_writer_init(&c->held_body, conf->limits.max_message_bytes);
     if (rtmp_link_init(&c->link, &conf->limits) != E_OK || !c->app || !c->stream || !c->tc_url ||
         !c->handshake)
@@ -51,7 +51,7 @@ void rtmp_client_destroy(struct rtmp_client **c)
 
 const char *rtmp_client_error(const struct rtmp_client *c)
 {
-    return c->link.error;
+    return rtmp_error_text(&c->link.error);
 }
 
 static void set_state(struct rtmp_client *c, enum client_state state)

@@ -23,23 +23,18 @@ static const struct {
     [SERVER_FAILED] = {"failed", 0},
 };
 
-struct rtmp_server *rtmp_server_create(const struct rtmp_limits *limits, const uint8_t random[1528])
+struct rtmp_server *rtmp_server_create(const struct rtmp_limits *limits,
+                                       const uint8_t seed[RTMP_SEED_BYTES])
 {
     struct rtmp_server *s = calloc(1, sizeof *s);
 
     if (!s)
         return NULL;
-    s->handshake = rtmp_handshake_create_server(random);
+    s->handshake = rtmp_handshake_create_server(seed);
     s->next_stream_id = RTMP_MEDIA_STREAM_ID + 1;
     if (rtmp_link_init(&s->link, limits) != E_OK || !s->handshake)
         rtmp_server_destroy(&s);
     return s;
-}
-
-static void free_view(struct buf_view *view)
-{
-    free((void *)(uintptr_t)view->data); /* our own copy; the cast drops const */
-    *view = (struct buf_view){NULL, 0};
 }
 
 void rtmp_server_destroy(struct rtmp_server **s)
@@ -48,17 +43,14 @@ void rtmp_server_destroy(struct rtmp_server **s)
         return;
     rtmp_handshake_destroy(&(*s)->handshake);
     rtmp_link_fini(&(*s)->link);
-    free_view(&(*s)->app);
-    free_view(&(*s)->tc_url);
-    free_view(&(*s)->agent);
-    free_view(&(*s)->stream);
+    free((void *)(uintptr_t)(*s)->app.data); /* our own copy; the cast drops const */
     free(*s);
     *s = NULL;
 }
 
 const char *rtmp_server_error(const struct rtmp_server *s)
 {
-    return s->link.error;
+    return rtmp_error_text(&s->link.error);
 }
 
 const char *rtmp_server_fault(const struct rtmp_server *s)

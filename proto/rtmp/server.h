@@ -25,7 +25,7 @@ struct rtmp_server {
     bool has_stream;         /* createStream gave id 1 and deleteStream did not take it back */
     bool drops_media;        /* a publish ended; what its encoder still sends is not an offence */
     uint32_t next_stream_id; /* for createStream while id 1 is out */
-    struct buf_view app, tc_url, agent, stream; /* owned copies */
+    struct buf_view app;     /* owned copy */
 };
 
 /* One command under way. */

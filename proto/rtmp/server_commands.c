@@ -85,17 +85,15 @@ static void write_fc_answer(const struct server_call *call, const char *name, co
 
 /* --- connect --- */
 
-/* Frees what kept holds and copies text into it. */
-static enum err keep(struct rtmp_server *s, struct buf_view *kept, struct buf_view text)
+/* The one text that later events need; never empty. */
+static enum err keep_app(struct rtmp_server *s, struct buf_view app)
 {
-    uint8_t *copy = malloc(text.size_bytes + 1);
+    uint8_t *copy = malloc(app.size_bytes);
 
     if (!copy)
         return rtmp_link_fail(&s->link, E_NOMEM, "other", "out of memory");
-    if (text.size_bytes)
-        memcpy(copy, text.data, text.size_bytes);
-    free((void *)(uintptr_t)kept->data); /* our own copy; the cast drops const */
-    *kept = buf_view_of(copy, text.size_bytes);
+    memcpy(copy, app.data, app.size_bytes);
+    s->app = buf_view_of(copy, app.size_bytes);
     return E_OK;
 }
 
@@ -171,20 +169,6 @@ static void write_connect_result(struct server_call *call)
     send_result(call, &body);
 }
 
-static void set_names_event(struct server_call *call, enum rtmp_event_type type)
-{
-    struct rtmp_server *s = call->s;
-
-    call->has_event = true;
-    *call->event = (struct rtmp_event){
-        .type = type,
-        .app = s->app,
-        .stream = s->stream,
-        .tc_url = s->tc_url,
-        .agent = s->agent,
-    };
-}
-
 static enum err on_connect(struct server_call *call)
 {
     struct rtmp_server *s = call->s;
@@ -198,11 +182,7 @@ static enum err on_connect(struct server_call *call)
     if (app.size_bytes == 0)
         return answer_error(call, "NetConnection.Connect.InvalidApp",
                             "Neither app nor tcUrl names an application.");
-    e = keep(s, &s->app, app);
-    if (e == E_OK)
-        e = keep(s, &s->tc_url, url);
-    if (e == E_OK)
-        e = keep(s, &s->agent, amf_string(amf_find(asked, "flashVer")));
+    e = keep_app(s, app);
     if (e != E_OK)
         return e;
     rtmp_link_announce_window(&s->link, call->out);
@@ -210,7 +190,13 @@ static enum err on_connect(struct server_call *call)
     rtmp_link_announce_chunk_size(&s->link, call->out);
     write_connect_result(call);
     server_set_state(s, SERVER_IDLE);
-    set_names_event(call, RTMP_EVENT_CONNECT);
+    call->has_event = true;
+    *call->event = (struct rtmp_event){
+        .type = RTMP_EVENT_CONNECT,
+        .app = s->app,
+        .tc_url = url,
+        .agent = amf_string(amf_find(asked, "flashVer")),
+    };
     return E_OK;
 }
 
@@ -249,13 +235,15 @@ static enum err begin(struct server_call *call, enum server_state pending,
                       enum rtmp_event_type type)
 {
     struct rtmp_server *s = call->s;
-    enum err e = keep(s, &s->stream, amf_string(call->cmd->args));
 
-    if (e != E_OK)
-        return e;
     s->drops_media = false;
     server_set_state(s, pending);
-    set_names_event(call, type);
+    call->has_event = true;
+    *call->event = (struct rtmp_event){
+        .type = type,
+        .app = s->app,
+        .stream = amf_string(call->cmd->args),
+    };
     return E_OK;
 }
 

@@ -52,7 +52,7 @@ static enum err feed_piece(struct rtmp_client *c, const uint8_t *data, size_t si
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t k_random[1528], k_handshake[1 + 2 * 1536] = {3};
+    static const uint8_t k_seed[RTMP_SEED_BYTES], k_handshake[1 + 2 * 1536] = {3};
     struct rtmp_client_conf conf = {
         .publish = size > 1 && (data[1] & PUBLISHES),
         .app = "live",
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .tc_url = "rtmp://localhost/live",
         .limits = {1 << 16, 1 << 12, 1 << 16, 8, 4096, 5000},
     };
-    struct rtmp_client *c = rtmp_client_create(&conf, k_random);
+    struct rtmp_client *c = rtmp_client_create(&conf, k_seed);
     struct buf_writer out;
     enum err e = E_AGAIN;
 

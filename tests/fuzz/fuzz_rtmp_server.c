@@ -68,8 +68,8 @@ static enum err feed_piece(struct rtmp_server *s, const uint8_t *data, size_t si
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t k_random[1528], k_handshake[1 + 2 * 1536] = {3};
-    struct rtmp_server *s = rtmp_server_create(&k_limits, k_random);
+    static const uint8_t k_seed[RTMP_SEED_BYTES], k_handshake[1 + 2 * 1536] = {3};
+    struct rtmp_server *s = rtmp_server_create(&k_limits, k_seed);
     struct buf_writer out;
     enum err e = E_AGAIN;
 

@@ -78,7 +78,7 @@ static void open_sessions(void)
 
         session_info_init(info, &rig->loops[1].media, 's', k_rows[i].protocol, "10.0.0.1:5");
         snprintf(info->id, sizeof info->id, "s-%u", i);
-        snprintf(info->stream, sizeof info->stream, "%s", k_rows[i].stream);
+        info->stream = k_rows[i].stream;
         info->kind = k_rows[i].kind;
         info->count = on_count;
         info->kick = on_kick;

@@ -19,10 +19,10 @@ struct peer {
 static inline void peer_begin_with(struct peer *p, const struct rtmp_limits *limits)
 {
     static const struct rtmp_chunk_limits k_limits = {1 << 20, 1 << 20, 0xffffff, 16};
-    static const uint8_t k_random[1528];
+    static const uint8_t k_seed[RTMP_SEED_BYTES];
 
     *p = (struct peer){.step = 1000000};
-    p->server = rtmp_server_create(limits, k_random);
+    p->server = rtmp_server_create(limits, k_seed);
     p->dec = rtmp_chunk_decoder_create(&k_limits);
     assert_non_null(p->server);
     assert_non_null(p->dec);
@@ -118,6 +118,20 @@ static inline const char *peer_heard(struct peer *p)
 
 /* Feeds what is in p->in until there is an event (true) or nothing more (false; see p->e). The body
  * of an event is lent until the next call. */
+/* Copies what the input may have lent. */
+static inline void peer_keep_event(struct rtmp_event *event)
+{
+    struct buf_view *const lent[] = {&event->body, &event->stream, &event->tc_url, &event->agent};
+    static uint8_t copies[4][1 << 16];
+
+    for (unsigned i = 0; i < 4; i++) {
+        assert_in_range(lent[i]->size_bytes, 0, sizeof copies[i]);
+        if (lent[i]->size_bytes)
+            memcpy(copies[i], lent[i]->data, lent[i]->size_bytes);
+        lent[i]->data = copies[i];
+    }
+}
+
 static inline bool peer_run(struct peer *p, struct rtmp_event *event)
 {
     p->e = E_AGAIN;
@@ -128,13 +142,8 @@ static inline bool peer_run(struct peer *p, struct rtmp_event *event)
         p->e = rtmp_server_feed(p->server, &in, 55, event, &p->out);
         if (size == in.left_bytes && p->e == E_AGAIN)
             break; /* takes nothing more: an answer to publish or play is due */
-        if (p->e == E_OK && event->type == RTMP_EVENT_MEDIA && event->body.size_bytes) {
-            static uint8_t body[1 << 16]; /* the input moves below */
-
-            assert_in_range(event->body.size_bytes, 1, sizeof body);
-            memcpy(body, event->body.data, event->body.size_bytes);
-            event->body.data = body;
-        }
+        if (p->e == E_OK)
+            peer_keep_event(event); /* the input moves below */
         buf_writer_consume(&p->in, size - in.left_bytes);
     }
     if (p->e == E_AGAIN && !p->in.used_bytes) { /* parts of an aggregate need no input */

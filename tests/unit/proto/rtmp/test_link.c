@@ -164,7 +164,7 @@ static void test_next_gives_proto_when_a_control_message_is_short(void **state)
         put(&f, k_cases[i].type_id, 0, k_body, k_cases[i].size);
         assert_int_equal(run(&f, 100, &n), E_PROTO);
         assert_string_equal(f.link.fault, "chunk");
-        assert_true(f.link.error[0] != '\0');
+        assert_true(rtmp_error_text(&f.link.error)[0] != '\0');
         end(&f);
     }
 }
@@ -231,7 +231,8 @@ static void test_next_gives_proto_when_an_aggregate_is_broken(void **state)
     begin(&f);
     put(&f, RTMP_AGGREGATE, 0, nested, sizeof nested);
     assert_int_equal(run(&f, 100, &n), E_PROTO);
-    assert_string_equal(f.link.error, "aggregate message holds a message of type 22");
+    assert_string_equal(rtmp_error_text(&f.link.error),
+                        "aggregate message holds a message of type 22");
     end(&f);
 }
 

@@ -3,7 +3,7 @@
 #include "proto/amf/amf.h"
 #include "tests/unit/proto/rtmp/rtmp_test.h"
 
-static const uint8_t k_random[1528];
+static const uint8_t k_seed[RTMP_SEED_BYTES];
 
 static struct rtmp_client *make_client(bool publish)
 {
@@ -14,7 +14,7 @@ static struct rtmp_client *make_client(bool publish)
         .tc_url = "rtmp://localhost/live",
         .limits = k_rtmp_limits_default,
     };
-    struct rtmp_client *client = rtmp_client_create(&conf, k_random);
+    struct rtmp_client *client = rtmp_client_create(&conf, k_seed);
 
     assert_non_null(client);
     return client;
@@ -47,7 +47,7 @@ __attribute__((format(printf, 2, 3))) static void note(struct pair *p, const cha
 static void pair_begin(struct pair *p, bool publish, uint32_t seed)
 {
     *p = (struct pair){.seed = seed};
-    p->server = rtmp_server_create(&k_rtmp_limits_default, k_random);
+    p->server = rtmp_server_create(&k_rtmp_limits_default, k_seed);
     p->client = make_client(publish);
     assert_non_null(p->server);
     buf_writer_init(&p->up, 1 << 24);

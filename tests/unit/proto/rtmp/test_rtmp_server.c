@@ -63,7 +63,7 @@ static void test_feed_gives_same_events_for_every_split_of_a_publish(void **stat
         }
         assert_int_equal(p.e, E_AGAIN);
         assert_string_equal(text, "event 0 live  rtmp://localhost/live test 1\n"
-                                  "event 1 live x?key=1 rtmp://localhost/live test 1\n"
+                                  "event 1 live x?key=1  \n"
                                   "media 18 at 0: 4 bytes, 02\n"
                                   "media 8 at 10: 3 bytes, af\n"
                                   "media 9 at 20: 1000 bytes, 27\n"
