@@ -12,7 +12,8 @@ failed_names=()
 usage() {
     cat <<END
 Usage: tests/run.sh [--full] [--help] [ctest arguments]
-  (none)          the quick set: unit, fuzz corpora, checks and integration tests under ASan and UBSan
+  (none)          the quick set: unit, fuzz corpora, checks and integration tests under ASan and UBSan,
+                  and the regression guard (tests/bench/guard.py) on the release build
   --full          that, then the long tests, ThreadSanitizer, and 10 s of each fuzz target with clang
   ctest arguments go to ctest and select from the debug build: -R rtmp, -L unit, -N, --verbose ...
 The last line is "N passed, N failed"; the exit code is 0 only when nothing failed.
@@ -117,11 +118,12 @@ if [ $# -gt 0 ]; then
     exit 0
 fi
 
-run_ctest debug "unit tests, corpora, checks" -LE integration -j "$jobs"
+run_ctest debug "unit tests, corpora, checks" -LE 'integration|guard' -j "$jobs"
 run_ctest debug "integration" -L '^integration$' -j 2
+must "build release" build release
+run_ctest debug "regression guard" -L '^guard$'
 
 if [ $full = yes ]; then
-    must "build release" build release
     run_ctest debug "long tests" -L '^integration-full$'
     must "build tsan" build tsan
     run_ctest tsan "ThreadSanitizer: unit tests" -L '^unit$' -j "$jobs"

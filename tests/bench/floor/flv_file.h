@@ -74,18 +74,23 @@ static inline void flv_add_to_head(struct flv_file *flv, const uint8_t *bytes, s
     flv->head_bytes += n;
 }
 
+/* Left out: what comes before the first key frame, and the end of sequence of a file that loops. */
 static inline void flv_add_tag(struct flv_file *flv, uint8_t *tag, uint32_t size_bytes)
 {
-    struct flv_tag *added = &flv->tags[flv->n_tags++];
+    struct flv_tag *added = &flv->tags[flv->n_tags];
+    const uint8_t *body = tag + TAG_HEADER_BYTES;
 
     added->bytes = tag;
     added->size_bytes = size_bytes;
     added->ts_ms = flv_read_u24(tag + 4) | (uint32_t)tag[7] << 24;
-    added->is_entry = tag[0] == TAG_VIDEO && tag[TAG_HEADER_BYTES] >> 4 == 1 &&
-                      tag[TAG_HEADER_BYTES + 1] == 1; /* a coded picture: key, AVC NALU */
+    added->is_entry = tag[0] == TAG_VIDEO && body[0] >> 4 == 1 && body[1] == 1; /* a key picture */
+    if (tag[0] == TAG_VIDEO && body[1] == 2)
+        return;
+    if (flv->n_tags > 0 || added->is_entry)
+        flv->n_tags++;
 }
 
-/* Ends the program when the file is no FLV that begins with a key frame. */
+/* Ends the program when the file is no FLV with key frames. */
 static inline void flv_load(struct flv_file *flv, const char *path)
 {
     size_t size, at = FLV_HEADER_BYTES;
@@ -109,8 +114,8 @@ static inline void flv_load(struct flv_file *flv, const char *path)
             flv_add_tag(flv, tag, size_bytes);
         }
     }
-    if (flv->n_tags < 2 || !flv->tags[0].is_entry) {
-        fprintf(stderr, "%s: not an FLV file that begins with a key frame\n", path);
+    if (flv->n_tags < 2) {
+        fprintf(stderr, "%s: not an FLV file with key frames\n", path);
         exit(2);
     }
     for (size_t i = flv->n_tags; i-- > 0;)
