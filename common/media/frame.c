@@ -23,28 +23,20 @@ const char *media_codec_name(enum media_codec codec)
 
 /* Frames lie one behind the other from data on. */
 struct media_block {
-    _Atomic uint32_t refs;          /* of all its frames, and of the arena that has it open */
-    uint32_t used_bytes, max_bytes; /* of data */
+    _Atomic uint32_t refs; /* of all its frames; while it is open, of all that it may get too */
     alignas(max_align_t) unsigned char data[];
 };
 
 #define BLOCK_US INT64_C(166000) /* what a block of the stream's rate lasts */
+/* An open block has so many references, and each new frame takes one of them: thus its count, which
+ * lies far from where the frame is written, is not touched for each. */
+#define OPEN_REFS (UINT32_C(1) << 30)
 
-static void block_unref(struct media_block *block)
+static void block_unref(struct media_block *block, uint32_t n)
 {
     /* release: our reads end before the drop; acquire: all others' have ended before it goes */
-    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
+    if (n && atomic_fetch_sub_explicit(&block->refs, n, memory_order_acq_rel) == n)
         pool_give(block);
-}
-
-static struct media_block *block_init(struct media_block *block, size_t max_bytes)
-{
-    if (!block)
-        return NULL;
-    atomic_init(&block->refs, 1);
-    block->used_bytes = 0;
-    block->max_bytes = (uint32_t)max_bytes;
-    return block;
 }
 
 /* Bytes that a frame takes in a block, so that the next one is aligned; 0 when too many. */
@@ -57,15 +49,14 @@ static size_t frame_bytes(size_t body_bytes)
     return (sizeof(struct media_frame) + body_bytes + step - 1) / step * step;
 }
 
-/* Does not count the frame's reference. */
-static const struct media_frame *put_frame(struct media_block *block, size_t size_bytes,
+/* The frame's reference is counted already. */
+static const struct media_frame *put_frame(struct media_block *block, size_t at_bytes,
                                            const struct media_frame_info *info,
                                            struct buf_view body)
 {
-    struct media_frame *frame = (struct media_frame *)(void *)(block->data + block->used_bytes);
+    struct media_frame *frame = (struct media_frame *)(void *)(block->data + at_bytes);
 
     assert(info->es_offset <= body.size_bytes);
-    block->used_bytes += (uint32_t)size_bytes;
     frame->block = block;
     frame->info = *info;
     frame->size_bytes = body.size_bytes;
@@ -81,9 +72,10 @@ const struct media_frame *media_frame_create(const struct media_frame_info *info
     struct media_block *block =
         size_bytes ? pool_take_single(sizeof(struct media_block) + size_bytes) : NULL;
 
-    if (!block_init(block, size_bytes))
+    if (!block)
         return NULL;
-    return put_frame(block, size_bytes, info, body); /* the block's one reference is the frame's */
+    atomic_init(&block->refs, 1);
+    return put_frame(block, 0, info, body);
 }
 
 const struct media_frame *media_frame_ref(const struct media_frame *frame)
@@ -102,7 +94,7 @@ void media_frame_unref(const struct media_frame **frame)
 
     *frame = NULL;
     if (f)
-        block_unref(f->block);
+        block_unref(f->block, 1);
 }
 
 /* --- arena --- */
@@ -115,8 +107,9 @@ void media_arena_init(struct media_arena *arena, struct pool *pool)
 void media_arena_close(struct media_arena *arena)
 {
     if (arena->open)
-        block_unref(arena->open);
+        block_unref(arena->open, OPEN_REFS - arena->n_frames);
     arena->open = NULL;
+    arena->used_bytes = arena->max_bytes = 0;
 }
 
 static size_t block_room(unsigned size)
@@ -142,24 +135,27 @@ static void open_block(struct media_arena *arena, int64_t dts_us)
 {
     fit_size(arena, dts_us);
     media_arena_close(arena);
-    arena->open = block_init(pool_take(arena->pool, arena->size), block_room(arena->size));
     arena->open_dts_us = dts_us;
     arena->passed_bytes = 0;
+    arena->n_frames = 0;
+    arena->open = pool_take(arena->pool, arena->size);
+    if (!arena->open)
+        return;
+    atomic_init(&arena->open->refs, OPEN_REFS);
+    arena->max_bytes = block_room(arena->size);
 }
 
 static bool has_room(const struct media_arena *arena, size_t need_bytes)
 {
-    return arena->open && arena->open->max_bytes - arena->open->used_bytes >= need_bytes;
+    return arena->max_bytes - arena->used_bytes >= need_bytes;
 }
 
 /* A frame that is large for a block and does not fit leaves the block open for smaller ones; unless
  * so much has passed it by that blocks of this size are too small for the stream. */
 static bool wants_block(const struct media_arena *arena, size_t need_bytes)
 {
-    size_t max_bytes = arena->open ? arena->open->max_bytes : 0;
-
-    return !arena->open || arena->passed_bytes > 2 * max_bytes ||
-           (!has_room(arena, need_bytes) && need_bytes <= max_bytes / 4);
+    return !arena->open || arena->passed_bytes > 2 * arena->max_bytes ||
+           (!has_room(arena, need_bytes) && need_bytes <= arena->max_bytes / 4);
 }
 
 const struct media_frame *media_arena_frame(struct media_arena *arena,
@@ -167,12 +163,15 @@ const struct media_frame *media_arena_frame(struct media_arena *arena,
                                             struct buf_view body)
 {
     size_t need_bytes = frame_bytes(body.size_bytes);
+    size_t at_bytes;
 
     if (wants_block(arena, need_bytes))
         open_block(arena, info->dts_us);
     arena->passed_bytes += need_bytes;
     if (!need_bytes || !has_room(arena, need_bytes))
         return media_frame_create(info, body);
-    atomic_fetch_add_explicit(&arena->open->refs, 1, memory_order_relaxed);
-    return put_frame(arena->open, need_bytes, info, body);
+    at_bytes = arena->used_bytes;
+    arena->used_bytes += need_bytes;
+    arena->n_frames++;
+    return put_frame(arena->open, at_bytes, info, body);
 }

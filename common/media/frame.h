@@ -91,11 +91,13 @@ void media_frame_unref(const struct media_frame **frame);
  * goes back when all frames in it are gone, so it suits frames that come and go in order, as a GOP
  * cache has them. The pool's owner thread; the frames are for any thread. */
 struct media_arena {
-    struct pool *pool;        /* borrowed */
-    struct media_block *open; /* owned reference; the next frame goes here while there is room */
-    int64_t open_dts_us;      /* of its first frame */
-    size_t passed_bytes;      /* of frames since then, in the block or not */
-    unsigned size;            /* index into k_pool_block_bytes: fits the stream's rate */
+    struct pool *pool;            /* borrowed */
+    struct media_block *open;     /* owned; the next frame goes here while there is room */
+    size_t used_bytes, max_bytes; /* of the open block */
+    uint32_t n_frames;            /* in it */
+    int64_t open_dts_us;          /* of its first frame */
+    size_t passed_bytes;          /* of frames since then, in the block or not */
+    unsigned size;                /* index into k_pool_block_bytes: fits the stream's rate */
 };
 void media_arena_init(struct media_arena *arena, struct pool *pool);
 /* Lets go of the open block; the next frame opens another one. */

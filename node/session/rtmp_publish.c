@@ -13,11 +13,11 @@
 struct rtmp_publish {
     struct loop_msg msg; /* carries the session to the stream's home loop */
     struct rtmp_session *session;
-    struct stream *stream; /* owned reference */
+    struct stream *stream;   /* owned reference */
+    struct ts_unwrap unwrap; /* beside source.stream: each frame needs both */
     struct source source;
     struct agent_ask *ask; /* under way; freed by its answer */
     uint64_t epoch;        /* lease held; 0 = none */
-    struct ts_unwrap unwrap;
 };
 
 static void refuse(struct rtmp_session *s, struct metric *metric, const char *code,

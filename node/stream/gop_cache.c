@@ -29,15 +29,13 @@ static void drop_oldest(struct gop_cache *c)
 {
     struct gop_item *item = item_at(c, 0);
 
-    if (item->entry)
-        c->n_gops--;
-    c->used_bytes -= item->frame->size_bytes;
-    track_set_apply(&c->base, item->frame);
+    c->n_gops -= item->entry;
+    c->used_bytes -= item->size_bytes;
+    if (item->headers)
+        track_set_apply(&c->base, item->frame);
     media_frame_unref(&item->frame);
     c->head = (c->head + 1) & (c->capacity - 1);
     c->n_items--;
-    if (c->n_items)
-        c->oldest_dts_us = item_at(c, 0)->frame->info.dts_us;
 }
 
 void gop_cache_clear(struct gop_cache *c)
@@ -53,6 +51,8 @@ static void drop_oldest_gop(struct gop_cache *c)
     do
         drop_oldest(c);
     while (c->n_items && !item_at(c, 0)->entry);
+    if (c->n_items)
+        c->oldest_dts_us = item_at(c, 0)->frame->info.dts_us;
 }
 
 static bool grow(struct gop_cache *c)
@@ -80,25 +80,15 @@ static bool over_limits(const struct gop_cache *c, const struct media_frame *new
                           newest->info.dts_us - c->oldest_dts_us > c->limits.max_us);
 }
 
-enum err gop_cache_push(struct gop_cache *c, const struct media_frame *frame, bool entry)
+static void append(struct gop_cache *c, const struct media_frame *frame, bool entry)
 {
-    if (entry && c->limits.max_gops) {
-        while (c->n_gops >= c->limits.max_gops)
-            drop_oldest_gop(c);
-        c->open = true;
-    }
-    if (!c->open) { /* before the first entry point only the configuration counts */
-        track_set_apply(&c->base, frame);
-        return E_OK;
-    }
-    if (!grow(c)) {
-        gop_cache_clear(c);
-        track_set_apply(&c->base, frame);
-        return E_NOMEM;
-    }
     if (!c->n_items)
         c->oldest_dts_us = frame->info.dts_us;
-    *item_at(c, c->n_items) = (struct gop_item){media_frame_ref(frame), entry};
+    *item_at(c, c->n_items) =
+        (struct gop_item){.frame = frame,
+                          .size_bytes = (uint32_t)frame->size_bytes,
+                          .entry = entry,
+                          .headers = frame->info.flags & (FRAME_CONFIG | FRAME_METADATA)};
     c->n_items++;
     c->n_gops += entry;
     c->used_bytes += frame->size_bytes;
@@ -106,6 +96,28 @@ enum err gop_cache_push(struct gop_cache *c, const struct media_frame *frame, bo
         drop_oldest_gop(c);
     if (over_limits(c, frame))
         gop_cache_clear(c);
+}
+
+enum err gop_cache_push(struct gop_cache *c, const struct media_frame **frame_ref, bool entry)
+{
+    const struct media_frame *frame = *frame_ref;
+    bool has_room;
+
+    if (entry && c->limits.max_gops) {
+        while (c->n_gops >= c->limits.max_gops)
+            drop_oldest_gop(c);
+        c->open = true;
+    }
+    has_room = !c->open || grow(c);
+    if (!has_room)
+        gop_cache_clear(c);
+    if (!c->open) { /* before the first entry point only the configuration counts */
+        track_set_apply(&c->base, frame);
+        media_frame_unref(frame_ref);
+        return has_room ? E_OK : E_NOMEM;
+    }
+    *frame_ref = NULL;
+    append(c, frame, entry);
     return E_OK;
 }
 

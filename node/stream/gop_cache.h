@@ -14,7 +14,9 @@ struct gop_cache_limits {
 
 struct gop_item {
     const struct media_frame *frame; /* owned */
+    uint32_t size_bytes; /* what follows is beside it, so that a drop need not fetch it */
     bool entry;
+    bool headers; /* configuration or metadata */
 };
 
 struct gop_cache {
@@ -31,8 +33,8 @@ struct gop_cache {
 void gop_cache_init(struct gop_cache *c, const struct gop_cache_limits *limits);
 void gop_cache_fini(struct gop_cache *c);
 void gop_cache_clear(struct gop_cache *c);
-/* Adds a frame; entry = a viewer may start at it. E_NOMEM: the cache was emptied. */
-enum err gop_cache_push(struct gop_cache *c, const struct media_frame *frame, bool entry);
+/* Takes a frame; entry = a viewer may start at it. E_NOMEM: the cache was emptied. */
+enum err gop_cache_push(struct gop_cache *c, const struct media_frame **frame, bool entry);
 /* i-th oldest, i < n_items. */
 const struct gop_item *gop_cache_at(const struct gop_cache *c, size_t i);
 

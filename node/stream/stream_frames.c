@@ -51,10 +51,11 @@ static bool is_entry(const struct stream *s, const struct media_frame_info *info
            info->dts_us - s->last_entry_dts_us >= AUDIO_ENTRY_US;
 }
 
-/* Numbers the frame, then cache and feeds. The frame is ours alone until here, so it may be
+/* Takes the frame: numbers it, then feeds and cache. It is ours alone until here, so it may be
  * changed. */
-static void deliver(struct stream *s, struct media_frame *frame)
+static void deliver(struct stream *s, const struct media_frame **frame_ref)
 {
+    struct media_frame *frame = (struct media_frame *)(uintptr_t)*frame_ref;
     bool entry;
 
     frame->info.gop = s->numbers_gops ? s->gop : s->upstream_gop;
@@ -66,17 +67,17 @@ static void deliver(struct stream *s, struct media_frame *frame)
     }
     s->gop = frame->info.gop;
     track_set_apply(&s->tracks, frame);
-    gop_cache_push(&s->cache, frame, entry);
     for (unsigned i = 0; i < FORMAT_COUNT; i++)
         if (s->feeds[i])
             feed_append(s->feeds[i], frame, entry);
+    gop_cache_push(&s->cache, frame_ref, entry);
 }
 
 void stream_become_ready(struct stream *stream)
 {
     stream->ready = true;
     for (unsigned i = 0; i < stream->n_early; i++)
-        deliver(stream, (struct media_frame *)(uintptr_t)stream->early[i]);
+        deliver(stream, &stream->early[i]);
     stream_drop_early(stream);
     flag_feeds(stream);
 }
@@ -87,20 +88,21 @@ static void settle_early(struct stream *s)
 {
     for (unsigned i = 0; i < s->n_early; i++)
         if (s->early[i]->info.flags & FRAME_CONFIG)
-            deliver(s, (struct media_frame *)(uintptr_t)s->early[i]);
+            deliver(s, &s->early[i]);
     stream_drop_early(s);
 }
 
 /* Audio that comes before it is known whether there is video: kept, since it may be all there is.
- */
-static bool keep_early(struct stream *s, const struct media_frame *frame)
+ * True: taken. */
+static bool keep_early(struct stream *s, const struct media_frame **frame)
 {
-    if (s->ready || s->has_video || frame->info.kind != MEDIA_AUDIO ||
+    if (s->ready || s->has_video || (*frame)->info.kind != MEDIA_AUDIO ||
         s->n_early == EARLY_FRAMES_MAX)
         return false;
     if (!s->early && !(s->early = calloc(EARLY_FRAMES_MAX, sizeof(struct media_frame *))))
         return false;
-    s->early[s->n_early++] = media_frame_ref(frame);
+    s->early[s->n_early++] = *frame;
+    *frame = NULL;
     return true;
 }
 
@@ -185,9 +187,8 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
     frame = make_frame(s, &info, body);
     if (!frame)
         return E_NOMEM;
-    if (!keep_early(s, frame))
-        deliver(s, (struct media_frame *)(uintptr_t)frame);
-    media_frame_unref(&frame);
+    if (!keep_early(s, &frame))
+        deliver(s, &frame);
     if (!s->ready && s->has_audio && s->has_video)
         stream_become_ready(s);
     return E_OK;

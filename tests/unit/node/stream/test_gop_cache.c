@@ -14,8 +14,8 @@ static void put(struct gop_cache *c, enum body_kind kind, uint32_t number, int64
 {
     const struct media_frame *frame = make_frame(kind, number, dts_ms * 1000, size_bytes);
 
-    assert_int_equal(gop_cache_push(c, frame, kind == BODY_AVC_KEY), E_OK);
-    media_frame_unref(&frame);
+    assert_int_equal(gop_cache_push(c, &frame, kind == BODY_AVC_KEY), E_OK);
+    assert_null(frame);
 }
 
 /* A key frame, an inter frame and audio: numbers first, first + 1, first + 2. */
