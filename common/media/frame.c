@@ -27,7 +27,8 @@ struct media_block {
     alignas(max_align_t) unsigned char data[];
 };
 
-#define BLOCK_US INT64_C(166000) /* what a block of the stream's rate lasts */
+#define GROW_BELOW_US INT64_C(100000)
+#define SHRINK_ABOVE_US INT64_C(1500000)
 /* An open block has so many references, and each new frame takes one of them: thus its count, which
  * lies far from where the frame is written, is not touched for each. */
 #define OPEN_REFS (UINT32_C(1) << 30)
@@ -117,18 +118,25 @@ static size_t block_room(unsigned size)
     return k_pool_block_bytes[size] - sizeof(struct media_block);
 }
 
-/* The next block's size follows from the rate: it is to last BLOCK_US. */
+/* So much went past the open block, in frames that were large for it, that blocks of this size are
+ * too small for the stream. A large key frame now and then is not enough. */
+static bool is_outgrown(const struct media_arena *arena)
+{
+    return arena->passed_bytes > 4 * arena->max_bytes;
+}
+
+/* The next block's size follows from how long this one lasted. Between the two limits is more than
+ * a step, so that a stream whose rate varies keeps to one size. */
 static void fit_size(struct media_arena *arena, int64_t dts_us)
 {
     int64_t lasted_us = dts_us - arena->open_dts_us;
-    unsigned size = 0;
 
     if (!arena->open || lasted_us <= 0)
         return;
-    while (size + 1 < POOL_N_SIZES &&
-           (int64_t)block_room(size) * lasted_us < (int64_t)arena->passed_bytes * BLOCK_US)
-        size++;
-    arena->size = size;
+    if ((lasted_us < GROW_BELOW_US || is_outgrown(arena)) && arena->size + 1 < POOL_N_SIZES)
+        arena->size++;
+    else if (lasted_us > SHRINK_ABOVE_US && arena->size > 0)
+        arena->size--;
 }
 
 static void open_block(struct media_arena *arena, int64_t dts_us)
@@ -150,11 +158,10 @@ static bool has_room(const struct media_arena *arena, size_t need_bytes)
     return arena->max_bytes - arena->used_bytes >= need_bytes;
 }
 
-/* A frame that is large for a block and does not fit leaves the block open for smaller ones; unless
- * so much has passed it by that blocks of this size are too small for the stream. */
+/* A frame that is large for a block and does not fit leaves it open for smaller ones. */
 static bool wants_block(const struct media_arena *arena, size_t need_bytes)
 {
-    return !arena->open || arena->passed_bytes > 2 * arena->max_bytes ||
+    return !arena->open || is_outgrown(arena) ||
            (!has_room(arena, need_bytes) && need_bytes <= arena->max_bytes / 4);
 }
 

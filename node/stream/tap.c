@@ -209,8 +209,9 @@ const struct tap_entry *tap_start_entry(const struct tap *tap, const struct view
 
     if (!newest)
         return NULL;
-    for (unsigned i = 0; viewer->have_gop && i < tap->n_entries; i++)
-        if (tap->entries[i].mark->gop == viewer->have_gop)
+    /* GOP numbers are those of one publish */
+    for (unsigned i = 0; viewer->have_epoch == viewer_epoch(viewer) && i < tap->n_entries; i++)
+        if (viewer->have_gop && tap->entries[i].mark->gop == viewer->have_gop)
             return &tap->entries[i];
     if (!cached) /* no cache: only an entry point that came after the viewer */
         return newest->mark->appended_us >= viewer->joined_us ? newest : NULL;
@@ -270,20 +271,21 @@ static void fell_short(struct tap *tap, struct viewer *v, size_t sent)
     viewer_fall_behind(v, pos_advance(tap->end, sent));
 }
 
-/* One send per live viewer of the same bytes. Backwards, since a viewer that leaves is replaced by
- * the last one. */
+/* One send per live viewer of the same bytes. Who came first is served first, so that a crowd that
+ * joins does not delay those who are there. A viewer that leaves is replaced by the last one. */
 static void send_to_live(struct tap *tap, const struct batch *b)
 {
-    for (uint32_t i = tap->n_live; i-- > 0;) {
+    for (uint32_t i = 0; i < tap->n_live;) {
+        struct tap_live live = tap->live[i];
         size_t sent = 0;
-        enum err e = conn_send_iov(tap->live[i].conn, b->iov, b->n_iov, b->size_bytes, &sent);
+        enum err e = conn_send_iov(live.conn, b->iov, b->n_iov, b->size_bytes, &sent);
 
         if (e == E_OK && sent == b->size_bytes)
-            continue;
-        if (e == E_OK || e == E_AGAIN)
-            fell_short(tap, tap->live[i].viewer, sent);
+            i++;
+        else if (e == E_OK || e == E_AGAIN)
+            fell_short(tap, live.viewer, sent);
         else
-            viewer_end(tap->live[i].viewer, e);
+            viewer_end(live.viewer, e);
     }
 }
 

@@ -153,6 +153,7 @@ enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry)
     viewer->offset = entry->pos.offset;
     viewer->init = feed_init_ref(entry->mark->init);
     viewer->init_offset = 0;
+    metric_observe_us(&m_first_byte, now_us(viewer) - viewer->joined_us);
     viewer->joined_us = viewer->progress_us = now_us(viewer);
     list_push_back(&viewer->tap->behind, &viewer->node);
     return viewer->ops->on_start(viewer, flags & FEED_AUDIO, flags & FEED_VIDEO);

@@ -36,6 +36,7 @@ struct viewer { /* embedded in the session; fields are private to viewer.c and t
     bool relay; /* a node, not a person */
     bool jump;  /* leave for the newest entry point at the next unit */
     uint32_t live_index;
+    uint32_t n_jumps;
     struct tap *tap;
     struct conn *conn; /* borrowed */
     const struct viewer_ops *ops;
@@ -45,11 +46,12 @@ struct viewer { /* embedded in the session; fields are private to viewer.c and t
     uint32_t init_offset;
     struct feed_init *init;  /* owned; being sent before the position */
     struct buf_writer *priv; /* own bytes held back until the unit in flight is out; NULL if none */
-    int64_t joined_us, progress_us;
-    uint64_t bytes_base; /* sent bytes = base (+ tap's total while LIVE) */
-    uint64_t n_jumps;
+    int64_t joined_us;       /* asked, and from on_start on: started */
+    int64_t progress_us;
+    uint64_t bytes_base;           /* sent bytes = base (+ tap's total while LIVE) */
     uint64_t have_epoch, have_gop; /* relays: where to resume; 0 = newest */
 };
+_Static_assert(sizeof(struct viewer) <= 128, "struct viewer is in every session");
 
 struct viewer_join {
     const struct stream_name *name;

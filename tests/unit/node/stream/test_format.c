@@ -190,7 +190,7 @@ static void test_relay_unit_tells_at_least_once_a_second_and_not_more(void **sta
  * -------------------------------------------------------------------------------------------------
  */
 
-static struct rtmp_chunk_decoder *rtmp_decoder(void)
+static void rtmp_decoder_init(struct rtmp_chunk_decoder *dec)
 {
     static const uint8_t k_chunk_size_65536[] = {
         0x02, 0,    0,    0,    0, 0, 4, /* csid 2, fmt 0; time 0; length 4 */
@@ -198,37 +198,36 @@ static struct rtmp_chunk_decoder *rtmp_decoder(void)
         0x00, 0x01, 0x00, 0x00,
     };
     struct rtmp_chunk_limits limits = {1 << 24, 1 << 16, 1 << 24, 64};
-    struct rtmp_chunk_decoder *dec = rtmp_chunk_decoder_create(&limits);
     struct buf_reader in =
         buf_reader_from(buf_view_of(k_chunk_size_65536, sizeof k_chunk_size_65536));
     struct rtmp_message message;
 
-    assert_non_null(dec);
+    rtmp_chunk_decoder_init(dec, &limits);
     while (rtmp_chunk_decoder_feed(dec, &in, &message) == E_OK)
         continue;
-    return dec;
 }
 
 static void assert_rtmp_unit(enum body_kind kind, size_t size_bytes, int64_t dts_ms)
 {
     const struct media_frame *frame = make_frame(kind, 5, dts_ms * 1000, size_bytes);
-    struct rtmp_chunk_decoder *dec = rtmp_decoder();
+    struct rtmp_chunk_decoder dec;
     struct mux_context ctx = {0};
     struct rtmp_message message;
     struct buffer_sink s;
     struct buf_reader in;
 
+    rtmp_decoder_init(&dec);
     sink_init(&s);
     k_formats[FORMAT_RTMP].write_unit(&s.sink, &ctx, frame, false);
     in = buf_reader_from(buf_writer_view(&s.out));
-    assert_int_equal(rtmp_chunk_decoder_feed(dec, &in, &message), E_OK);
+    assert_int_equal(rtmp_chunk_decoder_feed(&dec, &in, &message), E_OK);
     assert_int_equal(message.type_id, k_bodies[kind].flv_type);
     assert_int_equal(message.stream_id, RTMP_MEDIA_STREAM_ID);
     assert_int_equal(message.timestamp_ms, (uint32_t)dts_ms);
     assert_int_equal(message.payload.size_bytes, frame->size_bytes);
     assert_memory_equal(message.payload.data, frame->body, frame->size_bytes);
     assert_int_equal(in.left_bytes, 0);
-    rtmp_chunk_decoder_destroy(&dec);
+    rtmp_chunk_decoder_fini(&dec);
     media_frame_unref(&frame);
     buf_writer_fini(&s.out);
 }
