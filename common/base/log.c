@@ -148,18 +148,35 @@ static void date_from_days(int64_t days, int *year, int *month, int *day)
     *day = (int)days + 1;
 }
 
+/* "2026-01-02T03:04:05" */
+static const char *second_text(time_t second)
+{
+    static _Thread_local struct {
+        time_t second;
+        char text[48]; /* "" until first made; 20 would do, but the compiler cannot know */
+    } last;            /* lines come in bursts, and this is half the work of a short one */
+
+    if (last.second != second || !last.text[0]) {
+        int in_day = (int)(second % 86400);
+        int year, month, day;
+
+        date_from_days(second / 86400, &year, &month, &day);
+        snprintf(last.text, sizeof last.text, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
+                 in_day / 3600, in_day / 60 % 60, in_day % 60);
+        last.second = second;
+    }
+    return last.text;
+}
+
 /* "2026-01-02T03:04:05.678Z info rtmp "; the number of bytes. */
 static size_t write_head(char *line, size_t size, enum log_level level, const char *area)
 {
     struct timespec now;
-    int year, month, day, seconds, n;
+    int n;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    date_from_days(now.tv_sec / 86400, &year, &month, &day);
-    seconds = (int)(now.tv_sec % 86400);
-    n = snprintf(line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %s %.32s ", year, month, day,
-                 seconds / 3600, seconds / 60 % 60, seconds % 60, (int)(now.tv_nsec / 1000000),
-                 k_level_names[level], area);
+    n = snprintf(line, size, "%s.%03dZ %s %.32s ", second_text(now.tv_sec),
+                 (int)(now.tv_nsec / 1000000), k_level_names[level], area);
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -207,13 +224,26 @@ struct piece {
     bool escaped; /* the value must be quoted */
 };
 
+/* Most of all text, and no need to look closer. */
+static bool is_plain(uint8_t byte)
+{
+    return byte > ' ' && byte < 0x7f && byte != '"' && byte != '\\' && byte != '=';
+}
+
 static bool next_piece(struct buf_reader *in, struct piece *out)
 {
     static const char k_names[] = "\"\"\\\\\nn\rr\tt"; /* byte, letter of its escape */
     struct buf_reader at = *in;
     uint32_t c = 0;
-    enum err e = utf8_read(in, &c);
+    enum err e;
 
+    if (in->left_bytes && is_plain(*in->at)) {
+        out->text[0] = (char)*buf_take(in, 1).data;
+        out->size = 1;
+        out->escaped = false;
+        return true;
+    }
+    e = utf8_read(in, &c);
     if (e == E_END)
         return false;
     for (size_t i = 0; e == E_OK && i + 1 < sizeof k_names; i += 2) {

@@ -1,4 +1,4 @@
-/* A TCP connection: life, events, reading, moving to another loop. Every libevent callback touches
+/* A TCP connection: life, events, reading, moving to another loop. Every callback touches
  * nothing after a call to the owner unless a guard says that the connection is still there: so the
  * owner may close or hand it over from inside any callback. */
 #include "common/net/conn_private.h"
@@ -9,9 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "common/net/linger.h"
+#include "common/net/poller.h"
 #include "common/net/tick.h"
 
 #define READ_BUDGET 16 /* full reads in a row; then other connections have their turn */
@@ -53,18 +52,16 @@ static void tell_readable(void *arg)
     c->ops->on_readable(c, c->arg); /* last statement: c may be gone */
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+void conn_on_ready(struct conn *c, unsigned ready)
 {
-    struct conn *c = arg;
     const struct conn *outer = t_conn_calling;
     bool is_ours;
 
-    (void)fd;
     if (c->state == CONN_CONNECTING) {
         conn_on_connect_result(c);
         return;
     }
-    if (what & EV_WRITE) {
+    if (ready & c->watched & POLLER_WRITE) {
         t_conn_calling = c;
         conn_on_room(c);
         is_ours = t_conn_calling == c;
@@ -74,11 +71,11 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         if (!c->want_write) /* only now: a viewer that is short again saves the system calls */
             conn_update_events(c);
     }
-    if (what & EV_READ && c->watched & EV_READ)
+    if (ready & c->watched & POLLER_READ)
         tell_readable(c);
 }
 
-/* True when the tick watches c from now on, false when libevent has to. */
+/* True when the tick watches c from now on, false when the poller has to. */
 static bool update_tick(struct conn *c)
 {
     bool wanted = c->by_tick && wants_read(c);
@@ -95,28 +92,19 @@ static bool update_tick(struct conn *c)
     return c->tick_place != TICK_NO_PLACE;
 }
 
-/* One struct event is assigned anew when interest changes, which costs two epoll_ctl() where a
- * second struct event would cost one. Interest changes a few times in a connection's life, and a
- * second event costs 128 bytes for all of it. */
 bool conn_update_events(struct conn *c)
 {
     uint8_t wanted = 0;
 
     if (!update_tick(c) && wants_read(c))
-        wanted |= EV_READ;
+        wanted |= POLLER_READ;
     if (c->loop && c->want_write)
-        wanted |= EV_WRITE;
+        wanted |= POLLER_WRITE;
     if (wanted == c->watched)
         return true;
-    if (c->watched)
-        event_del(&c->ev);
-    c->watched = 0;
-    if (wanted) {
-        event_assign(&c->ev, loop_base(c->loop), c->fd, (short)(wanted | EV_PERSIST), on_event, c);
-        if (event_add(&c->ev, NULL) != 0)
-            return false;
-        c->watched = wanted;
-    }
+    if (!poller_watch(loop_poller(c->loop), c, c->fd, c->watched, wanted))
+        return false;
+    c->watched = wanted;
     return true;
 }
 
@@ -126,7 +114,7 @@ static void stop_events(struct conn *c)
     if (t_conn_calling == c)
         t_conn_calling = NULL;
     if (c->watched)
-        event_del(&c->ev);
+        poller_watch(loop_poller(c->loop), c, c->fd, c->watched, 0);
     c->watched = 0;
     if (c->tick_place != TICK_NO_PLACE)
         tick_remove(loop_tick(c->loop), c->tick_place);

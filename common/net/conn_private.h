@@ -3,8 +3,6 @@
 #ifndef HW_COMMON_NET_CONN_PRIVATE_H
 #define HW_COMMON_NET_CONN_PRIVATE_H
 
-#include <event2/event_struct.h>
-
 #include "common/net/conn.h"
 
 enum conn_state {
@@ -33,7 +31,7 @@ struct conn {
     int fd;
     uint8_t state;       /* enum conn_state */
     uint8_t n_reads;     /* full reads in a row */
-    uint8_t watched;     /* EV_READ and EV_WRITE as ev is added; 0 = not added */
+    uint8_t watched;     /* POLLER_* as the loop's poller knows it; 0 = not its member */
     bool want_write : 1; /* the owner or the queue waits for room */
     bool reading : 1;    /* the owner wants on_readable */
     bool by_tick : 1;    /* and wants it once a tick */
@@ -46,16 +44,15 @@ struct conn {
     uint32_t tick_place; /* in the loop's tick, or TICK_NO_PLACE */
     uint32_t max_queue_bytes;
     /* --- */
-    struct event ev; /* one for both directions: 128 bytes, and libevent has 40 more for each fd */
     struct conn_connecting *connecting; /* NULL in every other state */
     struct conn_budget *budget;         /* charged for this connection; NULL = none */
     struct addr peer;
     char peer_text[];
 };
 
-_Static_assert(offsetof(struct conn, ev) <= 64, "the hot part of struct conn has grown");
+_Static_assert(offsetof(struct conn, connecting) <= 64, "the hot part of struct conn has grown");
 /* 20,000 idle connections are to cost megabytes, not more. */
-_Static_assert(sizeof(struct conn) <= 240, "struct conn has grown");
+_Static_assert(sizeof(struct conn) <= 112, "struct conn has grown");
 
 /* Whose callback runs on this thread; conn_close() and conn_detach() take it away from there. A
  * member would not do: after conn_detach() another thread has the connection. */
@@ -64,9 +61,11 @@ extern _Thread_local const struct conn *t_conn_calling;
 /* conn.c: takes fd (also on failure, NULL). Not watched yet. */
 struct conn *conn_new(struct loop *loop, int fd, const struct addr *peer, size_t max_queue_bytes,
                       const struct conn_ops *ops, void *arg);
-/* conn.c: makes libevent and the tick watch for what the members above ask for; nothing while the
- * connection is between loops. False when libevent has no memory for it. */
+/* conn.c: makes the poller and the tick watch for what the members above ask for; nothing while the
+ * connection is between loops. False when the kernel has no memory for it. */
 bool conn_update_events(struct conn *c);
+/* conn.c, for the poller: the socket is ready for some POLLER_*. */
+void conn_on_ready(struct conn *c, unsigned ready);
 enum err conn_err_from_errno(int code);
 
 /* conn_send.c */

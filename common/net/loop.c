@@ -20,6 +20,7 @@
 #include <event2/event_struct.h>
 
 #include "common/base/log.h"
+#include "common/net/poller.h"
 #include "common/net/tick.h"
 
 #define MAX_DELAY_MS (INT64_C(1000) * 3600 * 24 * 365 * 100) /* keeps the sum in range */
@@ -33,9 +34,10 @@ struct loop_clock {
 struct loop {
     struct event_base *base;
     struct evdns_base *dns; /* NULL until the first loop_dns() */
-    struct tick *tick;      /* NULL until the first loop_tick() */
-    struct event wake;      /* wake_fd is readable */
-    struct event alarm;     /* alarm_fd is readable */
+    struct poller *poller;
+    struct tick *tick;  /* NULL until the first loop_tick() */
+    struct event wake;  /* wake_fd is readable */
+    struct event alarm; /* alarm_fd is readable */
     int wake_fd;
     int alarm_fd; /* timerfd: wakes the loop for the wheel's next list */
     bool has_wake, has_alarm;
@@ -246,6 +248,9 @@ struct loop *loop_create(const char *name, unsigned index)
     loop->scratch = malloc(LOOP_SCRATCH_BYTES);
     if (loop->wake_fd < 0 || loop->alarm_fd < 0 || !loop->base || !loop->clock || !loop->scratch)
         goto fail;
+    loop->poller = poller_create(loop);
+    if (!loop->poller)
+        goto fail;
     loop->has_wake = watch(loop, &loop->wake, loop->wake_fd, on_wake);
     loop->has_alarm = watch(loop, &loop->alarm, loop->alarm_fd, on_alarm);
     if (loop->has_wake && loop->has_alarm)
@@ -271,6 +276,7 @@ void loop_destroy(struct loop **loop_ref)
         entry->run(entry);
     }
     tick_destroy(&loop->tick);
+    poller_destroy(&loop->poller);
     if (loop->dns)
         evdns_base_free(loop->dns, 1);
     if (loop->has_wake)
@@ -416,6 +422,11 @@ struct evdns_base *loop_dns(struct loop *loop)
     evdns_base_set_option(loop->dns, "attempts:", "2");
     evdns_base_set_option(loop->dns, "randomize-case:", "0"); /* some resolvers answer lower case */
     return loop->dns;
+}
+
+struct poller *loop_poller(struct loop *loop)
+{
+    return loop->poller;
 }
 
 struct tick *loop_tick(struct loop *loop)

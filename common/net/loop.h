@@ -13,6 +13,7 @@
 
 struct event_base;
 struct evdns_base;
+struct poller;
 struct tick;
 struct loop; /* opaque */
 
@@ -41,6 +42,9 @@ struct evdns_base *loop_dns(struct loop *loop);
 /* The sockets that are read once a tick (tick.h), made on first use; NULL when that fails. Private
  * to common/net. Loop thread. */
 struct tick *loop_tick(struct loop *loop);
+/* The sockets of connections that are told when they are ready (poller.h). Private to common/net.
+ * Loop thread, or before the loop runs. */
+struct poller *loop_poller(struct loop *loop);
 /* Lends the loop's scratch memory of LOOP_SCRATCH_BYTES, for bytes that are used up before the
  * callback returns. conn_read() reads into it. Loop thread. */
 #define LOOP_SCRATCH_BYTES 65536

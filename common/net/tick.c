@@ -1,5 +1,5 @@
 /* See tick.h. The set is level-triggered, so what a member leaves unread is found by the next tick,
- * and a socket can change between this set and libevent's at any time without losing anything. */
+ * and a socket can change between this set and the poller's at any time without losing anything. */
 #include "common/net/tick.h"
 
 #include <stdlib.h>

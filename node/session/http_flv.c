@@ -84,7 +84,6 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     struct buf_writer head;
     enum err e;
 
-    metric_observe_us(&m_first_byte, loop_now_us(s->nl->media.loop) - s->info.since_us);
     log_info(s->info.protocol, "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
              s->info.stream);
     buf_writer_init(&head, 4096);

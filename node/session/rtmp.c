@@ -1,11 +1,13 @@
-/* RTMP sessions: publishers and players. A publisher's connection moves once to its stream's home
- * loop, before any media is read; a player stays on the loop that accepted it. */
+/* RTMP sessions: life, answers, and what clients say; rtmp_publish.c and rtmp_play.c do it. A
+ * publisher's connection moves once to its stream's home loop, before any media is read; a player
+ * stays on the loop that accepted it. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
+#include "node/session/rtmp_play.h"
 #include "node/session/rtmp_publish.h"
 #include "node/session/rtmp_session.h"
 #include "node/session/session.h"
@@ -37,26 +39,43 @@ static void drop_stream_name(struct rtmp_session *s)
     s->stream_name = NULL;
 }
 
+static bool has_timer(const struct rtmp_session *s)
+{
+    return s->state == RTMP_SESSION_CONNECTING || s->state == RTMP_SESSION_IDLE;
+}
+
+bool rtmp_session_has_viewer(const struct rtmp_session *s)
+{
+    return s->state == RTMP_SESSION_JOINING || s->state == RTMP_SESSION_PLAYING;
+}
+
+static void on_timer(struct timer *timer);
+
 void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state state)
 {
     const struct node_conf *conf = &s->nl->node->conf;
 
     assert(k_moves[s->state] & 1u << state);
     (void)k_moves; /* without assertions */
+    if (has_timer(s))
+        timer_stop(&s->timer);
     s->state = state;
     s->info.kind = k_state_kinds[state];
     if (state == RTMP_SESSION_IDLE) {
         drop_stream_name(s);
+        timer_init(&s->timer, s->nl->media.loop, on_timer);
         timer_start_ms(&s->timer, (int64_t)conf->limits_idle_ms);
-    } else {
-        timer_stop(&s->timer);
+    } else if (state == RTMP_SESSION_JOINING) {
+        s->viewer = (struct viewer){.state = VIEWER_OUT};
     }
 }
 
-static void held_free(struct buf_writer *held)
+static void held_free(struct rtmp_held *held)
 {
-    if (held)
-        buf_writer_fini(held);
+    if (!held)
+        return;
+    timer_stop(&held->timer);
+    buf_writer_fini(&held->bytes);
     free(held);
 }
 
@@ -72,8 +91,10 @@ void rtmp_session_discard(struct rtmp_session *s)
 static void session_free(struct rtmp_session *s)
 {
     rtmp_publish_drop(s);
-    viewer_leave(&s->viewer);
-    timer_stop(&s->timer);
+    if (rtmp_session_has_viewer(s))
+        viewer_leave(&s->viewer);
+    if (has_timer(s))
+        timer_stop(&s->timer);
     session_info_fini(&s->info, &s->nl->media);
     rtmp_session_discard(s);
 }
@@ -99,35 +120,36 @@ void rtmp_session_close(struct rtmp_session *s, const char *why)
 
 /* --- answers --- */
 
-static struct buf_writer *out_begin(struct rtmp_session *s)
+struct buf_writer *rtmp_session_out(struct rtmp_session *s)
 {
     buf_writer_clear(&s->nl->out);
     return &s->nl->out;
 }
 
-static enum err out_send(struct rtmp_session *s, struct buf_writer *out)
+enum err rtmp_session_send(struct rtmp_session *s, struct buf_writer *out)
 {
     struct buf_view bytes = buf_writer_view(out);
     enum err e = buf_writer_status(out);
 
     if (e != E_OK || !bytes.size_bytes)
         return e;
-    return s->viewer.state != VIEWER_OUT ? viewer_write(&s->viewer, bytes)
-                                         : conn_write(s->conn, bytes);
+    return rtmp_session_has_viewer(s) && s->viewer.state != VIEWER_OUT
+               ? viewer_write(&s->viewer, bytes)
+               : conn_write(s->conn, bytes);
 }
 
 void rtmp_session_accept_request(struct rtmp_session *s)
 {
-    struct buf_writer *out = out_begin(s);
+    struct buf_writer *out = rtmp_session_out(s);
 
     rtmp_server_accept(s->proto, out);
-    if (out_send(s, out) != E_OK)
+    if (rtmp_session_send(s, out) != E_OK)
         rtmp_session_close(s, "connection lost");
 }
 
 void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *text)
 {
-    struct buf_writer *out = out_begin(s);
+    struct buf_writer *out = rtmp_session_out(s);
 
     log_line(s->n_refused++ < MAX_REFUSED_SAID ? LOG_WARN : LOG_DEBUG, "rtmp",
              "msg=refused session=%s peer=%s stream=%s code=%s reason=%s", s->info.id, s->info.peer,
@@ -135,108 +157,18 @@ void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *t
     rtmp_server_refuse(s->proto, code, text, out);
     if (s->state != RTMP_SESSION_IDLE)
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);
-    if (out_send(s, out) != E_OK)
+    if (rtmp_session_send(s, out) != E_OK)
         rtmp_session_close(s, "connection lost");
 }
 
 void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text)
 {
-    struct buf_writer *out = out_begin(s);
+    struct buf_writer *out = rtmp_session_out(s);
 
     rtmp_server_end(s->proto, code, text, out);
-    (void)out_send(s, out);
+    (void)rtmp_session_send(s, out);
     s->flush_at_close = true;
     rtmp_session_close(s, text);
-}
-
-/* --- playing --- */
-
-static struct rtmp_session *session_of_viewer(struct viewer *viewer)
-{
-    return list_entry(viewer, struct rtmp_session, viewer);
-}
-
-static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_video)
-{
-    struct rtmp_session *s = session_of_viewer(viewer);
-    struct buf_writer *out = out_begin(s);
-
-    (void)has_audio;
-    (void)has_video;
-    rtmp_session_set_state(s, RTMP_SESSION_PLAYING);
-    metric_observe_us(&m_first_byte, loop_now_us(s->nl->media.loop) - s->asked_us);
-    log_info("rtmp", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
-             s->info.stream);
-    rtmp_server_accept(s->proto, out);
-    if (s->held)
-        timer_start_ms(&s->timer, 0); /* not from in here: it may stop playing */
-    return out_send(s, out);
-}
-
-/* Answers what the client asked meanwhile. */
-static void resume_held(struct rtmp_session *s);
-
-static void on_viewer_end(struct viewer *viewer, enum err why)
-{
-    struct rtmp_session *s = session_of_viewer(viewer);
-
-    if (s->closed) {
-        if (!s->busy)
-            session_free(s);
-        return;
-    }
-    if (s->state == RTMP_SESSION_JOINING) {
-        bool absent = why == E_NOT_FOUND || why == E_END;
-
-        if (why == E_NOT_FOUND)
-            metric_add(&m_timeout_play_wait, 1);
-        metric_add(absent ? &m_play_refused_not_found : &m_play_refused_denied, 1);
-        s->busy++;
-        rtmp_session_refuse(s, absent ? "NetStream.Play.StreamNotFound" : "NetStream.Play.Failed",
-                            absent ? "no such stream" : err_text(why));
-        s->busy--;
-        if (!s->closed)
-            resume_held(s);
-        else if (!s->busy)
-            session_free(s);
-        return;
-    }
-    if (why == E_END || why == E_DENIED)
-        rtmp_session_end(s, "NetStream.Play.UnpublishNotify",
-                         why == E_END ? "the stream has ended" : "closed by the operator");
-    else
-        rtmp_session_close(s, err_text(why));
-}
-
-static const struct viewer_ops k_viewer_ops = {on_viewer_start, on_viewer_end};
-
-static void begin_play(struct rtmp_session *s, const struct stream_name *name)
-{
-    struct viewer_join join = {
-        .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
-    enum err e;
-
-    if (!s->nl->node->conf.play_open) {
-        metric_add(&m_play_refused_closed, 1);
-        rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");
-        return;
-    }
-    if (atomic_load(&s->nl->node->draining)) {
-        metric_add(&m_play_refused_closed, 1);
-        rtmp_session_refuse(s, "NetStream.Play.Failed", "this node is shutting down");
-        return;
-    }
-    e = viewer_join(&s->nl->media, &s->viewer, &join);
-    if (e != E_OK) {
-        metric_add(&m_play_refused_limit, 1);
-        rtmp_session_refuse(s, "NetStream.Play.Failed",
-                            e == E_LIMIT ? "too many viewers are waiting (limits.parked_viewers)"
-                                         : err_text(e));
-        return;
-    }
-    s->asked_us = loop_now_us(s->nl->media.loop);
-    rtmp_session_set_state(s, RTMP_SESSION_JOINING);
-    metric_add(&m_sessions_total_rtmp_play, 1);
 }
 
 /* --- what the client says --- */
@@ -270,7 +202,7 @@ static void on_request_event(struct rtmp_session *s, const struct rtmp_event *ev
     if (publish)
         rtmp_publish_begin(s, &name);
     else
-        begin_play(s, &name);
+        rtmp_play_begin(s, &name);
 }
 
 static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
@@ -281,11 +213,8 @@ static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
                  s->info.stream);
         rtmp_publish_drop(s);
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);
-    } else if (s->state == RTMP_SESSION_JOINING || s->state == RTMP_SESSION_PLAYING) {
-        if (viewer_leave_whole(&s->viewer) != E_OK)
-            rtmp_session_close(s, "stopped playing inside a message that it does not take");
-        else
-            rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+    } else if (rtmp_session_has_viewer(s)) {
+        rtmp_play_stop(s);
     }
 }
 
@@ -343,10 +272,11 @@ static void hold(struct rtmp_session *s, struct buf_view bytes)
             rtmp_session_close(s, err_text(E_NOMEM));
             return;
         }
-        buf_writer_init(s->held, MAX_HELD_BYTES);
+        s->held->session = s;
+        buf_writer_init(&s->held->bytes, MAX_HELD_BYTES);
     }
-    buf_write_view(s->held, bytes);
-    if (buf_writer_status(s->held) != E_OK)
+    buf_write_view(&s->held->bytes, bytes);
+    if (buf_writer_status(&s->held->bytes) != E_OK)
         rtmp_session_protocol_error(s, E_TOO_BIG,
                                     "more than 65536 bytes while a request is pending");
 }
@@ -360,18 +290,18 @@ static bool is_pending(const struct rtmp_session *s)
  */
 static void feed(struct rtmp_session *s, struct buf_reader *in)
 {
-    struct buf_writer *out = out_begin(s);
+    struct buf_writer *out = rtmp_session_out(s);
     uint32_t now_ms = (uint32_t)(loop_now_us(s->nl->media.loop) / 1000);
     struct rtmp_event ev;
     enum err e = E_OK;
 
     while (!s->closed && !is_pending(s) && !s->moving && e == E_OK) {
         e = rtmp_server_feed(s->proto, in, now_ms, &ev, out);
-        if (out_send(s, out) != E_OK)
+        if (rtmp_session_send(s, out) != E_OK)
             rtmp_session_close(s, "connection lost");
         else if (e == E_OK)
             k_event_handlers[ev.type](s, &ev);
-        out = out_begin(s);
+        out = rtmp_session_out(s);
     }
     if (s->closed)
         return;
@@ -394,24 +324,19 @@ static void finish_busy(struct rtmp_session *s)
         rtmp_publish_move(s); /* last: s lives on another loop from here on */
 }
 
-static void resume_held(struct rtmp_session *s)
+void rtmp_session_resume(struct rtmp_session *s)
 {
-    struct buf_writer *held = s->held;
+    struct rtmp_held *held = s->held;
 
     s->held = NULL;
     s->busy++;
     if (held) {
-        struct buf_reader in = buf_reader_from(buf_writer_view(held));
+        struct buf_reader in = buf_reader_from(buf_writer_view(&held->bytes));
 
         feed(s, &in);
     }
     held_free(held);
     finish_busy(s);
-}
-
-void rtmp_session_resume(struct rtmp_session *s)
-{
-    resume_held(s);
 }
 
 static void on_readable(struct conn *conn, void *arg)
@@ -442,7 +367,8 @@ static void on_writable(struct conn *conn, void *arg)
 
     (void)conn;
     s->busy++;
-    viewer_on_writable(&s->viewer);
+    if (rtmp_session_has_viewer(s))
+        viewer_on_writable(&s->viewer);
     finish_busy(s);
 }
 
@@ -463,10 +389,6 @@ static void on_timer(struct timer *timer)
     bool idle = s->state == RTMP_SESSION_IDLE;
     const struct node_conf *conf = &s->nl->node->conf;
 
-    if (s->state == RTMP_SESSION_PLAYING) { /* started: what came meanwhile */
-        resume_held(s);
-        return;
-    }
     metric_add(idle ? &m_timeout_idle : &m_timeout_handshake, 1);
     log_warn("rtmp", "msg=timeout session=%s peer=%s state=%s limit=%s limit_ms=%llu", s->info.id,
              s->info.peer, rtmp_server_state(s->proto),
@@ -498,23 +420,17 @@ static void session_count(const struct session_info *info, uint64_t *bytes_in, u
 
     *bytes_in = conn_bytes_in(s->conn);
     *bytes_out = conn_bytes_out(s->conn);
-    *lag_us = viewer_lag_us(&s->viewer);
-    *n_jumps = viewer_jumps(&s->viewer);
+    *lag_us = rtmp_session_has_viewer(s) ? viewer_lag_us(&s->viewer) : 0;
+    *n_jumps = rtmp_session_has_viewer(s) ? viewer_jumps(&s->viewer) : 0;
 }
 
 static struct rtmp_limits limits_of(const struct node_conf *conf)
 {
     struct rtmp_limits limits = k_rtmp_limits_default;
 
-    limits.max_message_bytes = conf->limits_message_bytes;
-    limits.max_command_bytes = conf->limits_command_bytes;
+    limits.max_message_bytes = (uint32_t)conf->limits_message_bytes;
+    limits.max_command_bytes = (uint32_t)conf->limits_command_bytes;
     return limits;
-}
-
-void rtmp_session_enlist(struct rtmp_session *s, struct node_loop *nl)
-{
-    s->nl = nl;
-    timer_init(&s->timer, nl->media.loop, on_timer);
 }
 
 void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
@@ -533,7 +449,7 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
         return;
     }
     random_bytes(seed, sizeof seed);
-    rtmp_session_enlist(s, nl);
+    s->nl = nl;
     s->proto = rtmp_server_create(&limits, seed);
     s->conn = conn_create(nl->media.loop, fd, peer, MAX_QUEUE_BYTES, &k_rtmp_conn_ops, s);
     if (s->conn)
@@ -549,5 +465,6 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
     session_info_init(&s->info, &nl->media, 'r', "rtmp", conn_peer(s->conn));
     s->info.count = session_count;
     s->info.kick = session_kick;
+    timer_init(&s->timer, nl->media.loop, on_timer);
     timer_start_ms(&s->timer, (int64_t)nl->node->conf.limits_handshake_ms);
 }

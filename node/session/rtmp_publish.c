@@ -196,7 +196,7 @@ static void on_arrival(struct loop_msg *msg)
     struct rtmp_session *s = p->session;
     struct media_loop *home = stream_home(p->stream);
 
-    rtmp_session_enlist(s, home->owner);
+    s->nl = home->owner;
     list_push_back(&home->sessions, &s->info.node);
     home->n_sessions++;
     conn_adopt(s->conn, home->loop, &k_rtmp_conn_ops, s);
@@ -226,7 +226,6 @@ void rtmp_publish_move(struct rtmp_session *s)
     struct conn *conn = s->conn;
 
     s->moving = false;
-    timer_stop(&s->timer);
     session_info_fini(&s->info, &s->nl->media);
     s->conn = conn_detach(&conn);
     p->msg.run = on_arrival;

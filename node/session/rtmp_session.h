@@ -1,4 +1,4 @@
-/* The RTMP session as rtmp.c and rtmp_publish.c share it. */
+/* The RTMP session as rtmp.c, rtmp_play.c and rtmp_publish.c share it. */
 #ifndef HW_NODE_SESSION_RTMP_SESSION_H
 #define HW_NODE_SESSION_RTMP_SESSION_H
 
@@ -19,32 +19,46 @@ enum rtmp_session_state {
 
 struct rtmp_publish;
 
+/* Bytes read while a request is being decided. */
+struct rtmp_held {
+    struct rtmp_session *session;
+    struct buf_writer bytes;
+    struct timer timer; /* armed when they are due: a play was accepted */
+};
+
 struct rtmp_session {
     struct session_info info;
     struct node_loop *nl;
     struct conn *conn;
     struct rtmp_server *proto;
     enum rtmp_session_state state;
-    unsigned n_refused;  /* requests */
-    unsigned busy;       /* depth of our own calls on the stack: then closing only marks */
-    bool closed;         /* to be freed when not busy */
-    bool moving;         /* to another loop, when not busy */
-    bool said;           /* why it closes was logged already */
-    bool flush_at_close; /* what is queued is worth sending */
-    struct timer timer;
-    struct buf_writer *held; /* owned; bytes read while a request is being decided; NULL if none */
-    char *stream_name;       /* owned, for info; NULL while none is asked for */
-    struct viewer viewer;
-    int64_t asked_us;             /* when play was asked */
+    unsigned n_refused;       /* requests */
+    unsigned busy;            /* depth of our own calls on the stack: then closing only marks */
+    bool closed;              /* to be freed when not busy */
+    bool moving;              /* to another loop, when not busy */
+    bool said;                /* why it closes was logged already */
+    bool flush_at_close;      /* what is queued is worth sending */
+    struct rtmp_held *held;   /* owned; NULL if none */
+    char *stream_name;        /* owned, for info; NULL while none is asked for */
+    union {                   /* by state: never both */
+        struct timer timer;   /* CONNECTING, IDLE: how long yet */
+        struct viewer viewer; /* JOINING, PLAYING */
+    };
     struct rtmp_publish *publish; /* NULL unless ASKING or PUBLISHING */
 };
+_Static_assert(sizeof(struct rtmp_session) <= 280, "every RTMP viewer has one");
 
 extern const struct conn_ops k_rtmp_conn_ops;
 
 void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state state);
+/* Else it has a timer, or neither. */
+bool rtmp_session_has_viewer(const struct rtmp_session *s);
 /* Logs once; frees s now, or when the calls on the stack have returned. */
 void rtmp_session_close(struct rtmp_session *s, const char *why);
 void rtmp_session_protocol_error(struct rtmp_session *s, enum err e, const char *detail);
+/* The loop's scratch for answers, empty, and what was written there to the client. */
+struct buf_writer *rtmp_session_out(struct rtmp_session *s);
+enum err rtmp_session_send(struct rtmp_session *s, struct buf_writer *out);
 /* The pending publish or play. */
 void rtmp_session_accept_request(struct rtmp_session *s);
 void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *text);
@@ -54,7 +68,5 @@ void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text
 void rtmp_session_resume(struct rtmp_session *s);
 /* Frees s, which no loop knows any more. */
 void rtmp_session_discard(struct rtmp_session *s);
-/* On a new loop. */
-void rtmp_session_enlist(struct rtmp_session *s, struct node_loop *nl);
 
 #endif

@@ -1,24 +1,22 @@
 /* Chunks to messages. A header is read from a copy of the input and committed when it is whole;
- * what is left of a cut header waits in the stash, at most MAX_HEADER_BYTES. Payload goes to a
- * buffer of its chunk stream that grows with the bytes that came, never by the length that a header
- * claims. */
+ * what is left of a cut header waits in the stash, at most RTMP_CHUNK_MAX_HEADER_BYTES. Payload
+ * goes to a buffer of its chunk stream that grows with the bytes that came, never by the length
+ * that a header claims. */
 #include "proto/rtmp/chunk_decoder.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/rtmp/error_text.h"
 #include "proto/rtmp/rtmp.h"
 
-#define MAX_HEADER_BYTES 18u          /* 3 basic, 11 message, 4 extended timestamp */
 #define DEFAULT_CHUNK_SIZE 128u       /* section 5.4.1 */
 #define MAX_LENGTH 0xffffffu          /* a message length has 24 bits */
 #define NO_TIMESTAMP 0xffffffu        /* section 5.3.1.3: the extended field has it */
 #define KEEP_BYTES ((size_t)64 << 10) /* a larger buffer is freed with its message */
 #define MAX_TYPE0_AS_DELTA_MS 10000u
 
-struct chunk_stream {
+struct rtmp_chunk_stream {
     uint32_t csid;
     uint32_t timestamp_ms; /* of the last message, absolute */
     uint32_t delta_ms;     /* what a type 3 chunk that opens a message adds */
@@ -42,33 +40,13 @@ struct chunk_header {
     bool has_extended;
 };
 
-struct rtmp_chunk_decoder {
-    struct rtmp_chunk_limits limits;
-    uint32_t chunk_size;
-    struct chunk_stream *streams; /* owned, n_streams; few, so searched and added one by one */
-    unsigned n_streams;
-    unsigned current;     /* stream of the chunk that is being read, if chunk_left */
-    uint32_t chunk_left;  /* payload bytes of that chunk still to come */
-    int delivered;        /* stream whose parts are lent, -1 for none */
-    size_t open_bytes;    /* in unfinished messages of all streams */
-    unsigned stash_bytes; /* bytes taken from the input that no step has used yet */
-    uint8_t stash[MAX_HEADER_BYTES];
-    struct rtmp_error_text error;
-};
-
-struct rtmp_chunk_decoder *rtmp_chunk_decoder_create(const struct rtmp_chunk_limits *limits)
+void rtmp_chunk_decoder_init(struct rtmp_chunk_decoder *dec, const struct rtmp_chunk_limits *limits)
 {
-    struct rtmp_chunk_decoder *dec = calloc(1, sizeof *dec);
-
-    if (!dec)
-        return NULL;
-    dec->limits = *limits;
-    dec->chunk_size = DEFAULT_CHUNK_SIZE;
-    dec->delivered = -1;
-    return dec;
+    *dec = (struct rtmp_chunk_decoder){
+        .limits = *limits, .chunk_size = DEFAULT_CHUNK_SIZE, .delivered = -1};
 }
 
-static void drop_parts(struct chunk_stream *s)
+static void drop_parts(struct rtmp_chunk_stream *s)
 {
     if (s->parts)
         buf_writer_fini(s->parts);
@@ -76,20 +54,18 @@ static void drop_parts(struct chunk_stream *s)
     s->parts = NULL;
 }
 
-void rtmp_chunk_decoder_destroy(struct rtmp_chunk_decoder **dec)
+void rtmp_chunk_decoder_fini(struct rtmp_chunk_decoder *dec)
 {
-    if (!*dec)
-        return;
-    for (unsigned i = 0; i < (*dec)->n_streams; i++)
-        drop_parts(&(*dec)->streams[i]);
-    free((*dec)->streams);
-    rtmp_error_text_fini(&(*dec)->error);
-    free(*dec);
-    *dec = NULL;
+    for (unsigned i = 0; i < dec->n_streams; i++)
+        drop_parts(&dec->streams[i]);
+    free(dec->streams);
+    dec->streams = NULL;
+    dec->n_streams = 0;
+    rtmp_error_text_fini(&dec->error);
 }
 
-void rtmp_chunk_decoder_set_limits(struct rtmp_chunk_decoder *dec, size_t max_media_bytes,
-                                   size_t max_other_bytes)
+void rtmp_chunk_decoder_set_limits(struct rtmp_chunk_decoder *dec, uint32_t max_media_bytes,
+                                   uint32_t max_other_bytes)
 {
     dec->limits.max_media_bytes = max_media_bytes;
     dec->limits.max_other_bytes = max_other_bytes;
@@ -111,12 +87,12 @@ __attribute__((format(printf, 3, 4))) static enum err fail(struct rtmp_chunk_dec
     return e;
 }
 
-static size_t parts_bytes(const struct chunk_stream *s)
+static size_t parts_bytes(const struct rtmp_chunk_stream *s)
 {
     return s->parts ? s->parts->used_bytes : 0;
 }
 
-static struct chunk_stream *find_stream(struct rtmp_chunk_decoder *dec, uint32_t csid)
+static struct rtmp_chunk_stream *find_stream(struct rtmp_chunk_decoder *dec, uint32_t csid)
 {
     for (unsigned i = 0; i < dec->n_streams; i++)
         if (dec->streams[i].csid == csid)
@@ -125,9 +101,10 @@ static struct chunk_stream *find_stream(struct rtmp_chunk_decoder *dec, uint32_t
 }
 
 /* *out is a new stream; pointers to others are void. */
-static enum err add_stream(struct rtmp_chunk_decoder *dec, uint32_t csid, struct chunk_stream **out)
+static enum err add_stream(struct rtmp_chunk_decoder *dec, uint32_t csid,
+                           struct rtmp_chunk_stream **out)
 {
-    struct chunk_stream *streams;
+    struct rtmp_chunk_stream *streams;
 
     if (dec->n_streams >= dec->limits.max_chunk_streams)
         return fail(dec, E_TOO_BIG, "csid %u: more than %u chunk streams", (unsigned)csid,
@@ -137,7 +114,7 @@ static enum err add_stream(struct rtmp_chunk_decoder *dec, uint32_t csid, struct
         return fail(dec, E_NOMEM, "out of memory");
     dec->streams = streams;
     *out = &dec->streams[dec->n_streams++];
-    **out = (struct chunk_stream){.csid = csid};
+    **out = (struct rtmp_chunk_stream){.csid = csid};
     return E_OK;
 }
 
@@ -174,7 +151,7 @@ static void read_message_header(struct buf_reader *in, struct chunk_header *h)
 /* Type 3 of a stream with an extended timestamp: the standard is read both ways. librtmp, ffmpeg
  * and Flash repeat it, some encoders (old FMLE plug-ins, cameras) do not. So it is there if the
  * next four bytes are what it would be; the first other byte decides that they are payload. */
-static enum err skip_repeated_extended(const struct chunk_stream *s, struct buf_reader *in)
+static enum err skip_repeated_extended(const struct rtmp_chunk_stream *s, struct buf_reader *in)
 {
     struct buf_reader peek = *in;
 
@@ -196,7 +173,7 @@ static enum err read_header(struct rtmp_chunk_decoder *dec, struct buf_reader *i
 {
     struct buf_reader r = *in;
     struct chunk_header h = {0};
-    const struct chunk_stream *s;
+    const struct rtmp_chunk_stream *s;
     enum err e;
 
     read_basic_header(&r, &h);
@@ -231,7 +208,7 @@ static bool is_media(uint8_t type_id)
            type_id == RTMP_DATA_AMF0 || type_id == RTMP_AGGREGATE;
 }
 
-static enum err begin_message(struct rtmp_chunk_decoder *dec, struct chunk_stream *s,
+static enum err begin_message(struct rtmp_chunk_decoder *dec, struct rtmp_chunk_stream *s,
                               const struct chunk_header *h)
 {
     size_t limit;
@@ -265,7 +242,7 @@ static enum err begin_message(struct rtmp_chunk_decoder *dec, struct chunk_strea
  * inside a message is taken as type 3 when it changes nothing. */
 static enum err apply_header(struct rtmp_chunk_decoder *dec, const struct chunk_header *h)
 {
-    struct chunk_stream *s = find_stream(dec, h->csid);
+    struct rtmp_chunk_stream *s = find_stream(dec, h->csid);
     enum err e = E_OK;
 
     if (!s) {
@@ -303,7 +280,7 @@ static enum err read_header_from_stash(struct rtmp_chunk_decoder *dec, struct bu
 
         if (read_header(dec, &r, h) == E_OK) {
             memmove(dec->stash, dec->stash + dec->stash_bytes - r.left_bytes, r.left_bytes);
-            dec->stash_bytes = (unsigned)r.left_bytes;
+            dec->stash_bytes = (uint8_t)r.left_bytes;
             return E_OK;
         }
         if (in->left_bytes == 0)
@@ -324,7 +301,7 @@ static enum err next_header(struct rtmp_chunk_decoder *dec, struct buf_reader *i
     return e == E_OK ? apply_header(dec, &h) : e;
 }
 
-static enum err append_part(struct rtmp_chunk_decoder *dec, struct chunk_stream *s,
+static enum err append_part(struct rtmp_chunk_decoder *dec, struct rtmp_chunk_stream *s,
                             struct buf_view part)
 {
     size_t limit = dec->limits.max_media_bytes > dec->limits.max_other_bytes
@@ -351,7 +328,7 @@ static enum err append_part(struct rtmp_chunk_decoder *dec, struct chunk_stream 
 }
 
 /* Payload that was taken into the stash while looking for an extended timestamp. */
-static enum err payload_from_stash(struct rtmp_chunk_decoder *dec, struct chunk_stream *s)
+static enum err payload_from_stash(struct rtmp_chunk_decoder *dec, struct rtmp_chunk_stream *s)
 {
     unsigned n = dec->stash_bytes < dec->chunk_left ? dec->stash_bytes : dec->chunk_left;
     enum err e = append_part(dec, s, buf_view_of(dec->stash, n));
@@ -359,13 +336,13 @@ static enum err payload_from_stash(struct rtmp_chunk_decoder *dec, struct chunk_
     if (e != E_OK)
         return e;
     memmove(dec->stash, dec->stash + n, dec->stash_bytes - n);
-    dec->stash_bytes -= n;
+    dec->stash_bytes = (uint8_t)(dec->stash_bytes - n);
     return E_OK;
 }
 
 /* Empties the buffer of a message that was lent, finished inside, or aborted. Media goes on, and so
  * keeps its memory; a command may be the last one for hours. */
-static void reset_parts(struct rtmp_chunk_decoder *dec, struct chunk_stream *s)
+static void reset_parts(struct rtmp_chunk_decoder *dec, struct rtmp_chunk_stream *s)
 {
     if (!s->parts)
         return;
@@ -380,7 +357,7 @@ static void reset_parts(struct rtmp_chunk_decoder *dec, struct chunk_stream *s)
 static enum err read_payload(struct rtmp_chunk_decoder *dec, struct buf_reader *in,
                              struct rtmp_message *out)
 {
-    struct chunk_stream *s = &dec->streams[dec->current];
+    struct rtmp_chunk_stream *s = &dec->streams[dec->current];
     enum err e = payload_from_stash(dec, s);
     size_t n;
 
@@ -429,7 +406,7 @@ static enum err on_set_chunk_size(struct rtmp_chunk_decoder *dec, struct buf_vie
 static enum err on_abort(struct rtmp_chunk_decoder *dec, struct buf_view payload)
 {
     struct buf_reader r = buf_reader_from(payload);
-    struct chunk_stream *s = find_stream(dec, buf_read_u32be(&r));
+    struct rtmp_chunk_stream *s = find_stream(dec, buf_read_u32be(&r));
 
     if (r.overrun)
         return fail(dec, E_PROTO, "abort message of %zu bytes", payload.size_bytes);

@@ -5,8 +5,7 @@
 #define HW_PROTO_RTMP_CHUNK_DECODER_H
 
 #include "common/base/buf.h"
-
-struct rtmp_chunk_decoder; /* opaque */
+#include "proto/rtmp/error_text.h"
 
 struct rtmp_message {      /* section 6.1.1 */
     uint32_t timestamp_ms; /* absolute; wraps at 2^32 */
@@ -16,21 +15,38 @@ struct rtmp_message {      /* section 6.1.1 */
 };
 
 struct rtmp_chunk_limits {
-    size_t max_media_bytes;  /* message types 8, 9, 15, 18 and 22 */
-    size_t max_other_bytes;  /* all others */
-    uint32_t max_chunk_size; /* that the peer may set */
-    unsigned max_chunk_streams;
+    uint32_t max_media_bytes; /* message types 8, 9, 15, 18 and 22 */
+    uint32_t max_other_bytes; /* all others */
+    uint32_t max_chunk_size;  /* that the peer may set */
+    uint32_t max_chunk_streams;
 };
 /* Parts of unfinished messages may hold this many times the longest message together. */
 #define RTMP_CHUNK_MAX_OPEN_MESSAGES 2u
 
-/* Returns a decoder, or NULL when out of memory; pair with rtmp_chunk_decoder_destroy(). */
-struct rtmp_chunk_decoder *rtmp_chunk_decoder_create(const struct rtmp_chunk_limits *limits);
-/* Takes *dec and sets it to NULL; a NULL *dec is fine. */
-void rtmp_chunk_decoder_destroy(struct rtmp_chunk_decoder **dec);
+#define RTMP_CHUNK_MAX_HEADER_BYTES 18u /* 3 basic, 11 message, 4 extended timestamp */
+
+struct rtmp_chunk_decoder { /* embedded in its connection; fields are private to chunk_decoder.c */
+    struct rtmp_chunk_limits limits;
+    struct rtmp_chunk_stream *streams; /* owned, n_streams; few: searched and added one by one */
+    size_t open_bytes;                 /* in unfinished messages of all streams */
+    struct rtmp_error_text error;
+    uint32_t chunk_size;
+    uint32_t n_streams;
+    uint32_t current;    /* stream of the chunk that is being read, if chunk_left */
+    uint32_t chunk_left; /* payload bytes of that chunk still to come */
+    int32_t delivered;   /* stream whose parts are lent, -1 for none */
+    uint8_t stash_bytes; /* bytes taken from the input that no step has used yet */
+    uint8_t stash[RTMP_CHUNK_MAX_HEADER_BYTES];
+};
+
+/* Pair with rtmp_chunk_decoder_fini(). limits are copied. */
+void rtmp_chunk_decoder_init(struct rtmp_chunk_decoder *dec,
+                             const struct rtmp_chunk_limits *limits);
+/* Fine on a zeroed one. */
+void rtmp_chunk_decoder_fini(struct rtmp_chunk_decoder *dec);
 /* For messages that begin from now on. */
-void rtmp_chunk_decoder_set_limits(struct rtmp_chunk_decoder *dec, size_t max_media_bytes,
-                                   size_t max_other_bytes);
+void rtmp_chunk_decoder_set_limits(struct rtmp_chunk_decoder *dec, uint32_t max_media_bytes,
+                                   uint32_t max_other_bytes);
 
 /* Feeds bytes, gives at most one message. Borrows *in and advances it past what it kept; the stream
  * may be split anywhere. A message that lies in *in as one chunk is lent from there without a copy.
@@ -39,7 +55,7 @@ void rtmp_chunk_decoder_set_limits(struct rtmp_chunk_decoder *dec, size_t max_me
  *   E_AGAIN    all of *in is used and no message is complete
  *   E_PROTO    type 2 or 3 opens a chunk stream, or a header changes an unfinished message
  *   E_TOO_BIG  message, chunk size, number of chunk streams or unfinished bytes above the limit
- *   E_NOMEM    out of memory. After this, E_PROTO or E_TOO_BIG only destroy() is allowed */
+ *   E_NOMEM    out of memory. After this, E_PROTO or E_TOO_BIG only fini() is allowed */
 enum err rtmp_chunk_decoder_feed(struct rtmp_chunk_decoder *dec, struct buf_reader *in,
                                  struct rtmp_message *out);
 /* After an error: "csid 7: length 9000000 > limit 4194304". Never NULL. */

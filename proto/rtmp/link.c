@@ -16,7 +16,7 @@ struct rtmp_aggregate {
     uint32_t rebase_ms;
 };
 
-enum err rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits)
+void rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits)
 {
     struct rtmp_chunk_limits chunk_limits = {
         .max_media_bytes = limits->max_command_bytes, /* until media is expected */
@@ -30,10 +30,9 @@ enum err rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits
         .out_chunk_size = DEFAULT_CHUNK_SIZE,
         /* A peer that names no window gets acks as if it had ours: some encoders wait for them. */
         .in_window_bytes = limits->window_ack_size,
-        .dec = rtmp_chunk_decoder_create(&chunk_limits),
         .fault = "other",
     };
-    return link->dec ? E_OK : E_NOMEM;
+    rtmp_chunk_decoder_init(&link->dec, &chunk_limits);
 }
 
 static void drop_aggregate(struct rtmp_link *link)
@@ -47,7 +46,7 @@ static void drop_aggregate(struct rtmp_link *link)
 
 void rtmp_link_fini(struct rtmp_link *link)
 {
-    rtmp_chunk_decoder_destroy(&link->dec);
+    rtmp_chunk_decoder_fini(&link->dec);
     drop_aggregate(link);
     rtmp_error_text_fini(&link->error);
 }
@@ -246,12 +245,12 @@ static enum err next_message(struct rtmp_link *link, struct buf_reader *in,
                              struct rtmp_message *out)
 {
     size_t before = in->left_bytes;
-    enum err e = rtmp_chunk_decoder_feed(link->dec, in, out);
+    enum err e = rtmp_chunk_decoder_feed(&link->dec, in, out);
 
     link->bytes_in += (uint32_t)(before - in->left_bytes);
     if (e != E_OK && e != E_AGAIN)
         return rtmp_link_fail(link, e, e == E_TOO_BIG ? "size" : "chunk", "%s",
-                              rtmp_chunk_decoder_error(link->dec));
+                              rtmp_chunk_decoder_error(&link->dec));
     return e;
 }
 

@@ -25,13 +25,13 @@ enum { /* chunk streams of what we say; media has rtmp_csid_of() */
 
 struct rtmp_link {
     struct rtmp_limits limits;
-    struct rtmp_chunk_decoder *dec; /* owned */
-    uint32_t out_chunk_size;        /* 128 until rtmp_link_announce_chunk_size() */
-    uint32_t bytes_in;              /* of the connection; wraps */
-    uint32_t acked_bytes;           /* bytes_in when we last acknowledged */
-    uint32_t in_window_bytes;       /* the peer wants an ack for so many */
-    uint32_t out_window_bytes;      /* the window we announced */
-    uint32_t peer_acked_bytes;      /* what the peer said to have received; wraps */
+    struct rtmp_chunk_decoder dec;
+    uint32_t out_chunk_size;   /* 128 until rtmp_link_announce_chunk_size() */
+    uint32_t bytes_in;         /* of the connection; wraps */
+    uint32_t acked_bytes;      /* bytes_in when we last acknowledged */
+    uint32_t in_window_bytes;  /* the peer wants an ack for so many */
+    uint32_t out_window_bytes; /* the window we announced */
+    uint32_t peer_acked_bytes; /* what the peer said to have received; wraps */
     bool has_pong;
     uint32_t last_pong_ms;
     struct rtmp_aggregate *aggregate; /* owned; being taken apart, else NULL */
@@ -39,7 +39,7 @@ struct rtmp_link {
     struct rtmp_error_text error;
 };
 
-enum err rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits);
+void rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits);
 void rtmp_link_fini(struct rtmp_link *link);
 
 /* Next message for the layer above: a command, media, data, or user control other than ping.

@@ -29,10 +29,10 @@ enum rtmp_message_type {
 #define RTMP_MEDIA_STREAM_ID 1u /* the one createStream answers; media and status use it */
 
 struct rtmp_limits {
-    size_t max_message_bytes;   /* media, after publish was accepted */
-    size_t max_command_bytes;   /* any message before that, and every command */
+    uint32_t max_message_bytes; /* media, after publish was accepted */
+    uint32_t max_command_bytes; /* any message before that, and every command */
     uint32_t max_chunk_size;    /* that the peer may set; <= 16 MiB - 1 */
-    unsigned max_chunk_streams; /* csids in use */
+    uint32_t max_chunk_streams; /* csids in use */
     uint32_t out_chunk_size;    /* we announce and send */
     uint32_t window_ack_size;   /* we announce */
 };

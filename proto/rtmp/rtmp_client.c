@@ -29,8 +29,8 @@ struct rtmp_client *rtmp_client_create(const struct rtmp_client_conf *conf,
     c->tc_url = strdup(conf->tc_url);
     c->handshake = rtmp_handshake_create_client(seed);
     buf_writer_init(&c->held_body, conf->limits.max_message_bytes);
-    if (rtmp_link_init(&c->link, &conf->limits) != E_OK || !c->app || !c->stream || !c->tc_url ||
-        !c->handshake)
+    rtmp_link_init(&c->link, &conf->limits);
+    if (!c->app || !c->stream || !c->tc_url || !c->handshake)
         rtmp_client_destroy(&c);
     return c;
 }
@@ -129,7 +129,7 @@ static enum err on_created(struct rtmp_client *c, const struct rtmp_command *cmd
         return rtmp_link_fail(&c->link, E_PROTO, "amf", "createStream gave no stream id");
     c->stream_id = (uint32_t)id;
     if (!c->publish)
-        rtmp_chunk_decoder_set_limits(c->link.dec, c->link.limits.max_message_bytes,
+        rtmp_chunk_decoder_set_limits(&c->link.dec, c->link.limits.max_message_bytes,
                                       c->link.limits.max_command_bytes);
     client_send_start(c, out);
     set_state(c, CLIENT_STARTING);

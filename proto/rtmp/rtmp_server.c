@@ -32,7 +32,8 @@ struct rtmp_server *rtmp_server_create(const struct rtmp_limits *limits,
         return NULL;
     s->handshake = rtmp_handshake_create_server(seed);
     s->next_stream_id = RTMP_MEDIA_STREAM_ID + 1;
-    if (rtmp_link_init(&s->link, limits) != E_OK || !s->handshake)
+    rtmp_link_init(&s->link, limits);
+    if (!s->handshake)
         rtmp_server_destroy(&s);
     return s;
 }
@@ -233,7 +234,7 @@ void rtmp_server_accept(struct rtmp_server *s, struct buf_writer *out)
 {
     assert(s->state == SERVER_PUBLISH_PENDING || s->state == SERVER_PLAY_PENDING);
     if (s->state == SERVER_PUBLISH_PENDING) {
-        rtmp_chunk_decoder_set_limits(s->link.dec, s->link.limits.max_message_bytes,
+        rtmp_chunk_decoder_set_limits(&s->link.dec, s->link.limits.max_message_bytes,
                                       s->link.limits.max_command_bytes);
         write_status(s, out, "status", "NetStream.Publish.Start", "Publishing has started.");
         server_set_state(s, SERVER_PUBLISHING);

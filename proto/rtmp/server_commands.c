@@ -438,9 +438,13 @@ static void quote(struct buf_view name, char *text, size_t size)
     text[n] = '\0';
 }
 
-static enum err on_unknown(struct server_call *call, const char *name)
+static enum err on_unknown(struct server_call *call)
 {
-    char description[96];
+    char name[40], description[96];
+
+    quote(call->cmd->name, name, sizeof name);
+    if (call->s->state == SERVER_CONNECTING)
+        return rtmp_link_fail(&call->s->link, E_PROTO, "order", "command %s before connect", name);
 
     snprintf(description, sizeof description, "There is no command %s.", name);
     return answer_error(call, "NetConnection.Call.Failed", description);
@@ -449,18 +453,14 @@ static enum err on_unknown(struct server_call *call, const char *name)
 enum err server_on_command(struct server_call *call)
 {
     struct rtmp_server *s = call->s;
-    char name[40];
 
-    quote(call->cmd->name, name, sizeof name);
     for (size_t i = 0; i < sizeof k_commands / sizeof k_commands[0]; i++) {
         if (!buf_view_equals(call->cmd->name, k_commands[i].name))
             continue;
         if (k_commands[i].states & BIT(s->state))
             return k_commands[i].handle(call);
-        return rtmp_link_fail(&s->link, E_PROTO, "order", "command %s in state %s", name,
-                              rtmp_server_state(s));
+        return rtmp_link_fail(&s->link, E_PROTO, "order", "command %s in state %s",
+                              k_commands[i].name, rtmp_server_state(s));
     }
-    if (s->state == SERVER_CONNECTING)
-        return rtmp_link_fail(&s->link, E_PROTO, "order", "command %s before connect", name);
-    return on_unknown(call, name);
+    return on_unknown(call);
 }

@@ -13,13 +13,13 @@ import harness
 class Load:
     """Context manager. args are those of `headwater-tool load`, without --json, --quiet and --hold."""
 
-    def __init__(self, args, folder, cores=(0,)):
+    def __init__(self, args, folder, cores=(0,), nice=0):
         self.name = f"load-{time.monotonic_ns()}"
         self.json_path = os.path.join(folder, f"{self.name}.json")
         self.log_path = os.path.join(folder, f"{self.name}.log")
         self.argv = [os.path.join(harness.BIN_DIR, "headwater-tool"), "load", *map(str, args), "--json",
                      self.json_path, "--hold", "--quiet"]
-        self.cores, self.text = set(cores), b""
+        self.cores, self.nice, self.text = set(cores), nice, b""
 
     def __enter__(self):
         if not os.path.exists(self.argv[0]):
@@ -27,6 +27,8 @@ class Load:
         with open(self.log_path, "wb") as log, bench_proc.pinned(self.cores):
             self.popen = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                                           start_new_session=True)
+        if self.nice:
+            os.setpriority(os.PRIO_PROCESS, self.popen.pid, self.nice)
         return self
 
     def __exit__(self, *_):

@@ -82,8 +82,8 @@ class Bench:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def load(self, args, cores=None):
-        return Load(args, self.folder, cores or self.load_cores)
+    def load(self, args, cores=None, nice=0):
+        return Load(args, self.folder, cores or self.load_cores, nice)
 
     def floor_media(self, name):
         """What floor programs send: the clip as Headwater's viewers get it."""

@@ -50,13 +50,13 @@ static void feed_piece(struct rtmp_chunk_decoder *dec, const uint8_t *data, size
 
 static struct result feed_all(const uint8_t *data, size_t size, size_t step)
 {
-    struct rtmp_chunk_decoder *dec = rtmp_chunk_decoder_create(&k_limits);
+    struct rtmp_chunk_decoder dec;
     struct result r = {.e = E_AGAIN};
 
-    assert(dec);
+    rtmp_chunk_decoder_init(&dec, &k_limits);
     for (size_t at = 0; at < size && r.e == E_AGAIN; at += step)
-        feed_piece(dec, data + at, size - at < step ? size - at : step, &r);
-    rtmp_chunk_decoder_destroy(&dec);
+        feed_piece(&dec, data + at, size - at < step ? size - at : step, &r);
+    rtmp_chunk_decoder_fini(&dec);
     return r;
 }
 

@@ -8,10 +8,10 @@
 
 struct peer {
     struct rtmp_server *server;
-    struct rtmp_chunk_decoder *dec; /* of what the server says */
-    struct buf_writer in, out;      /* to and from the server */
-    size_t step;                    /* bytes a call */
-    enum err e;                     /* of the last call */
+    struct rtmp_chunk_decoder dec; /* of what the server says */
+    struct buf_writer in, out;     /* to and from the server */
+    size_t step;                   /* bytes a call */
+    enum err e;                    /* of the last call */
     char said[8192]; /* the server's messages since the last peer_run(), a line each */
     size_t said_bytes;
 };
@@ -23,9 +23,8 @@ static inline void peer_begin_with(struct peer *p, const struct rtmp_limits *lim
 
     *p = (struct peer){.step = 1000000};
     p->server = rtmp_server_create(limits, k_seed);
-    p->dec = rtmp_chunk_decoder_create(&k_limits);
+    rtmp_chunk_decoder_init(&p->dec, &k_limits);
     assert_non_null(p->server);
-    assert_non_null(p->dec);
     buf_writer_init(&p->in, 1 << 24);
     buf_writer_init(&p->out, 1 << 24);
 }
@@ -38,7 +37,7 @@ static inline void peer_begin(struct peer *p)
 static inline void peer_end(struct peer *p)
 {
     rtmp_server_destroy(&p->server);
-    rtmp_chunk_decoder_destroy(&p->dec);
+    rtmp_chunk_decoder_fini(&p->dec);
     buf_writer_fini(&p->in);
     buf_writer_fini(&p->out);
 }
@@ -109,7 +108,7 @@ static inline const char *peer_heard(struct peer *p)
     p->said_bytes = 0;
     p->said[0] = '\0';
     assert_int_equal(buf_writer_status(&p->out), E_OK);
-    while (rtmp_chunk_decoder_feed(p->dec, &in, &m) == E_OK)
+    while (rtmp_chunk_decoder_feed(&p->dec, &in, &m) == E_OK)
         peer_note(p, &m);
     assert_int_equal(in.left_bytes, 0);
     buf_writer_clear(&p->out);

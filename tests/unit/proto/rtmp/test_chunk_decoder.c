@@ -31,8 +31,9 @@ static void note_message(struct transcript *t, const struct rtmp_message *m)
 static void feed_in_steps(struct buf_view bytes, size_t step,
                           const struct rtmp_chunk_limits *limits, struct transcript *t)
 {
-    struct rtmp_chunk_decoder *dec = rtmp_chunk_decoder_create(limits);
+    struct rtmp_chunk_decoder dec;
 
+    rtmp_chunk_decoder_init(&dec, limits);
     *t = (struct transcript){.e = E_AGAIN};
     for (size_t at = 0; at < bytes.size_bytes && t->e == E_AGAIN; at += step) {
         size_t n = bytes.size_bytes - at < step ? bytes.size_bytes - at : step;
@@ -40,15 +41,15 @@ static void feed_in_steps(struct buf_view bytes, size_t step,
         struct buf_reader in = buf_reader_from(buf_view_of(piece, n));
         struct rtmp_message m;
 
-        while ((t->e = rtmp_chunk_decoder_feed(dec, &in, &m)) == E_OK)
+        while ((t->e = rtmp_chunk_decoder_feed(&dec, &in, &m)) == E_OK)
             note_message(t, &m);
         if (t->e == E_AGAIN)
             assert_int_equal(in.left_bytes, 0);
         else
-            assert_true(rtmp_chunk_decoder_error(dec)[0] != '\0');
+            assert_true(rtmp_chunk_decoder_error(&dec)[0] != '\0');
         free(piece);
     }
-    rtmp_chunk_decoder_destroy(&dec);
+    rtmp_chunk_decoder_fini(&dec);
 }
 
 static void assert_gives(struct buf_view bytes, const char *expected, enum err e)
@@ -337,18 +338,19 @@ static void test_feed_gives_too_big_when_the_length_is_above_the_limit(void **st
     static const uint8_t k_command[] = {0x03, 0, 0, 0, 0, 0x10, 1, 20, 0, 0, 0, 0}; /* 4 KiB + 1 */
     static const uint8_t k_most[] = {0x03, 0, 0, 0, 0, 0x10, 0, 20, 0, 0, 0, 0};
     /* clang-format on */
-    struct rtmp_chunk_decoder *dec = rtmp_chunk_decoder_create(&k_limits);
+    struct rtmp_chunk_decoder dec;
     struct buf_reader in = buf_reader_from(VIEW(k_command));
     struct rtmp_message m;
 
     (void)state;
+    rtmp_chunk_decoder_init(&dec, &k_limits);
     assert_gives(VIEW(k_video), "", E_TOO_BIG);
     assert_gives(VIEW(k_command), "", E_TOO_BIG);
     assert_gives(VIEW(k_most), "", E_AGAIN);
-    assert_int_equal(rtmp_chunk_decoder_feed(dec, &in, &m), E_TOO_BIG);
-    assert_string_equal(rtmp_chunk_decoder_error(dec),
+    assert_int_equal(rtmp_chunk_decoder_feed(&dec, &in, &m), E_TOO_BIG);
+    assert_string_equal(rtmp_chunk_decoder_error(&dec),
                         "csid 3: message type 20 length 4097 > limit 4096");
-    rtmp_chunk_decoder_destroy(&dec);
+    rtmp_chunk_decoder_fini(&dec);
 }
 
 static void test_feed_gives_too_big_when_there_are_too_many_chunk_streams(void **state)
@@ -394,14 +396,15 @@ static void test_feed_gives_too_big_when_unfinished_messages_hold_too_much(void 
 static void test_feed_lends_from_the_input_when_the_message_is_one_chunk(void **state)
 {
     static const uint8_t k_bytes[] = {0x04, 0, 0, 0, 0, 0, 2, 8, 1, 0, 0, 0, 0xaf, 1};
-    struct rtmp_chunk_decoder *dec = rtmp_chunk_decoder_create(&k_limits);
+    struct rtmp_chunk_decoder dec;
     struct buf_reader in = buf_reader_from(VIEW(k_bytes));
     struct rtmp_message m;
 
     (void)state;
-    assert_int_equal(rtmp_chunk_decoder_feed(dec, &in, &m), E_OK);
+    rtmp_chunk_decoder_init(&dec, &k_limits);
+    assert_int_equal(rtmp_chunk_decoder_feed(&dec, &in, &m), E_OK);
     assert_ptr_equal(m.payload.data, k_bytes + 12);
-    rtmp_chunk_decoder_destroy(&dec);
+    rtmp_chunk_decoder_fini(&dec);
 }
 
 int main(void)

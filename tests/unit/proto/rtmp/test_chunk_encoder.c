@@ -53,15 +53,16 @@ static void test_write_message_gives_what_the_decoder_reads(void **state)
     fill_random(body, sizeof body, 1);
     for (size_t t = 0; t < ARRAY_SIZE(k_times); t++) {
         for (size_t i = 0; i < ARRAY_SIZE(k_sizes); i++) {
-            struct rtmp_chunk_decoder *dec = rtmp_chunk_decoder_create(&k_limits);
+            struct rtmp_chunk_decoder dec;
             struct rtmp_message m;
             struct buf_writer w;
             struct buf_reader in;
 
+            rtmp_chunk_decoder_init(&dec, &k_limits);
             buf_writer_init(&w, 1 << 16);
             rtmp_write_message(&w, 128, 6, k_times[t], 9, 1, buf_view_of(body, k_sizes[i]));
             in = buf_reader_from(buf_writer_view(&w));
-            assert_int_equal(rtmp_chunk_decoder_feed(dec, &in, &m), E_OK);
+            assert_int_equal(rtmp_chunk_decoder_feed(&dec, &in, &m), E_OK);
             assert_int_equal(in.left_bytes, 0);
             assert_int_equal(m.timestamp_ms, k_times[t]);
             assert_int_equal(m.type_id, 9);
@@ -70,7 +71,7 @@ static void test_write_message_gives_what_the_decoder_reads(void **state)
             if (k_sizes[i])
                 assert_memory_equal(m.payload.data, body, k_sizes[i]);
             buf_writer_fini(&w);
-            rtmp_chunk_decoder_destroy(&dec);
+            rtmp_chunk_decoder_fini(&dec);
         }
     }
 }

@@ -1,0 +1,98 @@
+/* Playing over RTMP: from the request to the stream's bytes to its end. */
+#include "node/session/rtmp_play.h"
+
+#include "common/base/log.h"
+#include "node/control/node_metrics.h"
+
+static struct rtmp_session *session_of_viewer(struct viewer *viewer)
+{
+    return list_entry(viewer, struct rtmp_session, viewer);
+}
+
+/* In a turn of its own after on_viewer_start(): what was held may stop playing. */
+static void on_held_due(struct timer *timer)
+{
+    rtmp_session_resume(list_entry(timer, struct rtmp_held, timer)->session);
+}
+
+static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_video)
+{
+    struct rtmp_session *s = session_of_viewer(viewer);
+    struct buf_writer *out = rtmp_session_out(s);
+
+    (void)has_audio;
+    (void)has_video;
+    rtmp_session_set_state(s, RTMP_SESSION_PLAYING);
+    log_info("rtmp", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
+             s->info.stream);
+    rtmp_server_accept(s->proto, out);
+    if (s->held) {
+        timer_init(&s->held->timer, s->nl->media.loop, on_held_due);
+        timer_start_ms(&s->held->timer, 0);
+    }
+    return rtmp_session_send(s, out);
+}
+
+static void on_viewer_end(struct viewer *viewer, enum err why)
+{
+    struct rtmp_session *s = session_of_viewer(viewer);
+
+    if (s->closed) /* freed when the calls on the stack have returned */
+        return;
+    if (s->state == RTMP_SESSION_JOINING) {
+        bool absent = why == E_NOT_FOUND || why == E_END;
+
+        if (why == E_NOT_FOUND)
+            metric_add(&m_timeout_play_wait, 1);
+        metric_add(absent ? &m_play_refused_not_found : &m_play_refused_denied, 1);
+        s->busy++;
+        rtmp_session_refuse(s, absent ? "NetStream.Play.StreamNotFound" : "NetStream.Play.Failed",
+                            absent ? "no such stream" : err_text(why));
+        s->busy--;
+        rtmp_session_resume(s); /* last: s may be gone */
+        return;
+    }
+    if (why == E_END || why == E_DENIED)
+        rtmp_session_end(s, "NetStream.Play.UnpublishNotify",
+                         why == E_END ? "the stream has ended" : "closed by the operator");
+    else
+        rtmp_session_close(s, err_text(why));
+}
+
+static const struct viewer_ops k_viewer_ops = {on_viewer_start, on_viewer_end};
+
+void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name)
+{
+    struct viewer_join join = {
+        .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
+    enum err e;
+
+    if (!s->nl->node->conf.play_open) {
+        metric_add(&m_play_refused_closed, 1);
+        rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");
+        return;
+    }
+    if (atomic_load(&s->nl->node->draining)) {
+        metric_add(&m_play_refused_closed, 1);
+        rtmp_session_refuse(s, "NetStream.Play.Failed", "this node is shutting down");
+        return;
+    }
+    rtmp_session_set_state(s, RTMP_SESSION_JOINING);
+    e = viewer_join(&s->nl->media, &s->viewer, &join);
+    if (e != E_OK) {
+        metric_add(&m_play_refused_limit, 1);
+        rtmp_session_refuse(s, "NetStream.Play.Failed",
+                            e == E_LIMIT ? "too many viewers are waiting (limits.parked_viewers)"
+                                         : err_text(e));
+        return;
+    }
+    metric_add(&m_sessions_total_rtmp_play, 1);
+}
+
+void rtmp_play_stop(struct rtmp_session *s)
+{
+    if (viewer_leave_whole(&s->viewer) != E_OK)
+        rtmp_session_close(s, "stopped playing inside a message that it does not take");
+    else
+        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+}
