@@ -42,65 +42,9 @@ bool buf_view_to_str(struct buf_view view, char *text, size_t size)
     return true;
 }
 
-struct buf_view buf_take(struct buf_reader *r, size_t size_bytes)
-{
-    struct buf_view view = {r->at, size_bytes};
-
-    if (r->overrun || size_bytes > r->left_bytes) {
-        r->overrun = true;
-        return (struct buf_view){NULL, 0};
-    }
-    if (size_bytes) {
-        r->at += size_bytes;
-        r->left_bytes -= size_bytes;
-    }
-    return view;
-}
-
-/* Big-endian number of size_bytes; 0 on overrun. */
-static uint64_t read_be(struct buf_reader *r, size_t size_bytes)
-{
-    struct buf_view view = buf_take(r, size_bytes);
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < view.size_bytes; i++)
-        value = value << 8 | view.data[i];
-    return value;
-}
-
-uint8_t buf_read_u8(struct buf_reader *r)
-{
-    return (uint8_t)read_be(r, 1);
-}
-
-uint16_t buf_read_u16be(struct buf_reader *r)
-{
-    return (uint16_t)read_be(r, 2);
-}
-
-uint32_t buf_read_u24be(struct buf_reader *r)
-{
-    return (uint32_t)read_be(r, 3);
-}
-
-uint32_t buf_read_u32be(struct buf_reader *r)
-{
-    return (uint32_t)read_be(r, 4);
-}
-
-uint32_t buf_read_u32le(struct buf_reader *r)
-{
-    return __builtin_bswap32((uint32_t)read_be(r, 4));
-}
-
-uint64_t buf_read_u64be(struct buf_reader *r)
-{
-    return read_be(r, 8);
-}
-
 double buf_read_f64be(struct buf_reader *r)
 {
-    uint64_t bits = read_be(r, 8);
+    uint64_t bits = buf_read_be(r, 8);
     double value;
 
     memcpy(&value, &bits, sizeof value);
@@ -118,12 +62,6 @@ void buf_writer_fini(struct buf_writer *w)
     *w = (struct buf_writer){.max_bytes = w->max_bytes};
 }
 
-void buf_writer_clear(struct buf_writer *w)
-{
-    w->used_bytes = 0;
-    w->failed = E_OK;
-}
-
 void buf_writer_consume(struct buf_writer *w, size_t size_bytes)
 {
     if (size_bytes >= w->used_bytes) {
@@ -132,11 +70,6 @@ void buf_writer_consume(struct buf_writer *w, size_t size_bytes)
     }
     memmove(w->data, w->data + size_bytes, w->used_bytes - size_bytes);
     w->used_bytes -= size_bytes;
-}
-
-enum err buf_writer_status(const struct buf_writer *w)
-{
-    return w->failed;
 }
 
 static enum err grow(struct buf_writer *w, size_t needed_bytes)

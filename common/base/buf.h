@@ -1,5 +1,5 @@
 /* Bytes: a view (borrowed memory), a reader (moves through a view) and a writer (growing memory).
- * Only this file does pointer arithmetic on bytes from the wire. */
+ * Only this header and buf.c do pointer arithmetic on bytes from the wire. */
 #ifndef HW_COMMON_BASE_BUF_H
 #define HW_COMMON_BASE_BUF_H
 
@@ -41,18 +41,60 @@ static inline struct buf_reader buf_reader_from(struct buf_view view)
     return (struct buf_reader){view.data, view.size_bytes, false};
 }
 /* Lends the next size_bytes and moves past them; an empty view and overrun when there are fewer. */
-struct buf_view buf_take(struct buf_reader *r, size_t size_bytes);
+static inline struct buf_view buf_take(struct buf_reader *r, size_t size_bytes)
+{
+    struct buf_view view = {r->at, size_bytes};
+
+    if (r->overrun || size_bytes > r->left_bytes) {
+        r->overrun = true;
+        return (struct buf_view){NULL, 0};
+    }
+    if (size_bytes) {
+        r->at += size_bytes;
+        r->left_bytes -= size_bytes;
+    }
+    return view;
+}
 /* Lends what is left without moving. */
 static inline struct buf_view buf_rest(const struct buf_reader *r)
 {
     return (struct buf_view){r->at, r->left_bytes};
 }
-uint8_t buf_read_u8(struct buf_reader *r);
-uint16_t buf_read_u16be(struct buf_reader *r);
-uint32_t buf_read_u24be(struct buf_reader *r);
-uint32_t buf_read_u32be(struct buf_reader *r);
-uint32_t buf_read_u32le(struct buf_reader *r);
-uint64_t buf_read_u64be(struct buf_reader *r);
+/* Big-endian number of size_bytes, at most 8; 0 on overrun. Inline, as buf_take() is: each frame's
+ * headers are read with it. */
+static inline uint64_t buf_read_be(struct buf_reader *r, size_t size_bytes)
+{
+    struct buf_view view = buf_take(r, size_bytes);
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < view.size_bytes; i++)
+        value = value << 8 | view.data[i];
+    return value;
+}
+static inline uint8_t buf_read_u8(struct buf_reader *r)
+{
+    return (uint8_t)buf_read_be(r, 1);
+}
+static inline uint16_t buf_read_u16be(struct buf_reader *r)
+{
+    return (uint16_t)buf_read_be(r, 2);
+}
+static inline uint32_t buf_read_u24be(struct buf_reader *r)
+{
+    return (uint32_t)buf_read_be(r, 3);
+}
+static inline uint32_t buf_read_u32be(struct buf_reader *r)
+{
+    return (uint32_t)buf_read_be(r, 4);
+}
+static inline uint32_t buf_read_u32le(struct buf_reader *r)
+{
+    return __builtin_bswap32((uint32_t)buf_read_be(r, 4));
+}
+static inline uint64_t buf_read_u64be(struct buf_reader *r)
+{
+    return buf_read_be(r, 8);
+}
 double buf_read_f64be(struct buf_reader *r); /* IEEE 754 */
 
 /* Growing memory with a ceiling. A failed write (no memory, or above max_bytes) leaves the content
@@ -69,7 +111,11 @@ struct buf_writer {
 void buf_writer_init(struct buf_writer *w, size_t max_bytes);
 void buf_writer_fini(struct buf_writer *w);
 /* Forgets the content and failed; keeps the memory. */
-void buf_writer_clear(struct buf_writer *w);
+static inline void buf_writer_clear(struct buf_writer *w)
+{
+    w->used_bytes = 0;
+    w->failed = E_OK;
+}
 /* Drops the first size_bytes (all, if there are fewer) and moves the rest to the front. */
 void buf_writer_consume(struct buf_writer *w, size_t size_bytes);
 /* Lent until the next write. */
@@ -78,7 +124,10 @@ static inline struct buf_view buf_writer_view(const struct buf_writer *w)
     return (struct buf_view){w->data, w->used_bytes};
 }
 /* E_OK, or E_NOMEM / E_TOO_BIG when some write failed. */
-enum err buf_writer_status(const struct buf_writer *w);
+static inline enum err buf_writer_status(const struct buf_writer *w)
+{
+    return w->failed;
+}
 /* Lends size_bytes of uninitialised room at the end, counted as written; NULL on failure. */
 uint8_t *buf_writer_reserve(struct buf_writer *w, size_t size_bytes);
 void buf_write(struct buf_writer *w, const void *data, size_t size_bytes);
