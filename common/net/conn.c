@@ -75,19 +75,31 @@ void conn_on_ready(struct conn *c, unsigned ready)
         tell_readable(c);
 }
 
-/* True when the tick watches c from now on, false when the poller has to. */
+static struct tick *tick_of(const struct conn *c, enum conn_pace pace)
+{
+    return loop_tick(c->loop, pace == CONN_TICK ? 0 : 1u + (unsigned)c->fd % LOOP_SLOW_TICKS);
+}
+
+static void leave_tick(struct conn *c)
+{
+    if (c->tick_place != TICK_NO_PLACE)
+        tick_remove(tick_of(c, c->ticked), c->tick_place);
+    c->tick_place = TICK_NO_PLACE;
+}
+
+/* True when a tick watches c from now on, false when the poller has to. */
 static bool update_tick(struct conn *c)
 {
-    bool wanted = c->by_tick && wants_read(c);
+    bool wanted = c->pace != CONN_AT_ONCE && wants_read(c);
 
+    if (!wanted || c->ticked != c->pace)
+        leave_tick(c);
     if (wanted && c->tick_place == TICK_NO_PLACE) {
-        struct tick *tick = loop_tick(c->loop);
+        struct tick *tick = tick_of(c, c->pace);
 
+        c->ticked = c->pace;
         if (tick)
             c->tick_place = tick_add(tick, c->fd, tell_readable, c);
-    } else if (!wanted && c->tick_place != TICK_NO_PLACE) {
-        tick_remove(loop_tick(c->loop), c->tick_place);
-        c->tick_place = TICK_NO_PLACE;
     }
     return c->tick_place != TICK_NO_PLACE;
 }
@@ -116,9 +128,7 @@ static void stop_events(struct conn *c)
     if (c->watched)
         poller_watch(loop_poller(c->loop), c, c->fd, c->watched, 0);
     c->watched = 0;
-    if (c->tick_place != TICK_NO_PLACE)
-        tick_remove(loop_tick(c->loop), c->tick_place);
-    c->tick_place = TICK_NO_PLACE;
+    leave_tick(c);
     conn_connecting_free(c);
 }
 
@@ -280,9 +290,11 @@ void conn_set_reading(struct conn *c, bool on)
     conn_update_events(c);
 }
 
-void conn_set_tick_reading(struct conn *c, bool on)
+void conn_set_pace(struct conn *c, enum conn_pace pace)
 {
-    c->by_tick = on;
+    if (c->pace == pace)
+        return;
+    c->pace = pace;
     conn_update_events(c);
 }
 

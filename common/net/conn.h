@@ -56,13 +56,19 @@ const struct addr *conn_peer_addr(const struct conn *conn);
 enum err conn_read(struct conn *conn, struct buf_view *got);
 /* Stops or resumes on_readable (for back-pressure). A hang-up is still seen by the next write. */
 void conn_set_reading(struct conn *conn, bool on);
-/* Reading once a tick: on_readable comes at most once in CONN_TICK_MS, in a turn that serves all
- * such connections of the loop together, before the turn's hooks. For many busy publishers, where
- * each packet would be a wake-up of its own. The ticks' distance is steady. 1 MiB a tick and
- * connection is read. Off at first; may change at any time without losing anything; goes along with
- * conn_detach(). */
+/* When a connection is read. By tick, on_readable comes at most once in so many milliseconds, in a
+ * turn that serves all such connections of the loop together, before the turn's hooks: for many
+ * busy publishers, where each packet would be a wake-up of its own. The ticks' distance is steady.
+ * 1 MiB a tick and connection is read. May change at any time without losing anything; goes along
+ * with conn_detach(). */
+enum conn_pace {
+    CONN_AT_ONCE,  /* the default */
+    CONN_TICK,     /* every CONN_TICK_MS */
+    CONN_SLOW_TICK /* every CONN_SLOW_TICK_MS, a quarter of them each CONN_TICK_MS */
+};
 #define CONN_TICK_MS 40
-void conn_set_tick_reading(struct conn *conn, bool on);
+#define CONN_SLOW_TICK_MS 160
+void conn_set_pace(struct conn *conn, enum conn_pace pace);
 
 /* Sends now what the socket takes, queues the rest (copied). E_SLOW when the queue would exceed its
  * bound (part of bytes may be out, so only closing is left), E_IO / E_CLOSED when the peer is gone,

@@ -29,15 +29,16 @@ struct conn {
     struct conn_queue *queue;
     uint64_t bytes_out;
     int fd;
-    uint8_t state;       /* enum conn_state */
-    uint8_t n_reads;     /* full reads in a row */
-    uint8_t watched;     /* POLLER_* as the loop's poller knows it; 0 = not its member */
-    bool want_write : 1; /* the owner or the queue waits for room */
-    bool reading : 1;    /* the owner wants on_readable */
-    bool by_tick : 1;    /* and wants it once a tick */
-    bool read_ended : 1; /* end of stream or error was read; no more on_readable */
-    bool short_read : 1; /* the socket was emptied: the next conn_read() need not ask */
-    struct loop *loop;   /* NULL between conn_detach() and conn_adopt() */
+    uint8_t state;             /* enum conn_state */
+    uint8_t n_reads;           /* full reads in a row */
+    uint8_t watched;           /* POLLER_* as the loop's poller knows it; 0 = not its member */
+    bool want_write : 1;       /* the owner or the queue waits for room */
+    bool reading : 1;          /* the owner wants on_readable */
+    bool read_ended : 1;       /* end of stream or error was read; no more on_readable */
+    bool short_read : 1;       /* the socket was emptied: the next conn_read() need not ask */
+    enum conn_pace pace : 2;   /* enum conn_pace: how the owner wants it */
+    enum conn_pace ticked : 2; /* enum conn_pace: whose member it is, while it has a tick_place */
+    struct loop *loop;         /* NULL between conn_detach() and conn_adopt() */
     const struct conn_ops *ops;
     void *arg;
     uint64_t bytes_in;

@@ -21,6 +21,7 @@
 
 #include "common/base/log.h"
 #include "common/net/poller.h"
+#include "common/net/conn.h"
 #include "common/net/tick.h"
 
 #define MAX_DELAY_MS (INT64_C(1000) * 3600 * 24 * 365 * 100) /* keeps the sum in range */
@@ -35,9 +36,9 @@ struct loop {
     struct event_base *base;
     struct evdns_base *dns; /* NULL until the first loop_dns() */
     struct poller *poller;
-    struct tick *tick;  /* NULL until the first loop_tick() */
-    struct event wake;  /* wake_fd is readable */
-    struct event alarm; /* alarm_fd is readable */
+    struct tick *ticks[1 + LOOP_SLOW_TICKS]; /* NULL until the first loop_tick() */
+    struct event wake;                       /* wake_fd is readable */
+    struct event alarm;                      /* alarm_fd is readable */
     int wake_fd;
     int alarm_fd; /* timerfd: wakes the loop for the wheel's next list */
     bool has_wake, has_alarm;
@@ -275,7 +276,8 @@ void loop_destroy(struct loop **loop_ref)
 
         entry->run(entry);
     }
-    tick_destroy(&loop->tick);
+    for (unsigned i = 0; i <= LOOP_SLOW_TICKS; i++)
+        tick_destroy(&loop->ticks[i]);
     poller_destroy(&loop->poller);
     if (loop->dns)
         evdns_base_free(loop->dns, 1);
@@ -429,11 +431,15 @@ struct poller *loop_poller(struct loop *loop)
     return loop->poller;
 }
 
-struct tick *loop_tick(struct loop *loop)
+struct tick *loop_tick(struct loop *loop, unsigned index)
 {
-    if (!loop->tick)
-        loop->tick = tick_create(loop);
-    return loop->tick;
+    struct tick **tick = &loop->ticks[index];
+
+    if (!*tick && index == 0)
+        *tick = tick_create(loop, CONN_TICK_MS, 0);
+    else if (!*tick)
+        *tick = tick_create(loop, CONN_SLOW_TICK_MS, (index - 1) * CONN_TICK_MS);
+    return *tick;
 }
 
 int64_t loop_now_us(const struct loop *loop)

@@ -39,9 +39,11 @@ unsigned loop_index(const struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
 /* Made on first use (reads resolv.conf and hosts); NULL when that fails. Loop thread. */
 struct evdns_base *loop_dns(struct loop *loop);
-/* The sockets that are read once a tick (tick.h), made on first use; NULL when that fails. Private
+/* The sockets that are read once a tick (tick.h), made on first use; NULL when that fails. Index 0:
+ * every CONN_TICK_MS; 1 to LOOP_SLOW_TICKS: every CONN_SLOW_TICK_MS, one after the other. Private
  * to common/net. Loop thread. */
-struct tick *loop_tick(struct loop *loop);
+#define LOOP_SLOW_TICKS 4u
+struct tick *loop_tick(struct loop *loop, unsigned index);
 /* The sockets of connections that are told when they are ready (poller.h). Private to common/net.
  * Loop thread, or before the loop runs. */
 struct poller *loop_poller(struct loop *loop);

@@ -9,8 +9,9 @@
 #include "common/net/conn.h"
 
 #define FIRST_PLACES 64
-#define PHASES 10 /* ticks of different loops are spread, not to send in one burst */
-#define PHASE_US (CONN_TICK_MS * 1000 / PHASES)
+/* Ticks of different loops are spread, not to send in one burst. */
+#define LOOP_PHASES 10
+#define LOOP_PHASE_US (CONN_TICK_MS * 1000 / LOOP_PHASES)
 
 struct place {
     void (*run)(void *arg);
@@ -22,6 +23,7 @@ struct place {
 struct tick {
     struct loop *loop;
     struct timer timer; /* armed while there are members */
+    int64_t length_us, phase_us;
     struct place *places;
     uint32_t *free_places; /* a stack */
     struct epoll_event *events;
@@ -32,11 +34,9 @@ struct tick {
 /* Ticks are at whole multiples of their length, so neither late turns nor work make them drift. */
 static int64_t next_tick_us(const struct tick *tick)
 {
-    int64_t length_us = CONN_TICK_MS * 1000;
-    int64_t phase_us = (int64_t)(loop_index(tick->loop) % PHASES) * PHASE_US;
     int64_t now_us = loop_now_us(tick->loop);
 
-    return now_us - (now_us - phase_us) % length_us + length_us;
+    return now_us - (now_us - tick->phase_us) % tick->length_us + tick->length_us;
 }
 
 /* One epoll_wait for all: the kernel gives each ready socket once. Callbacks may add and remove
@@ -56,13 +56,16 @@ static void on_tick(struct timer *timer)
     }
 }
 
-struct tick *tick_create(struct loop *loop)
+struct tick *tick_create(struct loop *loop, unsigned length_ms, unsigned phase_ms)
 {
     struct tick *tick = calloc(1, sizeof *tick);
 
     if (!tick)
         return NULL;
     tick->loop = loop;
+    tick->length_us = (int64_t)length_ms * 1000;
+    tick->phase_us =
+        (int64_t)phase_ms * 1000 + (int64_t)(loop_index(loop) % LOOP_PHASES) * LOOP_PHASE_US;
     timer_init(&tick->timer, loop, on_tick);
     tick->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (tick->epoll_fd < 0)

@@ -1,5 +1,5 @@
-/* Sockets read together: each waits in a second epoll set of the loop, which a timer looks at once
- * a tick of CONN_TICK_MS. Reading many busy publishers this way costs one wake-up a tick instead of
+/* Sockets read together: each waits in an epoll set of its own kind, which a timer looks at once a
+ * tick. Reading many busy publishers this way costs one wake-up a tick instead of
  * one for each of their packets. Private to common/net; loop thread. */
 #ifndef HW_COMMON_NET_TICK_H
 #define HW_COMMON_NET_TICK_H
@@ -8,10 +8,10 @@
 
 #define TICK_NO_PLACE UINT32_MAX
 
-struct tick; /* opaque; one a loop, see loop_tick() */
+struct tick; /* opaque; see loop_tick() */
 
-/* Returns an empty set, or NULL. */
-struct tick *tick_create(struct loop *loop);
+/* Returns an empty set, or NULL. Its ticks come at multiples of length_ms, and phase_ms later. */
+struct tick *tick_create(struct loop *loop, unsigned length_ms, unsigned phase_ms);
 /* Takes *tick; members are forgotten. */
 void tick_destroy(struct tick **tick);
 

@@ -59,12 +59,12 @@ static void on_evict(struct source *source, enum err why)
     rtmp_session_end(s, code, text);
 }
 
-static void read_by_tick(struct source *source, bool on)
+static void set_pace(struct source *source, enum conn_pace pace)
 {
     struct rtmp_session *s = list_entry(source, struct rtmp_publish, source)->session;
 
     if (s->conn) /* else it is closing */
-        conn_set_tick_reading(s->conn, on);
+        conn_set_pace(s->conn, pace);
 }
 
 /* --- deciding --- */
@@ -100,7 +100,7 @@ static void attach(struct rtmp_session *s)
                                 .session_id = s->info.id,
                                 .upstream = "",
                                 .on_evict = on_evict,
-                                .read_by_tick = read_by_tick};
+                                .set_pace = set_pace};
     e = stream_attach(p->stream, &p->source, &offer);
     if (e == E_BUSY) {
         refuse(s, &m_publish_refused_busy, "NetStream.Publish.BadName",

@@ -63,54 +63,20 @@ static void serve_dirty(struct media_loop *ml)
     }
 }
 
-/* --- how publishers are read --- */
-
 /* Above so many publishers on the loop they are read once a tick. A wake-up each is 25 to 70 a
  * second and publisher; a tick adds up to CONN_TICK_MS of delay, so realtime never does it. */
-static const unsigned k_tick_above[] = {
+static const unsigned k_many_publishers[] = {
     [LATENCY_REALTIME] = UINT_MAX,
     [LATENCY_BALANCED] = 200,
     [LATENCY_EFFICIENT] = 16,
 };
 
 /* Falls back a quarter below the limit, so that one that comes and goes does not switch all. */
-static void choose_reading(struct media_loop *ml)
+static void count_publishers(struct media_loop *ml)
 {
-    unsigned above = k_tick_above[registry_conf(ml->registry)->latency];
-    bool by_tick = ml->n_publishers > (ml->reads_by_tick ? above - above / 4 : above);
-    struct list *node, *tmp;
+    unsigned many = k_many_publishers[registry_conf(ml->registry)->latency];
 
-    if (by_tick == ml->reads_by_tick)
-        return;
-    ml->reads_by_tick = by_tick;
-    list_for_each_safe(node, tmp, &ml->publishers) {
-        struct source *source = list_entry(node, struct source, loop_node);
-
-        source->read_by_tick(source, by_tick);
-    }
-}
-
-void media_loop_add_source(struct media_loop *ml, struct source *source)
-{
-    list_init(&source->loop_node);
-    if (!source->read_by_tick)
-        return;
-    list_push_back(&ml->publishers, &source->loop_node);
-    ml->n_publishers++;
-    if (ml->reads_by_tick)
-        source->read_by_tick(source, true);
-    choose_reading(ml);
-}
-
-void media_loop_remove_source(struct media_loop *ml, struct source *source)
-{
-    if (list_is_empty(&source->loop_node))
-        return;
-    list_remove(&source->loop_node);
-    ml->n_publishers--;
-    if (ml->reads_by_tick)
-        source->read_by_tick(source, false);
-    choose_reading(ml);
+    ml->many_publishers = ml->n_publishers > (ml->many_publishers ? many - many / 4 : many);
 }
 
 static void on_turn_end(struct loop_hook *hook)
@@ -129,11 +95,11 @@ static void on_housekeeping(struct timer *timer)
     struct list *node, *tmp;
 
     timer_start_ms(&ml->housekeeping, HOUSEKEEPING_MS);
+    count_publishers(ml);
     list_for_each_safe(node, tmp, &ml->all_taps)
         tap_housekeeping(list_entry(node, struct tap, all_node), now_us);
     list_for_each_safe(node, tmp, &ml->streams)
         stream_housekeeping(list_entry(node, struct stream, home_node), now_us);
-    choose_reading(ml); /* a reload may have changed the policy */
     if (now_us - ml->trimmed_us >= TRIM_US) {
         ml->trimmed_us = now_us;
         pool_trim(ml->pool);
@@ -153,7 +119,6 @@ enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct regist
     map_init(&ml->taps);
     list_init(&ml->all_taps);
     list_init(&ml->streams);
-    list_init(&ml->publishers);
     list_init(&ml->sessions);
     list_init(&ml->touched);
     ml->hook.run = on_turn_end;

@@ -13,7 +13,6 @@
 #define MEDIA_LOOPS_MAX 256
 
 struct registry;
-struct source;
 struct tap;
 struct feed;
 
@@ -51,9 +50,8 @@ struct media_loop {
     unsigned n_parked;
     struct list streams;        /* whose home this is: stream.home_node */
     _Atomic uint32_t n_streams; /* for placing new ones */
-    struct list publishers;     /* source.loop_node: those that can be read by tick */
-    unsigned n_publishers;
-    bool reads_by_tick;
+    unsigned n_publishers;      /* sources that can be read by tick */
+    bool many_publishers;       /* so many that they are */
     struct list sessions;
     unsigned n_sessions;
     void *owner; /* struct node_loop of the node */
@@ -68,11 +66,6 @@ void media_loop_fini(struct media_loop *ml);
  * the calling media loop. */
 void media_loop_wake_tap(struct media_loop *from, struct tap *tap);
 
-/* A source was attached to, or detached from, a stream at home here. */
-void media_loop_add_source(struct media_loop *ml, struct source *source);
-void media_loop_remove_source(struct media_loop *ml, struct source *source);
-
-/* protocol is static, peer borrowed until fini. */
 void session_info_init(struct session_info *info, struct media_loop *ml, char prefix,
                        const char *protocol, const char *peer);
 void session_info_fini(struct session_info *info, struct media_loop *ml);

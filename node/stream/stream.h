@@ -7,6 +7,7 @@
 #include "common/base/list.h"
 #include "common/media/frame.h"
 #include "common/media/name.h"
+#include "common/net/conn.h"
 #include "common/net/loop.h"
 #include "node/stream/format.h"
 #include "node/stream/gop_cache.h"
@@ -74,11 +75,10 @@ struct source { /* embedded in the session that feeds the stream */
     /* The stream has let go of the source: takeover (E_BUSY), fenced (E_STALE), silent (E_TIMEOUT),
      * nobody watches (E_END), kicked (E_DENIED). The owner closes itself. */
     void (*on_evict)(struct source *source, enum err why);
-    /* Many publishers of a loop are cheaper to read together, once a tick, than each by its own
-     * wake-up: the owner switches its connection. NULL = it is always read at once, as relays are.
-     */
-    void (*read_by_tick)(struct source *source, bool on);
-    struct list loop_node; /* private to media_loop.c */
+    /* How the owner is to read its connection from now on: many publishers of a loop are cheaper to
+     * read together. NULL = it is always read at once, as relays are. */
+    void (*set_pace)(struct source *source, enum conn_pace pace);
+    enum conn_pace pace; /* private: as it was told last */
 };
 
 struct source_offer {

@@ -46,6 +46,9 @@ struct stream {
 
     enum stream_state state;
     struct list home_node; /* in home->streams */
+    int64_t rate_since_us; /* when the rate was looked at last, and bytes_in then */
+    uint64_t rate_bytes;
+    bool is_thin; /* it sends so little that a slow tick's worth fits into any socket buffer */
     uint64_t epoch;
     void *puller; /* node/relay's, for this stream */
     struct track_set tracks;

@@ -1,4 +1,4 @@
-/* tick.c and conn_set_tick_reading() over socket pairs: once a tick, closing and moving inside
+/* tick.c and conn_set_pace() over socket pairs: once a tick, closing and moving inside
  * callbacks, changing between both ways of reading. */
 #include "common/net/tick.h"
 
@@ -52,7 +52,7 @@ static void on_readable(struct conn *conn, void *arg)
     p->ended = e != E_AGAIN;
     p->called = true;
     if (p->moves_to_events)
-        conn_set_tick_reading(conn, false);
+        conn_set_pace(conn, CONN_AT_ONCE);
     if (p->closes)
         conn_close(&p->closes->conn); /* last: it may be p itself */
 }
@@ -69,7 +69,7 @@ static void peer_open(struct peer *p, bool by_tick)
     *p = (struct peer){.fd = fds[1]};
     p->conn = conn_create(loop, fds[0], &any, 1 << 20, &k_ops, p);
     assert_non_null(p->conn);
-    conn_set_tick_reading(p->conn, by_tick);
+    conn_set_pace(p->conn, by_tick ? CONN_TICK : CONN_AT_ONCE);
 }
 
 static void peer_free(struct peer *p)
@@ -201,7 +201,7 @@ static void test_tick_tells_a_reset(void **state)
     assert_int_equal(addr_parse(&any, "10.1.2.3:5555"), E_OK);
     tcp_pair(fds, 0);
     p.conn = conn_create(loop, fds[0], &any, 1 << 20, &k_ops, &p);
-    conn_set_tick_reading(p.conn, true);
+    conn_set_pace(p.conn, CONN_TICK);
     setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(fds[1]);
     turn_until(loop, &p.ended);
@@ -218,8 +218,8 @@ static void test_change_of_the_way_of_reading_loses_nothing(void **state)
     peer_open(&p, false);
     for (unsigned i = 1; i <= 6; i++) {
         say(&p);
-        conn_set_tick_reading(p.conn, i % 2); /* with the byte waiting */
-        conn_set_tick_reading(p.conn, i % 2);
+        conn_set_pace(p.conn, i % 2 ? CONN_TICK : CONN_AT_ONCE); /* with the byte waiting */
+        conn_set_pace(p.conn, i % 2 ? CONN_TICK : CONN_AT_ONCE);
         p.called = false;
         turn_until(loop, &p.called);
         assert_int_equal(p.n_bytes, i);
@@ -262,7 +262,7 @@ static void test_set_reading_pauses_and_resumes_in_a_tick(void **state)
     p.fd = -1;
     pass_ticks();
     assert_int_equal(p.n_calls, 1);
-    conn_set_tick_reading(p.conn, false);
+    conn_set_pace(p.conn, CONN_AT_ONCE);
     conn_set_reading(p.conn, true);
     turn_until(loop, &p.ended);
     peer_free(&p);
@@ -339,7 +339,7 @@ static void on_either(void *arg)
 
 static void test_add_inside_a_tick_gets_no_event_of_the_former_member(void **state)
 {
-    struct swap s = {.tick = loop_tick(loop)};
+    struct swap s = {.tick = loop_tick(loop, 0)};
 
     (void)state;
     for (int i = 0; i < 3; i++)
@@ -363,7 +363,7 @@ static void test_add_inside_a_tick_gets_no_event_of_the_former_member(void **sta
 static void test_add_gives_no_place_to_a_bad_descriptor(void **state)
 {
     (void)state;
-    assert_int_equal(tick_add(loop_tick(loop), -1, on_third, NULL), TICK_NO_PLACE);
+    assert_int_equal(tick_add(loop_tick(loop, 0), -1, on_third, NULL), TICK_NO_PLACE);
 }
 
 /* --- to another loop --- */
@@ -389,7 +389,7 @@ static void test_detach_and_adopt_keep_the_way_of_reading(void **state)
     read_in_ticks(&p, 4);
     assert_false(p.same_tick_twice);
     moving = conn_detach(&p.conn);
-    conn_set_tick_reading(moving, false); /* on the way */
+    conn_set_pace(moving, CONN_AT_ONCE); /* on the way */
     p.called = false;
     conn_adopt(moving, home, &k_ops, &p);
     p.conn = moving;
