@@ -190,6 +190,9 @@ static enum err make_agent(struct node *node, struct conf_error *error)
     return node->agent ? E_OK : E_INVAL;
 }
 
+/* Two listeners with a spare each, three of the loop itself, sockets of connections in six sets. */
+#define FILES_PER_LOOP 16
+
 static uint64_t max_connections(const struct node *node)
 {
     uint64_t by_files = node->max_connections > 1 ? (uint64_t)node->max_connections : 1;
@@ -209,7 +212,7 @@ enum err node_init(struct node *node, struct node_conf *conf, struct conf_error 
     memset(conf, 0, sizeof *conf);
     snprintf(error->text, sizeof error->text, "%s", err_text(E_NOMEM));
     node->n_loops = node->conf.loops ? (unsigned)node->conf.loops : count_cores();
-    node->max_connections = n_files;
+    node->max_connections = n_files - (long)(FILES_PER_LOOP * (node->n_loops + 1));
     node->budget = conn_budget_create(max_connections(node), node->conf.limits_connections_per_ip);
     node_stream_conf(&node->conf, &node->stream_conf);
     make_id(node);

@@ -1,6 +1,7 @@
 /* Memory of a media loop: blocks of a few sizes, taken by the loop's thread, given back by any.
  * What was given back is taken again before the allocator is asked, so that streams in steady state
- * allocate nothing; what lies unused between two calls of pool_trim() goes back to the allocator.
+ * need no allocator for it; what lies unused between two calls of pool_trim() goes back to the
+ * allocator.
  */
 #ifndef HW_COMMON_BASE_POOL_H
 #define HW_COMMON_BASE_POOL_H

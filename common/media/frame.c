@@ -158,11 +158,14 @@ static bool has_room(const struct media_arena *arena, size_t need_bytes)
     return arena->max_bytes - arena->used_bytes >= need_bytes;
 }
 
-/* A frame that is large for a block and does not fit leaves it open for smaller ones. */
+/* A frame that is large for a block and does not fit leaves it open for smaller ones. Of the
+ * largest blocks it may take half: there are no others for it. */
 static bool wants_block(const struct media_arena *arena, size_t need_bytes)
 {
+    size_t large_bytes = arena->max_bytes / (arena->size + 1 < POOL_N_SIZES ? 4 : 2);
+
     return !arena->open || is_outgrown(arena) ||
-           (!has_room(arena, need_bytes) && need_bytes <= arena->max_bytes / 4);
+           (!has_room(arena, need_bytes) && need_bytes <= large_bytes);
 }
 
 const struct media_frame *media_arena_frame(struct media_arena *arena,

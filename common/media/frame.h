@@ -87,9 +87,10 @@ const struct media_frame *media_frame_create(const struct media_frame_info *info
 const struct media_frame *media_frame_ref(const struct media_frame *frame);
 void media_frame_unref(const struct media_frame **frame);
 
-/* Frames of one stream one behind the other in blocks of a pool: no allocation per frame. A block
- * goes back when all frames in it are gone, so it suits frames that come and go in order, as a GOP
- * cache has them. The pool's owner thread; the frames are for any thread. */
+/* Frames of one stream one behind the other in blocks of a pool: no allocation for each, but for
+ * those that are large for the stream (key frames, as a rule). A block goes back when all frames in
+ * it are gone, so it suits frames that come and go in order, as a GOP cache has them. The pool's
+ * owner thread; the frames are for any thread. */
 struct media_arena {
     struct pool *pool;            /* borrowed */
     struct media_block *open;     /* owned; the next frame goes here while there is room */

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "common/net/poller.h"
+
 void conn_want_write(struct conn *c)
 {
-    if (c->want_write)
+    if (c->want_write && c->watched & POLLER_WRITE) /* else the kernel had no memory for it */
         return;
     c->want_write = true;
     conn_update_events(c);

@@ -20,8 +20,8 @@
 #include <event2/event_struct.h>
 
 #include "common/base/log.h"
-#include "common/net/poller.h"
 #include "common/net/conn.h"
+#include "common/net/poller.h"
 #include "common/net/tick.h"
 
 #define MAX_DELAY_MS (INT64_C(1000) * 3600 * 24 * 365 * 100) /* keeps the sum in range */

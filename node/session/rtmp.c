@@ -438,6 +438,7 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
     struct node_loop *nl = arg;
     struct rtmp_limits limits = limits_of(&nl->node->conf);
     struct rtmp_session *s;
+    uint64_t number = random_u64(); /* not one system call each: it is no secret */
     uint8_t seed[RTMP_SEED_BYTES];
 
     if (!connection_admit(nl->node, fd, peer, "rtmp"))
@@ -448,7 +449,7 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
         conn_budget_give(nl->node->budget, peer);
         return;
     }
-    random_bytes(seed, sizeof seed);
+    memcpy(seed, &number, sizeof seed);
     s->nl = nl;
     s->proto = rtmp_server_create(&limits, seed);
     s->conn = conn_create(nl->media.loop, fd, peer, MAX_QUEUE_BYTES, &k_rtmp_conn_ops, s);

@@ -10,6 +10,9 @@
 /* A page that filled sooner: the next is large. One that took longer: small. */
 #define PAGE_TOO_SMALL_US 500000
 #define PAGE_TOO_LARGE_US 4000000
+/* Init data of entry points that are not published yet: a burst of tiny key frames under a large
+ * header must not fill the memory before the window is trimmed. */
+#define MAX_FRESH_INIT_BYTES ((size_t)2 << 20)
 
 struct page_sink {
     struct mux_sink sink;
@@ -88,7 +91,7 @@ static enum page_size next_page_size(const struct feed *f)
 static bool add_page(struct feed *f)
 {
     struct feed_page *page = page_create(f->home->pool, next_page_size(f), f->tail->seq + 1,
-                                         f->tail->start_bytes + f->tail->written_bytes);
+                                         f->tail->before_bytes + page_memory_bytes(f->tail));
 
     if (!page)
         return false;
@@ -160,6 +163,7 @@ static bool begin_unit(struct feed *f, const struct media_frame *frame, bool ent
     mark->gop = frame->info.gop;
     mark->init = init;
     if (entry) {
+        f->fresh_init_bytes += init->size_bytes;
         f->tail->init_bytes += init->size_bytes;
         note_entry(f);
     }
@@ -172,6 +176,7 @@ static void append(struct feed *f, const struct media_frame *frame, bool entry)
 
     if (f->set_flags & FEED_ENDED)
         return;
+    entry = entry && f->fresh_init_bytes < MAX_FRESH_INIT_BYTES;
     track_set_apply(&f->tracks, frame);
     if (!begin_unit(f, frame, entry)) {
         feed_set_flags(f, FEED_ENDED | FEED_BROKEN);
@@ -225,7 +230,7 @@ static bool is_outgrown(const struct feed *f, const struct feed_entry *entry)
 {
     int64_t age_us = loop_now_us(f->home->loop) - entry->page->marks[entry->mark].appended_us;
 
-    return f->tail->start_bytes - entry->page->start_bytes > f->conf->gop.max_bytes ||
+    return f->tail->before_bytes - entry->page->before_bytes > f->conf->gop.max_bytes ||
            age_us > f->conf->gop.max_us;
 }
 
@@ -244,7 +249,7 @@ static void trim_window(struct feed *f)
         f->window = page_ref(atomic_load_explicit(&gone->next, memory_order_relaxed));
         page_unref(&gone);
     }
-    atomic_store_explicit(&f->window_bytes, f->window->start_bytes, memory_order_relaxed);
+    atomic_store_explicit(&f->window_bytes, f->window->before_bytes, memory_order_relaxed);
     atomic_store_explicit(&f->window_seq, f->window->seq, memory_order_release);
 }
 
@@ -259,6 +264,7 @@ void feed_publish(struct feed *feed)
     if (feed->pending_video)
         feed->video_us = feed->published_us;
     feed->pending = feed->pending_video = false;
+    feed->fresh_init_bytes = 0;
     list_for_each_safe(node, tmp, &feed->taps)
         media_loop_wake_tap(feed->home, list_entry(node, struct tap, home_node));
 }
@@ -267,5 +273,5 @@ size_t feed_pinned_bytes(const struct feed *feed, const struct feed_page *oldest
 {
     uint64_t window_bytes = atomic_load_explicit(&feed->window_bytes, memory_order_relaxed);
 
-    return oldest->start_bytes < window_bytes ? (size_t)(window_bytes - oldest->start_bytes) : 0;
+    return oldest->before_bytes < window_bytes ? (size_t)(window_bytes - oldest->before_bytes) : 0;
 }

@@ -35,7 +35,7 @@ struct feed {
     enum feed_format_id format_id;
     _Atomic uint32_t flags;        /* published after the bytes that they speak of */
     _Atomic uint64_t window_seq;   /* first page of the window: entry points before it are void */
-    _Atomic uint64_t window_bytes; /* start_bytes of that page */
+    _Atomic uint64_t window_bytes; /* before_bytes of that page */
     _Atomic uint64_t epoch;        /* of the stream's publish, for relays */
 
     /* home loop only */
@@ -53,6 +53,7 @@ struct feed {
     struct mux_context mux;
     uint32_t set_flags;          /* flags from the next publication on */
     bool pending, pending_video; /* written but not published */
+    size_t fresh_init_bytes;     /* of entry points not published */
     int64_t pending_us;          /* since when */
     int64_t published_us;        /* last flush; 0 = the next one is due at once */
     int64_t video_us;            /* last flush with a video frame */
@@ -80,8 +81,8 @@ void feed_set_flags(struct feed *feed, uint32_t flags);
 /* Home loop: what is written becomes visible, and the taps are woken. */
 void feed_publish(struct feed *feed);
 
-/* Bytes from the page up to the window, alive because slow viewers hold them. Any thread that holds
- * the page. */
+/* Memory from the page up to the window, alive because slow viewers hold them. Any thread that
+ * holds the page. */
 size_t feed_pinned_bytes(const struct feed *feed, const struct feed_page *oldest);
 
 /* --- flush policy (flush.c): home loop --- */

@@ -30,7 +30,7 @@ static void drop_oldest(struct gop_cache *c)
     struct gop_item *item = item_at(c, 0);
 
     c->n_gops -= item->entry;
-    c->used_bytes -= item->size_bytes;
+    c->used_bytes -= item->memory_bytes;
     if (item->headers)
         track_set_apply(&c->base, item->frame);
     media_frame_unref(&item->frame);
@@ -86,12 +86,12 @@ static void append(struct gop_cache *c, const struct media_frame *frame, bool en
         c->oldest_dts_us = frame->info.dts_us;
     *item_at(c, c->n_items) =
         (struct gop_item){.frame = frame,
-                          .size_bytes = (uint32_t)frame->size_bytes,
+                          .memory_bytes = (uint32_t)(frame->size_bytes + GOP_ITEM_BYTES),
                           .entry = entry,
                           .headers = frame->info.flags & (FRAME_CONFIG | FRAME_METADATA)};
     c->n_items++;
     c->n_gops += entry;
-    c->used_bytes += frame->size_bytes;
+    c->used_bytes += frame->size_bytes + GOP_ITEM_BYTES;
     while (over_limits(c, frame) && c->n_gops > 1)
         drop_oldest_gop(c);
     if (over_limits(c, frame))

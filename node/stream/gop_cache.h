@@ -14,10 +14,14 @@ struct gop_cache_limits {
 
 struct gop_item {
     const struct media_frame *frame; /* owned */
-    uint32_t size_bytes; /* what follows is beside it, so that a drop need not fetch it */
+    uint32_t memory_bytes;           /* of it; what follows is here too, so that a drop need
+                                      * not fetch the frame */
     bool entry;
     bool headers; /* configuration or metadata */
 };
+
+/* What a frame costs beside its body. */
+#define GOP_ITEM_BYTES (sizeof(struct media_frame) + sizeof(struct gop_item))
 
 struct gop_cache {
     struct gop_cache_limits limits;

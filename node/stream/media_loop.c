@@ -11,9 +11,7 @@
 #include "node/stream/tap.h"
 
 #define HOUSEKEEPING_MS 100
-#define TRIM_US                                                                       \
-    5000000 /* longer than most GOPs, so that what they use in turn is not given back \
-             */
+#define TRIM_US 5000000 /* longer than most GOPs, whose blocks are to stay */
 
 static void kick_others(struct media_loop *ml)
 {
@@ -64,7 +62,8 @@ static void serve_dirty(struct media_loop *ml)
 }
 
 /* Above so many publishers on the loop they are read once a tick. A wake-up each is 25 to 70 a
- * second and publisher; a tick adds up to CONN_TICK_MS of delay, so realtime never does it. */
+ * second and publisher; a tick adds up to CONN_TICK_MS of delay, so realtime does it only to
+ * streams that nobody watches (stream_pace.c). */
 static const unsigned k_many_publishers[] = {
     [LATENCY_REALTIME] = UINT_MAX,
     [LATENCY_BALANCED] = 200,

@@ -52,7 +52,7 @@ static uint32_t max_data(enum page_size size)
 }
 
 struct feed_page *page_create(struct pool *pool, enum page_size size, uint64_t seq,
-                              uint64_t start_bytes)
+                              uint64_t before_bytes)
 {
     struct feed_page *page = pool_take(pool, k_sizes[size].block);
 
@@ -62,11 +62,17 @@ struct feed_page *page_create(struct pool *pool, enum page_size size, uint64_t s
     atomic_init(&page->refs, 1);
     page->size = size;
     page->seq = seq;
-    page->start_bytes = start_bytes;
+    page->before_bytes = before_bytes;
     page->marks = (struct feed_mark *)(page + 1);
     page->parts = (struct page_part *)(page->marks + k_sizes[size].max_marks);
     page->data = (uint8_t *)(page->parts + k_sizes[size].max_parts);
     return page;
+}
+
+size_t page_memory_bytes(const struct feed_page *page)
+{
+    return k_pool_block_bytes[k_sizes[page->size].block] + page->init_bytes +
+           (page->written_bytes - page->written_data);
 }
 
 bool page_is_full(const struct feed_page *page)
@@ -205,8 +211,9 @@ static const uint8_t *data_at(const struct feed_page *page, uint32_t i, uint32_t
 {
     const struct page_part *before = i ? &page->parts[i - 1] : NULL;
 
-    return page->data + offset -
-           (before ? before->offset + before->size_bytes - before->data_bytes : 0);
+    uint32_t lent_bytes = before ? before->offset + before->size_bytes - before->data_bytes : 0;
+
+    return page->data + (offset - lent_bytes);
 }
 
 int page_gather(const struct feed_page *page, uint32_t *offset, uint32_t limit, struct iovec *iov,

@@ -26,8 +26,7 @@ enum page_size {
 };
 #define PAGE_MAX_BYTES 262144u /* a page with so much is full: what its parts hold goes with it */
 #define PAGE_PART_BYTES 2048u  /* shorter parts of bodies are copied: an iovec costs more */
-#define PAGE_INIT_BYTES \
-    65536u /* init data of entry points in one page: then the next one is begun */
+#define PAGE_INIT_BYTES 65536u /* so much init data of entry points: then the next one is begun */
 #define PAGE_COMPLETE 0x80000000u /* in used_bytes: the rest is final, and next is set */
 
 /* What a viewer needs before an entry point: metadata and sequence headers, muxed with the entry's
@@ -63,7 +62,7 @@ struct feed_page {
     _Atomic uint32_t refs;
     enum page_size size;
     uint64_t seq;                     /* grows by one along the chain */
-    uint64_t start_bytes;             /* of the chain, before this page */
+    uint64_t before_bytes;            /* memory of the chain, before this page */
     _Atomic(struct feed_page *) next; /* owned; look at it only when PAGE_COMPLETE is set */
     _Atomic uint32_t used_bytes;      /* published, with PAGE_COMPLETE */
     _Atomic uint32_t n_marks;         /* published */
@@ -80,9 +79,11 @@ struct feed_page {
 
 /* --- writing: home loop --- */
 
-/* One reference. start_bytes: of the chain before it. NULL when out of memory. */
+/* One reference. before_bytes: memory of the chain before it. NULL when out of memory. */
 struct feed_page *page_create(struct pool *pool, enum page_size size, uint64_t seq,
-                              uint64_t start_bytes);
+                              uint64_t before_bytes);
+/* What the page keeps alive: its block, the parts it was lent, its init data. */
+size_t page_memory_bytes(const struct feed_page *page);
 /* No unit may begin here any more. */
 bool page_is_full(const struct feed_page *page);
 /* A unit begins: lends its mark, to be filled. The page is not full. */

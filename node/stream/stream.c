@@ -11,9 +11,6 @@
     2000000 /* a relay that lost its upstream always gets this long to find another */
 #define ASK_BACKOFF_MIN_MS 250
 #define ASK_BACKOFF_MAX_MS 2000
-#define UNWATCHED_AT_ONCE 16 /* with so few publishers on the loop a wake-up each costs nothing */
-#define RATE_WINDOW_US 1000000
-#define THIN_BYTES_PER_S 250000 /* 40 KB a slow tick: within the smallest socket buffers */
 
 static const struct stream_conf *conf_of(const struct stream *s)
 {
@@ -164,61 +161,9 @@ void stream_tell_feeds(struct stream *s)
 
 /* --- sources --- */
 
-static void tell_pace(struct source *source, enum conn_pace pace)
-{
-    if (pace == source->pace)
-        return;
-    source->pace = pace;
-    source->set_pace(source, pace);
-}
-
-/* How the source is read. Nobody waits for a stream that nobody watches: its frames only keep the
- * cache fresh, and with the first viewer it is read at the usual pace again. */
-static void choose_pace(struct stream *s)
-{
-    struct source *source = s->source;
-    enum conn_pace pace = s->home->many_publishers ? CONN_TICK : CONN_AT_ONCE;
-
-    if (!source || !source->set_pace)
-        return;
-    if (!s->n_taps && s->is_thin && s->home->n_publishers > UNWATCHED_AT_ONCE)
-        pace = CONN_SLOW_TICK;
-    tell_pace(source, pace);
-}
-
-static void add_publisher(struct stream *s)
-{
-    s->source->pace = CONN_AT_ONCE;
-    s->home->n_publishers += s->source->set_pace != NULL;
-    s->rate_since_us = now_us(s);
-    s->rate_bytes = s->bytes_in;
-    s->is_thin = false;
-    choose_pace(s);
-}
-
-static void remove_publisher(struct stream *s)
-{
-    if (!s->source->set_pace)
-        return;
-    s->home->n_publishers--;
-    tell_pace(s->source, CONN_AT_ONCE);
-}
-
-static void check_rate(struct stream *s, int64_t now)
-{
-    int64_t lasted_us = now - s->rate_since_us;
-
-    if (lasted_us < RATE_WINDOW_US)
-        return;
-    s->is_thin = s->ready && (int64_t)(s->bytes_in - s->rate_bytes) * 1000000 <
-                                 (int64_t)THIN_BYTES_PER_S * lasted_us;
-    s->rate_since_us = now;
-    s->rate_bytes = s->bytes_in;
-}
-
 static void source_gone(struct stream *s)
 {
-    remove_publisher(s);
+    stream_pace_end(s);
     s->source->stream = NULL;
     s->source = NULL;
     s->state = STREAM_GRACE;
@@ -282,7 +227,7 @@ enum err stream_attach(struct stream *stream, struct source *source,
     stream->state = STREAM_LIVE;
     stream->source = source;
     source->stream = stream;
-    add_publisher(stream);
+    stream_pace_begin(stream);
     stream->last_kind = source->kind;
     stream->numbers_gops = offer->numbers_gops;
     stream->epoch = offer->epoch;
@@ -367,7 +312,7 @@ void stream_tap_open(struct stream *stream, struct tap *tap)
     tap->oldest = page_ref(feed->window);
     list_push_back(&feed->taps, &tap->home_node);
     stream->n_taps++;
-    choose_pace(stream);
+    stream_choose_pace(stream);
     stream->idle_since_us = 0;
     stream->next_ask_us = 0;
     ask_for_source(stream);
@@ -396,8 +341,7 @@ static void check_live(struct stream *s, int64_t now)
 
     if (!s->ready && s->first_frame_us && now - s->first_frame_us >= conf->tracks_wait_ms * 1000)
         stream_become_ready(s);
-    check_rate(s, now);
-    choose_pace(s);
+    stream_check_pace(s, now);
     if (s->source->kind == SOURCE_PUBLISHER) {
         if (now - heard_us >= conf->publish_stall_ms * 1000)
             evict(s, E_TIMEOUT);

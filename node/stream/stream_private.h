@@ -81,4 +81,11 @@ void stream_become_ready(struct stream *stream);
 void stream_tell_feeds(struct stream *stream);
 void stream_drop_early(struct stream *stream);
 
+/* stream_pace.c, home loop: how the source is read. Begin after it was attached, end before it is
+ * let go; choose when the first viewer joined; check with each housekeeping. */
+void stream_pace_begin(struct stream *stream);
+void stream_pace_end(struct stream *stream);
+void stream_choose_pace(struct stream *stream);
+void stream_check_pace(struct stream *stream, int64_t now_us);
+
 #endif

@@ -324,6 +324,7 @@ static void release_pages(struct tap *tap)
         if (v->page->seq < first->seq)
             first = v->page;
     }
+    tap->released_seq = tap->end.page->seq;
     while (tap->oldest != first) {
         struct feed_page *gone = tap->oldest;
 
@@ -366,7 +367,8 @@ void tap_serve(struct tap *tap)
     } while (b.n_iov == FLUSH_IOVECS);
     scan_marks(tap, &tap->end);
     start_waiting(tap);
-    release_pages(tap);
+    if (tap->end.page->seq != tap->released_seq) /* else at most a few: housekeeping does it */
+        release_pages(tap);
     if (tap->flags & FEED_ENDED)
         serve_end(tap);
     tap->serving = false;
@@ -414,7 +416,7 @@ void tap_housekeeping(struct tap *tap, int64_t now_us)
         return;
     tap->serving = true;
     check_waiting(tap, now_us);
-    if (tap->state == TAP_OPEN && !list_is_empty(&tap->behind)) {
+    if (tap->state == TAP_OPEN) {
         list_for_each_safe(node, tmp, &tap->behind)
             viewer_check(list_entry(node, struct viewer, node), now_us);
         release_pages(tap);

@@ -49,10 +49,11 @@ struct tap {
     struct feed *feed;        /* owned reference */
     struct feed_page *oldest; /* owned reference: all pages from here on stay */
 
-    struct list all_node; /* in ml->all_taps */
-    uint32_t flags;       /* the feed's, as of end: no bytes follow an end that is seen here */
-    struct feed_pos end;  /* what live viewers have */
-    struct feed_pos scan; /* marks before it were looked at */
+    struct list all_node;  /* in ml->all_taps */
+    uint32_t flags;        /* the feed's, as of end: no bytes follow an end that is seen here */
+    struct feed_pos end;   /* what live viewers have */
+    struct feed_pos scan;  /* marks before it were looked at */
+    uint64_t released_seq; /* of end's page when pages were given up last */
     struct tap_entry entries[FEED_MAX_ENTRIES]; /* oldest first */
     unsigned n_entries;
     uint64_t sent_bytes; /* by each live viewer since the tap opened */

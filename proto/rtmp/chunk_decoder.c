@@ -417,7 +417,7 @@ static enum err on_abort(struct rtmp_chunk_decoder *dec, struct buf_view payload
     return E_OK;
 }
 
-static void drop_delivered(struct rtmp_chunk_decoder *dec)
+void rtmp_chunk_decoder_release(struct rtmp_chunk_decoder *dec)
 {
     if (dec->delivered >= 0)
         reset_parts(dec, &dec->streams[dec->delivered]);
@@ -449,7 +449,7 @@ enum err rtmp_chunk_decoder_feed(struct rtmp_chunk_decoder *dec, struct buf_read
     enum err e;
 
     for (;;) {
-        drop_delivered(dec);
+        rtmp_chunk_decoder_release(dec);
         e = next_message(dec, in, &message);
         if (e != E_OK)
             return e;

@@ -58,6 +58,8 @@ void rtmp_chunk_decoder_set_limits(struct rtmp_chunk_decoder *dec, uint32_t max_
  *   E_NOMEM    out of memory. After this, E_PROTO or E_TOO_BIG only fini() is allowed */
 enum err rtmp_chunk_decoder_feed(struct rtmp_chunk_decoder *dec, struct buf_reader *in,
                                  struct rtmp_message *out);
+/* Gives back the memory of the message that was given last; its payload is void. */
+void rtmp_chunk_decoder_release(struct rtmp_chunk_decoder *dec);
 /* After an error: "csid 7: length 9000000 > limit 4194304". Never NULL. */
 const char *rtmp_chunk_decoder_error(const struct rtmp_chunk_decoder *dec);
 

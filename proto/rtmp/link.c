@@ -262,8 +262,11 @@ enum err rtmp_link_next(struct rtmp_link *link, struct buf_reader *in, uint32_t 
 
         if (link->aggregate && link->aggregate->parts.left_bytes)
             return next_part(link, message);
-        if (in->left_bytes == 0 && link->dec.stash_bytes == 0)
-            return E_AGAIN; /* what every read ends with, so it is to be quick */
+        if (in->left_bytes == 0 && link->dec.stash_bytes == 0) { /* each read ends here: quick */
+            drop_aggregate(link);
+            rtmp_chunk_decoder_release(&link->dec);
+            return E_AGAIN;
+        }
         drop_aggregate(link);
         e = next_message(link, in, message);
         acknowledge(link, out);

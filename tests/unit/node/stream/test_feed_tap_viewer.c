@@ -490,13 +490,12 @@ static void test_memory_goes_back_to_the_window_when_viewers_have_left(void **st
     player_drain(&keep, &r);
     assert_true(memory_in_use(&r) > 1000000); /* the slow one holds the first GOP */
     player_close(&slow);
-    rig_settle(&r);
-    assert_true(memory_in_use(&r) < 600000); /* five frames, in blocks of the stream's rate */
+    /* five frames, in blocks of the stream's rate */
+    RIG_UNTIL(&r, memory_in_use(&r) < 600000);
     push_gop(&r, 2200, 1, 100);
     rig_settle(&r);
     push_gop(&r, 2240, 1, 100);
-    rig_settle(&r);
-    assert_true(memory_in_use(&r) < 600000);
+    RIG_UNTIL(&r, memory_in_use(&r) < 600000);
     player_close(&keep);
     rig_settle(&r);
     assert_null(r.stream->feeds[FORMAT_FLV]); /* nobody wants the format any more */
@@ -528,6 +527,33 @@ static void test_init_data_of_many_entry_points_is_bounded(void **state)
     rig_fini(&r);
 }
 
+/* All in one turn, thus before the window is trimmed. */
+static void test_init_data_of_a_burst_of_key_frames_is_bounded(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    push_sized(&r, BODY_AVC_CONFIG, 0, 60000);
+    push(&r, BODY_AAC_CONFIG, 0);
+    player_join(&p, &r, 0, 0);
+    rig_settle(&r);
+    for (unsigned i = 0; i < 2000; i++)
+        push_sized(&r, BODY_AVC_KEY, i, 10);
+    assert_true(r.stream->feeds[FORMAT_FLV]->fresh_init_bytes < 3000000);
+    player_drain(&p, &r);
+    /* it starts at the last frame that could be joined, and gets all from there */
+    assert_in_range(count_type(&p, FLV_TAG_VIDEO, false), 1900, 2000);
+    assert_no_gap(&p, first_media(&p));
+    push_sized(&r, BODY_AVC_KEY, 2000, 10);
+    assert_true(r.stream->feeds[FORMAT_FLV]->fresh_init_bytes > 0); /* and the next may be joined */
+    player_close(&p);
+    rig_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -552,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_leave_whole_ends_the_unit_in_flight),
         cmocka_unit_test(test_memory_goes_back_to_the_window_when_viewers_have_left),
         cmocka_unit_test(test_init_data_of_many_entry_points_is_bounded),
+        cmocka_unit_test(test_init_data_of_a_burst_of_key_frames_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@ static void fill(struct feed_page *page, size_t n_bytes)
 {
     while (n_bytes) {
         uint8_t bytes[251];
-        uint64_t at = page->start_bytes + page->written_bytes;
+        uint64_t at = page->before_bytes + page->written_bytes;
         size_t n = n_bytes < sizeof bytes ? n_bytes : sizeof bytes;
         struct buf_reader in = buf_reader_from(buf_view_of(bytes, n));
 
@@ -24,7 +24,7 @@ static void fill(struct feed_page *page, size_t n_bytes)
 static struct feed_page *next_page(struct pool *pool, struct feed_page *tail)
 {
     return tail->written_next = page_create(pool, PAGE_SMALL, tail->seq + 1,
-                                            tail->start_bytes + tail->written_bytes);
+                                            tail->before_bytes + tail->written_bytes);
 }
 
 /* Writes n_bytes at the end of the chain and gives its last page; a unit begins there. */
@@ -34,11 +34,11 @@ static struct feed_page *write_unit(struct pool *pool, struct feed_page *tail, s
 
     if (page_is_full(tail))
         tail = next_page(pool, tail);
-    end_bytes = tail->start_bytes + tail->written_bytes + n_bytes;
+    end_bytes = tail->before_bytes + tail->written_bytes + n_bytes;
     (void)page_begin_unit(tail);
     for (;;) {
-        fill(tail, (size_t)(end_bytes - tail->start_bytes - tail->written_bytes));
-        if (tail->start_bytes + tail->written_bytes == end_bytes)
+        fill(tail, (size_t)(end_bytes - tail->before_bytes - tail->written_bytes));
+        if (tail->before_bytes + tail->written_bytes == end_bytes)
             return tail;
         tail = next_page(pool, tail);
     }

@@ -272,6 +272,26 @@ static void test_viewer_furthest_behind_goes_when_too_much_is_pinned(void **stat
     rig_fini(&r);
 }
 
+/* What is limited is memory: a page full of marks is a page, however few bytes it has. */
+static void test_pinned_bytes_count_pages_of_tiny_units_whole(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    start_and_clog(&r, &p, &conf);
+    for (unsigned i = 0; i < 2000; i++) /* 21 bytes each */
+        push_sized(&r, BODY_AAC, 200, 6);
+    rig_settle(&r);
+    push_gop(&r, 400, 1, 100);
+    rig_settle(&r);
+    assert_in_range(feed_pinned_bytes(r.stream->feeds[FORMAT_FLV], p.viewer.tap->oldest), 200000,
+                    500000);
+    player_close(&p);
+    rig_fini(&r);
+}
+
 static void test_viewer_behind_gets_all_bytes_before_the_end(void **state)
 {
     struct stream_conf conf = small_conf();
@@ -337,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_stalled_viewer_is_closed_after_stall_timeout),
         cmocka_unit_test(test_trickling_viewer_is_not_stalled),
         cmocka_unit_test(test_viewer_furthest_behind_goes_when_too_much_is_pinned),
+        cmocka_unit_test(test_pinned_bytes_count_pages_of_tiny_units_whole),
         cmocka_unit_test(test_viewer_behind_gets_all_bytes_before_the_end),
         cmocka_unit_test(test_end_is_not_told_before_the_last_bytes_on_another_loop),
     };

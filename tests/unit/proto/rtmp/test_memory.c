@@ -147,7 +147,9 @@ static void test_accept_leaves_little_held_by_a_player(void **state)
     peer_put_handshake(&p);
     peer_put_connect(&p, "live", "rtmp://localhost/live");
     peer_command(&p, 0, "createStream", 4, buf_view_of(NULL, 0));
-    peer_command_name(&p, 1, "play", 5, "x");
+    peer_command_name(&p, 1, "play", 5, /* more than a chunk, so it is gathered */
+                      "x?token=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+                      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456");
     assert_true(peer_run(&p, &event));
     assert_true(peer_run(&p, &event));
     assert_int_equal(event.type, RTMP_EVENT_PLAY);
