@@ -21,6 +21,10 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 
+/* The kernel takes so much for a connection before the network takes it. Its own limit, 4 MiB, is
+ * minutes of a small stream: memory that grows with every slow viewer, who then never seems to lag.
+ */
+#define UNSENT_BYTES 131072
 #define ACCEPT_BATCH 64     /* then other sockets have their turn */
 #define LISTEN_BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 #define PAUSE_MS 100        /* without a descriptor to refuse with */
@@ -295,13 +299,21 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
     t_accepting = NULL;
 }
 
+/* Options that accepted connections inherit, so that they cost no call each. */
+static bool set_inherited(int fd)
+{
+    int one = 1, unsent_bytes = UNSENT_BYTES;
+
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0 &&
+           setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes) == 0;
+}
+
 struct listener *listener_open(struct loop *loop, const struct addr *bound,
                                void (*on_accept)(void *arg, int fd, const struct addr *peer),
                                void *arg, struct listen_error *error)
 {
     struct listener *l = calloc(1, sizeof *l);
     char text[ADDR_TEXT_SIZE];
-    int one = 1;
 
     register_metrics();
     if (!l) {
@@ -314,8 +326,7 @@ struct listener *listener_open(struct loop *loop, const struct addr *bound,
     l->spare_fd = open_spare();
     timer_init(&l->pause, loop, on_pause_over);
     l->fd = bind_socket(bound, true);
-    if (l->fd >= 0 && setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0 &&
-        listen(l->fd, LISTEN_BACKLOG) == 0 &&
+    if (l->fd >= 0 && set_inherited(l->fd) && listen(l->fd, LISTEN_BACKLOG) == 0 &&
         event_assign(&l->ev, loop_base(loop), l->fd, EV_READ | EV_PERSIST, on_acceptable, l) == 0 &&
         event_add(&l->ev, NULL) == 0)
         return l;

@@ -20,8 +20,9 @@ struct listen_error {
 enum err listen_reserve(const char *what, const char *text, struct addr *bound, int *hold_fd,
                         struct listen_error *error);
 
-/* Accepts in batches on the loop: accept4, non-blocking, close-on-exec; TCP_NODELAY is inherited
- * from the listening socket, so a connection costs one system call. on_accept takes fd. A full
+/* Accepts in batches on the loop: accept4, non-blocking, close-on-exec; TCP_NODELAY and
+ * TCP_NOTSENT_LOWAT (128 KiB) are inherited from the listening socket, so a connection costs one
+ * system call. on_accept takes fd. A full
  * descriptor table is answered with a spare descriptor: the connection is accepted and closed, so
  * that accept does not spin; counted and logged once a minute. */
 struct listener *listener_open(struct loop *loop, const struct addr *bound,

@@ -63,11 +63,12 @@ static void serve_dirty(struct media_loop *ml)
 
 /* Above so many publishers on the loop they are read once a tick. A wake-up each is 25 to 70 a
  * second and publisher; a tick adds up to CONN_TICK_MS of delay, so realtime does it only to
- * streams that nobody watches (stream_pace.c). */
+ * streams that nobody watches (stream_pace.c), and efficient, which flushes far less often, always.
+ */
 static const unsigned k_many_publishers[] = {
     [LATENCY_REALTIME] = UINT_MAX,
     [LATENCY_BALANCED] = 200,
-    [LATENCY_EFFICIENT] = 16,
+    [LATENCY_EFFICIENT] = 0,
 };
 
 /* Falls back a quarter below the limit, so that one that comes and goes does not switch all. */

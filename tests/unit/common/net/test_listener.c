@@ -86,6 +86,8 @@ static void test_open_accepts_more_than_a_batch(void **state)
         one = 0;
         getsockopt(a.fds[i], IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, &size);
         assert_int_equal(one, 1);
+        getsockopt(a.fds[i], IPPROTO_TCP, 25 /* TCP_NOTSENT_LOWAT */, &one, &size);
+        assert_int_equal(one, 131072);
     }
     assert_true(fcntl(a.fds[0], F_GETFL) & O_NONBLOCK);
     assert_true(fcntl(a.fds[0], F_GETFD) & FD_CLOEXEC);
