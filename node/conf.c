@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "common/net/addr.h"
+#include "common/net/fd_link.h"
 #include "proto/cluster/cluster.h"
 #include "proto/http/http.h"
 
 static const char *const k_latencies[] = {"realtime", "balanced", "efficient", NULL};
 static const char *const k_log_levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const k_duplicates[] = {"refuse", "takeover", NULL};
 static const char *const k_off_on[] = {"off", "on", NULL};
 
 #define PATH_BYTES 4096
@@ -47,7 +47,9 @@ static const struct conf_field k_fields[] = {
 
     BOOL  ("publish.open",                 publish_open,                     "true",                                 "Whether anybody may publish.", true),
     BOOL  ("play.open",                    play_open,                        "true",                                 "Whether anybody may play.", true),
-    ENUM  ("publish.duplicate",            publish_duplicate,                "refuse",      k_duplicates,            "A second publisher of a live stream is refused, or takes it over.", true),
+    ENUM  ("publish.duplicate",            publish_duplicate,                "refuse",      k_cluster_duplicates,    "A second publisher of a live stream is refused, takes it over, or stands by until the first one fails.", true),
+    LIST  ("publish.duplicate_apps",       publish_duplicate_apps,           "",            1000,                    "The same for single apps: app=refuse, app=takeover or app=standby.", true),
+    UINT  ("forward_buffer_ms",            forward_buffer_ms,                "5000",        0,   60000,     "ms",    "An edge keeps an encoder while the origin that it forwards to is replaced, this long.", true),
     UINT  ("publish_stall_ms",             publish_stall_ms,                 "10000",       100, MAX_MS,    "ms",    "A publisher that sends no media for this long is closed.", true),
     UINT  ("publisher_grace_ms",           publisher_grace_ms,               "10000",       0,   MAX_MS,    "ms",    "How long stream and viewers are kept when the publisher is gone.", true),
     UINT  ("gop_cache.count",              gop_cache_count,                  "1",           0,   16,        "",      "GOPs kept for new viewers; 0 = they wait for the next key frame.", true),
@@ -59,18 +61,22 @@ static const struct conf_field k_fields[] = {
     UINT  ("stall_timeout_ms",             stall_timeout_ms,                 "10000",       100, MAX_MS,    "ms",    "A viewer that takes nothing for this long is closed.", true),
     UINT  ("feed.max_pinned_bytes",        feed_max_pinned_bytes,            "67108864",    MIB(1), GIB(16), "bytes", "Memory of one stream in one format; above it the viewer furthest behind is closed.", true),
     UINT  ("drain_timeout_s",              drain_timeout_s,                  "10",          0,   86400,     "s",     "After SIGTERM, connections that are still there are closed this late.", true),
+    STRING("handover.socket",              handover_socket,                  "",            FD_LINK_PATH_BYTES,      "Unix socket where headwater-node --replace takes over from this process; empty = off.", false),
 
     LIST  ("pull.sources",                 pull_sources,                     "",            10000,                   "Streams pulled from other servers when somebody plays them: app/name=rtmp://host/app/name or app/name=http://host/path.flv.", false),
     LIST  ("fallback_origins",             fallback_origins,                 "",            CLUSTER_MAX_UPSTREAMS,   "Nodes to pull from while no scheduler answers: http://host:port.", false),
     UINT  ("pull_idle_ms",                 pull_idle_ms,                     "10000",       0,   MAX_MS,    "ms",    "A pull ends this long after its last viewer left.", true),
-    UINT  ("upstream_stall_ms",            upstream_stall_ms,                "5000",        100, MAX_MS,    "ms",    "A pull that gets nothing for this long turns to the next upstream.", true),
+    UINT  ("upstream_stall_ms",            upstream_stall_ms,                "2000",        100, MAX_MS,    "ms",    "A pull that gets nothing for this long turns to the next upstream; nodes say something twice a second.", true),
+    UINT  ("pull.head_start_ms",           pull_head_start_ms,               "200",         0,   10000,     "ms",    "An upstream that has not answered after this is raced by the next one.", true),
+    UINT  ("pull.failback_ms",             pull_failback_ms,                 "30000",       100, MAX_MS,    "ms",    "How often a pull asks whether there is a better upstream than the one it has.", true),
 
     UINT  ("limits.connections",           limits_connections,               "0",           0,   10000000,  "",      "Connections at a time; 0 = what the descriptor limit allows.", true),
     UINT  ("limits.connections_per_ip",    limits_connections_per_ip,        "0",           0,   10000000,  "",      "Connections at a time of one address; 0 = no limit.", true),
+    UINT  ("limits.viewers",               limits_viewers,                   "0",           0,   10000000,  "",      "Viewers at a time; more are sent to another node or answered 503; 0 = no limit.", true),
     UINT  ("limits.parked_viewers",        limits_parked_viewers,            "10000",       0,   10000000,  "",      "Viewers that wait for a stream, a loop.", true),
     UINT  ("limits.handshake_ms",          limits_handshake_ms,              "10000",       100, MAX_MS,    "ms",    "RTMP: from the connection to the end of the handshake.", true),
     UINT  ("limits.idle_ms",               limits_idle_ms,                   "30000",       100, MAX_MS,    "ms",    "RTMP: from the handshake to publish or play.", true),
-    UINT  ("limits.message_bytes",         limits_message_bytes,             "16777215",    KIB(64), 16777215, "bytes", "RTMP: longest media message.", true),
+    UINT  ("limits.message_bytes",         limits_message_bytes,             "16777215",    KIB(64), 16777215, "bytes", "Longest media message of RTMP, or tag of FLV.", true),
     UINT  ("limits.command_bytes",         limits_command_bytes,             "65536",       KIB(4), MIB(1), "bytes", "RTMP: longest command message.", true),
     UINT  ("limits.http_head_bytes",       limits_http_head_bytes,           "16384",       KIB(1), MIB(1), "bytes", "HTTP: longest request head.", false),
     UINT  ("limits.http_head_ms",          limits_http_head_ms,              "10000",       100, MAX_MS,    "ms",    "HTTP: time for a request head.", false),
@@ -80,9 +86,10 @@ static const struct conf_field k_fields[] = {
     ENUM  ("cluster.role",                 cluster_role,                     "both",        k_cluster_roles,         "What schedulers send here: origin = publishers, edge = viewers.", false),
     STRING("cluster.zone",                 cluster_zone,                     "",            CLUSTER_ZONE_SIZE - 1,   "Nodes of one zone prefer each other.", false),
     LIST  ("cluster.schedulers",           cluster_schedulers,               "",            16,                      "Schedulers in order of preference: http://host:port; empty = no cluster.", false),
-    STRING("cluster.token_file",           cluster_token_file,               "",            PATH_BYTES,              "File with the secret that nodes and schedulers share; empty = none.", false),
+    STRING("cluster.token_file",           cluster_token_file,               "",            PATH_BYTES,              "File with the secrets that nodes and schedulers share, one or two lines: the first is sent, both are accepted; read again at SIGHUP; empty = none.", false),
     ENUM  ("cluster.redirect",             cluster_redirect,                 "off",         k_off_on,                "An origin answers HTTP viewers of streams that it has not got with 302 to the best edge; off = it pulls and serves.", false),
-    UINT  ("cluster.capacity.egress_bps",  cluster_capacity_egress_bps,      "0",           0,   1000000000000000, "bit/s", "What this node can send; 0 = unknown.", false),
+    UINT  ("cluster.weight",               cluster_weight,                   "100",         1,   10000,     "",      "Share of new viewers and publishers, relative to other nodes.", true),
+    UINT  ("cluster.capacity.egress_bps",  cluster_capacity_egress_bps,      "0",           0,   1000000000000000, "bit/s", "What this node can send; at that rate new viewers are sent to another node or answered 503; 0 = unknown.", true),
     STRING("cluster.advertise.public.rtmp",    cluster_advertise_public_rtmp,    "", URL_BYTES, "Where clients reach rtmp.listen: rtmp://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.public.http",    cluster_advertise_public_http,    "", URL_BYTES, "Where clients reach http.listen: http://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.public.https",   cluster_advertise_public_https,   "", URL_BYTES, "Where clients reach a TLS proxy in front of http.listen: https://host:port; empty = none.", false),
@@ -213,6 +220,65 @@ static enum err check_pull_sources(const struct node_conf *conf, struct conf_err
     return E_OK;
 }
 
+/* --- publish.duplicate_apps --- */
+
+enum err node_conf_duplicate_app(const char *item, struct buf_view *app, int *duplicate,
+                                 const char **why)
+{
+    const char *equals = strchr(item, '=');
+    struct stream_name name;
+
+    *why = "no \"=\" between app and policy";
+    if (!equals)
+        return E_INVAL;
+    *app = buf_view_of(item, (size_t)(equals - item));
+    if (stream_name_make(&name, *app, buf_view_str("x"), why) != E_OK)
+        return E_INVAL;
+    *why = "not an app as clients name it"; /* a slash at its end, or a query, is not part of it */
+    if (name.app_bytes != app->size_bytes || memcmp(name.text, item, name.app_bytes) != 0)
+        return E_INVAL;
+    *why = "not a policy";
+    for (int i = 0; k_cluster_duplicates[i]; i++) {
+        if (!strcmp(equals + 1, k_cluster_duplicates[i])) {
+            *duplicate = i;
+            return E_OK;
+        }
+    }
+    return E_INVAL;
+}
+
+int node_conf_duplicate(const struct node_conf *conf, const struct stream_name *name)
+{
+    const struct conf_list *list = &conf->publish_duplicate_apps;
+
+    for (size_t i = 0; i < list->n_items; i++) {
+        struct buf_view app;
+        const char *why;
+        int duplicate;
+
+        if (node_conf_duplicate_app(list->items[i], &app, &duplicate, &why) == E_OK &&
+            app.size_bytes == name->app_bytes && !memcmp(app.data, name->text, name->app_bytes))
+            return duplicate;
+    }
+    return conf->publish_duplicate;
+}
+
+static enum err check_duplicate_apps(const struct node_conf *conf, struct conf_error *error)
+{
+    for (size_t i = 0; i < conf->publish_duplicate_apps.n_items; i++) {
+        const char *item = conf->publish_duplicate_apps.items[i], *why;
+        struct buf_view app;
+        int duplicate;
+
+        if (node_conf_duplicate_app(item, &app, &duplicate, &why) != E_OK)
+            return refuse(error,
+                          "publish.duplicate_apps[%zu]: found \"%.200s\": %s; allowed is "
+                          "app=refuse, app=takeover or app=standby",
+                          i, item, why);
+    }
+    return E_OK;
+}
+
 /* --- cluster --- */
 
 static bool is_wildcard(const char *listen)
@@ -283,6 +349,8 @@ enum err node_conf_check(const struct node_conf *conf, struct conf_error *error)
         e = check_url_list("fallback_origins", &conf->fallback_origins, error);
     if (e == E_OK)
         e = check_pull_sources(conf, error);
+    if (e == E_OK)
+        e = check_duplicate_apps(conf, error);
     if (e == E_OK)
         e = check_advertise(conf, error);
     return e;

@@ -14,15 +14,18 @@ struct node_conf {
     char *rtmp_listen, *http_listen, *admin_listen;
 
     bool publish_open, play_open;
-    int publish_duplicate; /* enum node_duplicate */
+    int publish_duplicate; /* enum cluster_duplicate */
+    struct conf_list publish_duplicate_apps;
+    uint64_t forward_buffer_ms;
     uint64_t gop_cache_count, gop_cache_max_bytes, gop_cache_max_ms;
     uint64_t play_wait_ms, tracks_wait_ms, publish_stall_ms, publisher_grace_ms;
     uint64_t max_lag_ms, stall_timeout_ms, feed_max_pinned_bytes;
-    uint64_t pull_idle_ms, upstream_stall_ms;
+    uint64_t pull_idle_ms, upstream_stall_ms, pull_head_start_ms, pull_failback_ms;
     uint64_t drain_timeout_s;
+    char *handover_socket;
     struct conf_list pull_sources, fallback_origins;
 
-    uint64_t limits_connections, limits_connections_per_ip, limits_parked_viewers;
+    uint64_t limits_connections, limits_connections_per_ip, limits_viewers, limits_parked_viewers;
     uint64_t limits_handshake_ms, limits_idle_ms;
     uint64_t limits_message_bytes, limits_command_bytes;
     uint64_t limits_http_head_bytes, limits_http_head_ms, limits_http_idle_ms;
@@ -33,14 +36,12 @@ struct node_conf {
     struct conf_list cluster_schedulers; /* empty = no cluster */
     char *cluster_token_file;
     int cluster_redirect; /* 0 off, 1 on */
-    uint64_t cluster_capacity_egress_bps;
+    uint64_t cluster_capacity_egress_bps, cluster_weight;
     char *cluster_advertise_public_rtmp, *cluster_advertise_public_http;
     char *cluster_advertise_public_https;
     char *cluster_advertise_internal_rtmp, *cluster_advertise_internal_http;
     char *cluster_advertise_internal_https;
 };
-
-enum node_duplicate { NODE_DUPLICATE_REFUSE, NODE_DUPLICATE_TAKEOVER };
 
 extern const struct conf_schema k_node_schema;
 
@@ -53,6 +54,12 @@ enum err node_conf_check(const struct node_conf *conf, struct conf_error *error)
  * item. E_INVAL with *why (static). */
 enum err node_conf_pull_source(const char *item, struct stream_name *name, const char **url,
                                const char **why);
+/* Splits an entry of publish.duplicate_apps, "app=policy". *app is lent: it points into item;
+ * *duplicate is an enum cluster_duplicate. E_INVAL with *why (static). */
+enum err node_conf_duplicate_app(const char *item, struct buf_view *app, int *duplicate,
+                                 const char **why);
+/* What becomes of a second publisher of this name: an enum cluster_duplicate. */
+int node_conf_duplicate(const struct node_conf *conf, const struct stream_name *name);
 /* True when every scheduler is at 127.0.0.0/8, ::1 or localhost: then a wildcard listen address is
  * advertised as 127.0.0.1. */
 bool node_conf_is_on_loopback(const struct node_conf *conf);

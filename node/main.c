@@ -27,6 +27,7 @@ static void usage(FILE *out)
           "\n"
           "  -c FILE          configuration (JSON with // comments)\n"
           "  --set KEY=VALUE  one key, over file and environment (HEADWATER_KEY__PART=VALUE)\n"
+          "  --replace        take over from the process at handover.socket, which then drains\n"
           "  --check-config   say whether the configuration is good, and exit\n"
           "  --help-config    all keys with defaults, ranges and meaning\n"
           "  --version        version, and exit\n"
@@ -84,7 +85,7 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
     if (info.ssi_signo == SIGINT && signals->interrupted)
         _exit(130);
     signals->interrupted |= info.ssi_signo == SIGINT;
-    node_drain(&g_node);
+    node_drain(&g_node, DRAIN_SIGNAL);
 }
 
 /* Before any thread starts, so that all of them inherit the mask. */
@@ -100,7 +101,7 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static int run(struct conf_args *args, struct node_conf *conf)
+static int run(struct conf_args *args, struct node_conf *conf, bool replace)
 {
     struct signals signals = {.args = args, .fd = block_signals()};
     struct conf_error error;
@@ -111,7 +112,7 @@ static int run(struct conf_args *args, struct node_conf *conf)
         conf_free(&k_node_schema, conf);
         return 1;
     }
-    if (node_init(&g_node, conf, &error) != E_OK)
+    if (node_init(&g_node, conf, replace, &error) != E_OK)
         return fail(&error);
     signals.event =
         event_new(loop_base(g_node.control), signals.fd, EV_READ | EV_PERSIST, on_signal, &signals);
@@ -125,8 +126,23 @@ static int run(struct conf_args *args, struct node_conf *conf)
     return 0;
 }
 
+/* The one flag that is no configuration: taken out of the arguments, wherever it stands. */
+static bool take_flag(int *argc, char **argv, const char *flag)
+{
+    int n = 0;
+
+    for (int i = 0; i < *argc; i++)
+        if (i == 0 || strcmp(argv[i], flag) != 0)
+            argv[n++] = argv[i];
+    if (n == *argc)
+        return false;
+    *argc = n;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    bool replace = take_flag(&argc, argv, "--replace");
     struct conf_args args;
     struct conf_error error;
     struct node_conf conf;
@@ -146,7 +162,7 @@ int main(int argc, char **argv)
         puts("configuration ok");
         conf_free(&k_node_schema, &conf);
     } else {
-        status = run(&args, &conf);
+        status = run(&args, &conf, replace);
     }
     conf_args_fini(&args);
     return status;

@@ -10,42 +10,52 @@
 #include "common/net/listener.h"
 #include "common/net/loop.h"
 #include "node/conf.h"
+#include "node/drain.h"
+#include "node/session/admission.h"
 #include "node/stream/media_loop.h"
 #include "node/stream/stream.h"
 
 struct agent;
 struct admin;
+struct handover;
+struct clocks;
 
 struct node_loop {
     struct media_loop media; /* media.owner points back here */
     struct node *node;
     bool closed; /* at shutdown: nothing new may come to this loop */
     struct listener *rtmp_listener, *http_listener;
+    struct listener *relay_listener; /* for the process that has replaced this one */
     struct http_server *http;
     struct buf_writer out; /* scratch for answers: filled and sent within one call */
     struct loop_msg reload_msg;
-    struct list pulls; /* relay pulls whose home is this loop */
+    struct list pulls;    /* relay pulls whose home is this loop */
+    struct list pushes;   /* streams of encoders here that are forwarded to an origin */
+    struct list deciding; /* publishers whose publish is being decided, oldest first */
 };
 
 struct node {
     struct node_conf conf;
-    char id[65];                                  /* cluster.node_id, or "<host>-<random>" */
+    char id[65]; /* cluster.node_id, or "<host>-<random>"; changes while all loops stand still */
     uint64_t instance;                            /* random at each start */
+    uint64_t replaces;                            /* of the process that this one replaces; or 0 */
     struct addr rtmp_addr, http_addr, admin_addr; /* as bound; size_bytes 0 = off */
     unsigned n_loops;
     struct node_loop *loops;
     struct loop *control; /* admin API, agent: never media */
     struct registry *registry;
     struct stream_conf stream_conf;
-    struct agent *agent; /* NULL without a cluster */
+    struct agent *agent;       /* NULL without a cluster */
+    struct clocks *clocks;     /* of the nodes that streams come from */
+    const char *internal_http; /* where other nodes reach this one; the agent's. NULL = nowhere */
     struct admin *admin;
-    char *token;                /* node token, "" = none */
+    struct handover *handover;  /* NULL without handover.socket */
+    char *token, *token_also;   /* see token.h; "" = none. Change while all loops stand still */
     long max_connections;       /* what descriptors allow */
     struct conn_budget *budget; /* client connections; made before loops, destroyed after */
-    _Atomic bool draining;      /* SIGTERM: no new work */
-    struct timer drain_timer;
-    int64_t drain_until_us;
-    bool stopping;
+    struct admission admission;
+    _Atomic bool draining; /* no new work; not set in a process that was replaced */
+    struct drain drain;
     pthread_barrier_t reload_barrier; /* all media loops and the control loop */
 };
 
@@ -53,14 +63,20 @@ struct conf_args;
 struct conf_error;
 
 /* Takes what *conf holds (and zeroes it). Reserves addresses, makes loops and listeners; nothing
- * runs yet. E_OK, or the reason in *error and nothing to destroy. Main thread. */
-enum err node_init(struct node *node, struct node_conf *conf, struct conf_error *error);
+ * runs yet. replace: the listeners are those of the process at handover.socket. E_OK, or the reason
+ * in *error and nothing to destroy. Main thread. */
+enum err node_init(struct node *node, struct node_conf *conf, bool replace,
+                   struct conf_error *error);
 /* Media loops start in threads of their own; the control loop runs in the caller's thread until the
  * node has drained and stopped. */
 void node_run(struct node *node);
 void node_fini(struct node *node);
-/* No new work; stops when the sessions are gone, at drain_timeout_s at the latest. Control loop. */
-void node_drain(struct node *node);
+/* Loop thread, or while the loop does not run. */
+void node_close_listeners(struct node_loop *nl);
+/* Between these two all media loops stand still: what they read without a lock may be changed.
+ * Control loop; a few microseconds. */
+void node_stand_still(struct node *node);
+void node_go_on(struct node *node);
 /* Changes what can be changed between turns. Control loop. */
 void node_reload(struct node *node, struct node_conf *fresh);
 /* The stream core's share of the configuration. */

@@ -1,11 +1,11 @@
 /* The machine API: what nodes ask. Messages are checked by proto/cluster; a refused one is answered
  * with the path of what is wrong. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/log.h"
-#include "scheduler/epoch.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/stats.h"
 
@@ -46,20 +46,6 @@ static void respond_json(struct http_exchange *x, enum err e, struct buf_writer 
     buf_writer_fini(json);
 }
 
-/* Changes come as JSON: a page of another site cannot send that without being asked first. */
-static bool is_json(struct http_exchange *x)
-{
-    static const char k_json[] = "application/json";
-    const char *type = http_header(x, "Content-Type");
-    size_t size = sizeof k_json - 1;
-
-    if (type && strncasecmp(type, k_json, size) == 0 && (!type[size] || strchr("; \t", type[size])))
-        return true;
-    stats_count(STAT_REQUEST_INVALID);
-    http_respond_problem(x, 415, "expected Content-Type: application/json");
-    return false;
-}
-
 static bool take_node_id(struct http_exchange *x, char id[CLUSTER_ID_SIZE])
 {
     const char *text = http_path_arg(x, "id");
@@ -72,19 +58,64 @@ static bool take_node_id(struct http_exchange *x, char id[CLUSTER_ID_SIZE])
     return false;
 }
 
-/* What a full report names is written to the store again. */
-static void refresh_streams(struct scheduler *s, const char *id)
+/* What a full report names as the node's own is written to the store again, and said again where
+ * another scheduler knows something else. */
+static void refresh_streams(struct scheduler *s, const struct registry_node *node,
+                            const struct cluster_heartbeat *m)
 {
-    struct registry_node *node = registry_node(&s->registry, id);
-    struct list *at;
+    struct store_event event = {.type = CLUSTER_EVENT_PUBLISHED};
 
-    for (at = node->owned.next; at != &node->owned; at = at->next) {
-        struct registry_stream *stream = list_entry(at, struct registry_stream, of_owner);
-        struct store_owner owner = {.instance = node->instance, .epoch = stream->epoch};
+    for (size_t i = 0; i < m->n_streams; i++) {
+        const struct registry_stream *stream =
+            registry_stream(&s->registry, m->streams[i].name.text);
 
-        memcpy(owner.node, node->id, sizeof owner.node);
-        s->store->ops->refresh(s->store, &stream->name, &owner);
+        if (!stream || stream->owner != node)
+            continue;
+        event.name = stream->name;
+        event.owner = scheduler_owner_of(stream);
+        s->store->ops->refresh(s->store, &stream->name, &event.owner);
+        if (node->is_recounted)
+            s->store->ops->announce(s->store, &event);
     }
+}
+
+/* The other schedulers learn of the node, not of its streams; an instance that drains beside its
+ * successor would take its key. */
+static void share_node(struct scheduler *s, const struct registry_node *node,
+                       const struct cluster_heartbeat *m)
+{
+    struct cluster_heartbeat bare = *m;
+
+    if (node->is_older)
+        return;
+    bare.streams = NULL;
+    bare.standbys = NULL;
+    bare.n_streams = bare.n_standbys = 0;
+    bare.state = node->place.state;
+    s->store->ops->put_node(s->store, &bare, (int64_t)s->conf->lease_ms);
+}
+
+static void say_left_out(struct scheduler *s, const struct cluster_heartbeat *m, uint64_t n)
+{
+    if (n == 0)
+        return;
+    stats_add(STAT_LEFT_OUT, (int64_t)n);
+    if (!s->said_full)
+        log_warn("registry",
+                 "msg=\"limits.streams reached, reports are kept in part\" limit=%llu "
+                 "node=%s left_out=%llu",
+                 (unsigned long long)s->conf->max_streams, m->node, (unsigned long long)n);
+    s->said_full = true;
+}
+
+static void refuse_heartbeat(struct scheduler *s, struct http_exchange *x,
+                             const struct cluster_heartbeat *m, enum err e, const char *text)
+{
+    stats_count(STAT_HEARTBEAT_REFUSED);
+    if (e != E_STALE || registry_is_new_refusal(&s->registry, m->node, m->instance))
+        respond_error(x, e, text);
+    else
+        http_respond_problem(x, status_of(e), "%s", text);
 }
 
 static void heartbeat(struct scheduler *s, struct http_exchange *x, struct cluster_heartbeat *m)
@@ -94,20 +125,29 @@ static void heartbeat(struct scheduler *s, struct http_exchange *x, struct clust
         .interval_ms = (uint32_t)s->conf->heartbeat_ms,
     };
     struct cluster_error error = {"out of memory"};
-    enum err e =
-        registry_heartbeat(&s->registry, m, scheduler_now_us(s), clock_wall_us(), &reply, &error);
+    uint64_t n_left_out = s->registry.n_left_out;
+    struct registry_node *node;
     struct buf_writer json;
+    enum err e;
 
+    s->is_renewing = m->full;
+    e = registry_heartbeat(&s->registry, m, scheduler_now_us(s), clock_wall_us(), &reply, &error);
+    s->is_renewing = false;
+    node = registry_instance(&s->registry, m->node, m->instance);
+    scheduler_work_soon(s);
+    say_left_out(s, m, s->registry.n_left_out - n_left_out);
     if (e != E_OK) {
-        stats_count(STAT_HEARTBEAT_REFUSED);
-        respond_error(x, e, error.text);
+        refuse_heartbeat(s, x, m, e, error.text);
         cluster_heartbeat_reply_fini(&reply);
         return;
     }
     stats_count(m->full ? STAT_HEARTBEAT_FULL : STAT_HEARTBEAT_DELTA);
-    s->store->ops->put_node(s->store, m, (int64_t)s->conf->lease_ms);
+    stats_add(STAT_TOLD_MOVED, (int64_t)reply.n_moved);
+    share_node(s, node, m);
     if (m->full)
-        refresh_streams(s, m->node);
+        refresh_streams(s, node, m);
+    if (m->full && !m->more) /* asked for again in the midst of it: the next one says all */
+        node->is_recounted = node->is_recounted && node->want_full;
     buf_writer_init(&json, MAX_ANSWER_BYTES);
     respond_json(x, cluster_heartbeat_reply_encode(&reply, &json), &json);
     cluster_heartbeat_reply_fini(&reply);
@@ -121,7 +161,7 @@ void api_heartbeat(struct http_exchange *x, void *arg)
     char id[CLUSTER_ID_SIZE];
     enum err e;
 
-    if (!scheduler_admits(s, x) || !is_json(x) || !take_node_id(x, id))
+    if (!scheduler_admits(s, x) || !scheduler_takes_json(x) || !take_node_id(x, id))
         return;
     e = cluster_heartbeat_decode(http_body(x), &m, &error);
     if (e != E_OK) {
@@ -134,21 +174,41 @@ void api_heartbeat(struct http_exchange *x, void *arg)
     cluster_heartbeat_fini(&m);
 }
 
+/* instance= of the query, 0 when it is not given; false: it was answered as wrong. */
+static bool take_instance(struct http_exchange *x, uint64_t *instance)
+{
+    const char *text = http_query_arg(x, "instance");
+    char *end;
+
+    *instance = 0;
+    if (!text)
+        return true;
+    errno = 0;
+    *instance = strtoull(text, &end, 10);
+    if (errno == 0 && end != text && !*end && *text != '-')
+        return true;
+    respond_error(x, E_INVAL, "instance: expected a decimal number of at most 64 bits");
+    return false;
+}
+
 void api_events(struct http_exchange *x, void *arg)
 {
     struct scheduler *s = arg;
     char id[CLUSTER_ID_SIZE];
+    uint64_t instance;
 
-    if (!scheduler_admits(s, x) || !take_node_id(x, id))
+    if (!scheduler_admits(s, x) || !take_node_id(x, id) || !take_instance(x, &instance))
         return;
-    if (events_count(&s->events) >= s->conf->max_nodes && !events_has(&s->events, id))
+    if (events_count(&s->events) >= s->conf->max_nodes && !events_has(&s->events, id, instance)) {
         respond_error(x, E_LIMIT, "limits.nodes reached");
-    else
-        events_open(&s->events, x, id);
+        return;
+    }
+    events_open(&s->events, x, id, instance);
+    scheduler_tell_missed(s, id, instance);
 }
 
 /* "/v1/streams/{app}/{name}/publish" and a message about it; otherwise answered. */
-static bool take_publish(struct http_exchange *x, struct cluster_publish *m)
+static bool take_publish(struct scheduler *s, struct http_exchange *x, struct cluster_publish *m)
 {
     struct cluster_error error = {""};
     struct stream_name name;
@@ -163,7 +223,7 @@ static bool take_publish(struct http_exchange *x, struct cluster_publish *m)
         return false;
     }
     e = cluster_publish_decode(http_body(x), m, &error);
-    if (e == E_OK && !epoch_is_plausible(m->highest_epoch, clock_wall_us())) {
+    if (e == E_OK && !registry_is_possible(&s->registry, m->highest_epoch, clock_wall_us())) {
         snprintf(error.text, sizeof error.text, "highest_epoch: was never given to anybody");
         e = E_INVAL;
     }
@@ -178,10 +238,12 @@ void api_publish(struct http_exchange *x, void *arg)
     struct scheduler *s = arg;
     struct cluster_publish m;
 
-    if (!scheduler_admits(s, x) || !is_json(x) || !take_publish(x, &m))
+    if (!scheduler_admits(s, x) || !scheduler_takes_json(x) || !take_publish(s, x, &m))
         return;
-    registry_saw_epoch(&s->registry, m.highest_epoch, clock_wall_us());
+    registry_saw_epoch(&s->registry, m.highest_epoch);
+    scheduler_suspect_avoided(s, m.node, &m.avoid);
     publish_jobs_start(&s->jobs, x, &m);
+    scheduler_work_soon(s);
 }
 
 void api_unpublish(struct http_exchange *x, void *arg)
@@ -190,7 +252,7 @@ void api_unpublish(struct http_exchange *x, void *arg)
     struct cluster_publish m;
     enum err e;
 
-    if (!scheduler_admits(s, x) || !is_json(x) || !take_publish(x, &m))
+    if (!scheduler_admits(s, x) || !scheduler_takes_json(x) || !take_publish(s, x, &m))
         return;
     e = registry_release(&s->registry, m.name.text, m.node, m.instance, m.epoch);
     if (e == E_OK)
@@ -201,34 +263,12 @@ void api_unpublish(struct http_exchange *x, void *arg)
         http_respond_problem(x, 409, "the stream is not owned by this node, instance and epoch");
 }
 
-/* Upstreams that just failed for somebody: enough to ask them when a publish meets them. */
-static void suspect_avoided(struct scheduler *s, const struct cluster_route_query *q)
+/* What will be heard of the stream concerns the node, until its reports show that it carries it. */
+static void note_asker(struct scheduler *s, const struct cluster_route_query *q)
 {
-    for (unsigned i = 0; *q->node && i < q->n_avoid; i++) {
-        struct registry_node *node = registry_node(&s->registry, q->avoid[i]);
-
-        if (node)
-            registry_suspect(node, scheduler_now_us(s));
-    }
-}
-
-/* The answer again, with one more field: why each candidate was taken or left. */
-static void explain(const struct scheduler *s, struct buf_writer *json)
-{
-    if (json->failed != E_OK)
-        return;
-    json->used_bytes--; /* the closing brace */
-    buf_write_str(json, ",\"explain\":[");
-    for (int i = 0; i < s->router.n_candidates; i++) {
-        const struct placement_candidate *c = &s->router.candidates[i];
-
-        /* node ids and the reasons need no escaping */
-        buf_printf(json,
-                   "%s{\"node\":\"%s\",\"role\":\"%s\",\"carries\":%s,\"depth\":%u,\"why\":\"%s\"}",
-                   i ? "," : "", c->node->id, k_cluster_roles[c->node->role],
-                   c->carries ? "true" : "false", c->depth, placement_why_text(c->why));
-    }
-    buf_write_str(json, "]}");
+    scheduler_suspect_avoided(s, q->node, &q->avoid);
+    if (*q->node && q->intent != CLUSTER_INTENT_PUBLISH)
+        interests_note(&s->interests, q->name.text, q->node, scheduler_now_us(s));
 }
 
 void api_route(struct http_exchange *x, void *arg)
@@ -240,8 +280,6 @@ void api_route(struct http_exchange *x, void *arg)
     struct cluster_route route;
     struct cluster_error error = {""};
     struct buf_writer json;
-    const char *flag = http_query_arg(x, "explain");
-    bool wants_explain = flag && strcmp(flag, "1") == 0;
     enum err e;
 
     if (!scheduler_admits(s, x))
@@ -251,17 +289,13 @@ void api_route(struct http_exchange *x, void *arg)
         respond_error(x, e, error.text);
         return;
     }
-    if (!wants_explain)
-        suspect_avoided(s, &q);
-    e = router_ask(&s->router, &q, wants_explain, scheduler_now_us(s), &route);
+    if (!q.explain)
+        note_asker(s, &q);
+    e = router_ask(&s->router, &q, scheduler_now_us(s), &route);
     buf_writer_init(&json, MAX_ANSWER_BYTES);
-    if (e == E_OK)
-        e = cluster_route_encode(&route, &json);
     if (e == E_OK) {
         stats_count(k_stats[route.decision]);
-        if (wants_explain)
-            explain(s, &json);
-        e = buf_writer_status(&json);
+        e = cluster_route_encode(&route, &json);
     }
     respond_json(x, e, &json);
 }

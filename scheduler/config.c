@@ -20,10 +20,18 @@ static const struct conf_field k_fields[] = {
         "Memory = this scheduler alone; redis = any number of schedulers.", false),
     CONF_FIELD_STRING(C, redis_url, "store.redis.url", "redis://127.0.0.1:6379", 300,
         "Address: redis://[user@]host[:port][/database] or unix:///path.", false),
+    CONF_FIELD_LIST(C, redis_sentinels, "store.redis.sentinels", "", 16,
+        "Sentinels, host:port each, that say where the master is; host and port of the address are then not used.", false),
+    CONF_FIELD_STRING(C, redis_master, "store.redis.master", "mymaster", 127,
+        "Name that the sentinels know the master by.", false),
+    CONF_FIELD_STRING(C, sentinel_user, "store.redis.sentinel_user", "", 127,
+        "User at the sentinels; empty = the default one.", false),
+    CONF_FIELD_STRING(C, sentinel_password_file, "store.redis.sentinel_password_file", "", 4096,
+        "File that holds the password of the sentinels; empty = none.", false),
     CONF_FIELD_STRING(C, redis_password_file, "store.redis.password_file", "", 4096,
         "File that holds the password of Redis; empty = none.", false),
     CONF_FIELD_STRING(C, token_file, "token_file", "", 4096,
-        "File that holds the node token; empty = only requests from this machine are served.", true),
+        "File that holds the node token, and on a second line one that is accepted beside it; empty = only requests from this machine are served.", true),
     CONF_FIELD_ENUM(C, log_level, "log.level", "info", k_levels, "Least severe level written.", true),
     CONF_FIELD_STRING(C, log_file, "log.file", "", 4096, "Where log lines go; empty = standard error.", false),
     CONF_FIELD_UINT(C, lease_ms, "lease_ms", "5000", 500, 600000, "ms",
@@ -42,6 +50,8 @@ static const struct conf_field k_fields[] = {
         "Nodes known at a time.", true),
     CONF_FIELD_UINT(C, max_streams, "limits.streams", "1000000", 1, 100000000, "",
         "Streams known at a time.", true),
+    CONF_FIELD_UINT(C, max_full_reports, "limits.full_reports", "50", 1, 100000, "",
+        "Nodes that are asked for a full report at a time, after a restart or when Redis was emptied.", true),
     CONF_FIELD_UINT(C, max_body_bytes, "limits.body_bytes", "16777216", 1024, 1073741824, "bytes",
         "Largest request body.", false),
     CONF_FIELD_UINT(C, max_page, "limits.page_items", "1000", 1, 10000, "",
@@ -68,13 +78,71 @@ enum err scheduler_conf_check(const struct scheduler_conf *conf, struct conf_err
     return E_OK;
 }
 
+/* One line without white space around it; false when that is empty or too long. */
+static bool take_word(const char *line, char *out, size_t size)
+{
+    const char *start = line + strspn(line, " \t");
+    size_t length = strcspn(start, " \t\r\n");
+
+    if (length == 0 || length >= size)
+        return false;
+    memcpy(out, start, length);
+    out[length] = '\0';
+    return true;
+}
+
+static bool is_blank(const char *line)
+{
+    return line[strspn(line, " \t\r\n")] == '\0';
+}
+
+static enum err read_words(const char *key, const char *path, char (*out)[SCHEDULER_TOKEN_SIZE],
+                           unsigned n_max, struct conf_error *error)
+{
+    FILE *f = fopen(path, "re");
+    char line[2 * SCHEDULER_TOKEN_SIZE] = "";
+    unsigned n = 0;
+    bool is_good = true;
+
+    if (!f) {
+        snprintf(error->text, sizeof error->text, "%s: %s: %s", key, path, strerror(errno));
+        return E_IO;
+    }
+    while (is_good && fgets(line, sizeof line, f)) {
+        if (n > 0 && is_blank(line))
+            continue;
+        is_good = n < n_max && take_word(line, out[n], SCHEDULER_TOKEN_SIZE);
+        n++;
+    }
+    fclose(f);
+    explicit_bzero(line, sizeof line);
+    if (is_good && n > 0)
+        return E_OK;
+    snprintf(error->text, sizeof error->text, "%s: %s: expected 1-%u lines of 1-%d bytes", key,
+             path, n_max, SCHEDULER_TOKEN_SIZE - 1);
+    return E_INVAL;
+}
+
+enum err scheduler_read_tokens(const char *key, const char *path, struct scheduler_tokens *out,
+                               struct conf_error *error)
+{
+    struct scheduler_tokens tokens = {0};
+    enum err e = E_OK;
+
+    *out = tokens;
+    if (*path)
+        e = read_words(key, path, tokens.token, SCHEDULER_N_TOKENS, error);
+    if (e == E_OK)
+        *out = tokens;
+    explicit_bzero(&tokens, sizeof tokens);
+    return e;
+}
 enum err scheduler_read_secret(const char *key, const char *path, char *out, size_t size,
                                struct conf_error *error)
 {
     FILE *f;
     char line[512] = "";
-    const char *start;
-    size_t length;
+    bool is_good;
 
     out[0] = '\0';
     if (!*path)
@@ -84,18 +152,12 @@ enum err scheduler_read_secret(const char *key, const char *path, char *out, siz
         snprintf(error->text, sizeof error->text, "%s: %s: %s", key, path, strerror(errno));
         return E_IO;
     }
-    if (!fgets(line, sizeof line, f))
-        line[0] = '\0';
+    is_good = fgets(line, sizeof line, f) && take_word(line, out, size);
     fclose(f);
-    start = line + strspn(line, " \t");
-    length = strcspn(start, " \t\r\n");
-    if (length == 0 || length >= size) {
-        snprintf(error->text, sizeof error->text, "%s: %s: expected 1-%zu bytes on the first line",
-                 key, path, size - 1);
-        return E_INVAL;
-    }
-    memcpy(out, start, length);
-    out[length] = '\0';
-    memset(line, 0, sizeof line);
-    return E_OK;
+    explicit_bzero(line, sizeof line);
+    if (is_good)
+        return E_OK;
+    snprintf(error->text, sizeof error->text, "%s: %s: expected 1-%zu bytes on the first line", key,
+             path, size - 1);
+    return E_INVAL;
 }

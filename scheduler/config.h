@@ -10,11 +10,19 @@ struct scheduler_conf {
     char *http_listen, *entry_listen;
     int store_type; /* enum store_type */
     char *redis_url, *redis_password_file, *token_file;
+    struct conf_list redis_sentinels;
+    char *redis_master, *sentinel_user, *sentinel_password_file;
     int log_level; /* enum log_level */
     char *log_file;
     uint64_t lease_ms, heartbeat_ms, ask_owner_ms;
     uint64_t max_children, load_factor_percent, load_slack;
-    uint64_t max_nodes, max_streams, max_body_bytes, max_page;
+    uint64_t max_nodes, max_streams, max_full_reports, max_body_bytes, max_page;
+};
+
+#define SCHEDULER_TOKEN_SIZE 256
+#define SCHEDULER_N_TOKENS 2
+struct scheduler_tokens {                                 /* "" = none */
+    char token[SCHEDULER_N_TOKENS][SCHEDULER_TOKEN_SIZE]; /* the first is sent, each is accepted */
 };
 
 extern const struct conf_schema k_scheduler_conf;
@@ -25,6 +33,11 @@ enum err scheduler_conf_check(const struct scheduler_conf *conf, struct conf_err
 /* Reads a secret: the first line of the file, without white space around it, into out[size]. path
  * "" gives "". E_IO or E_INVAL with the text in *error; the secret is never part of it. */
 enum err scheduler_read_secret(const char *key, const char *path, char *out, size_t size,
+                               struct conf_error *error);
+
+/* Reads the node tokens: the first line is the one in use, a second one is accepted beside it while
+ * nodes change from one to the other. As scheduler_read_secret(); E_INVAL also for a third line. */
+enum err scheduler_read_tokens(const char *key, const char *path, struct scheduler_tokens *out,
                                struct conf_error *error);
 
 #endif

@@ -64,7 +64,7 @@ void entry_redirect(struct http_exchange *x, void *arg)
     if (!take_stream(x, &q))
         return;
     http_add_header(x, "Cache-Control", "no-store");
-    if (router_ask(&s->router, &q, false, scheduler_now_us(s), &route) != E_OK ||
+    if (router_ask(&s->router, &q, scheduler_now_us(s), &route) != E_OK ||
         route.decision != CLUSTER_REDIRECT) {
         stats_count(STAT_ROUTE_DENY);
         http_add_header(x, "Retry-After", RETRY_AFTER_S);

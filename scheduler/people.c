@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "scheduler/scheduler.h"
 
 #define DEFAULT_PAGE 100
+#define NODES_PAGE_MAX 250 /* they have much to say: more would hold the loop up */
 #define METRICS_BYTES (1u << 20)
 
 /* Takes root. */
@@ -33,15 +35,15 @@ static json_t *number_text(uint64_t value)
 /* limit= of the query, within what one page may hold; 0 when it was answered as wrong. */
 static size_t take_limit(struct http_exchange *x, const struct scheduler *s)
 {
+    size_t max = (size_t)s->conf->max_page;
     const char *text = http_query_arg(x, "limit");
     size_t limit = text ? strtoul(text, NULL, 10) : DEFAULT_PAGE;
 
     if (text && (strlen(text) > 5 || strspn(text, "0123456789") != strlen(text) || limit == 0)) {
-        http_respond_problem(x, 400, "limit: expected a number from 1 to %llu",
-                             (unsigned long long)s->conf->max_page);
+        http_respond_problem(x, 400, "limit: expected a number from 1 to %zu", max);
         return 0;
     }
-    return limit < s->conf->max_page ? limit : (size_t)s->conf->max_page;
+    return limit < max ? limit : max;
 }
 
 static const char *take_after(struct http_exchange *x)
@@ -65,29 +67,47 @@ static json_t *urls_json(const struct cluster_urls *urls)
                      urls->https);
 }
 
-static json_t *node_json(const struct scheduler *s, const struct registry_node *node)
+static const char *state_of(const struct registry_node *node, int64_t now_us)
+{
+    if (node->is_gone)
+        return "gone";
+    return registry_is_live(node, now_us) ? k_cluster_node_states[node->place.state] : "lapsed";
+}
+
+static json_t *load_json(const struct registry_node *node)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "publishers",
+                     (json_int_t)node->load.n_publishers, "viewers",
+                     (json_int_t)node->load.n_viewers, "relays", (json_int_t)node->load.n_relays,
+                     "streams", (json_int_t)node->load.n_streams, "in_bps",
+                     (json_int_t)node->load.in_bps, "out_bps", (json_int_t)node->load.out_bps,
+                     "cpu_permille", (json_int_t)node->load.cpu_permille);
+}
+
+/* Earlier instances that drain beside this one. */
+static json_t *older_json(const struct registry_node *node)
+{
+    json_t *list = json_array();
+
+    for (node = node->older; node; node = node->older)
+        (void)json_array_append_new(list, number_text(node->instance));
+    return list;
+}
+
+static json_t *node_json(struct scheduler *s, const struct registry_node *node)
 {
     int64_t now_us = scheduler_now_us(s);
-    bool is_live = registry_is_live(node, now_us);
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:o, s:o, s:o}", "id", node->id,
-                             "role", k_cluster_roles[node->place.role], "state",
-                             is_live ? k_cluster_node_states[node->place.state] : "lapsed", "zone",
-                             node->zone, "suspect", registry_is_suspect(&s->registry, node, now_us),
-                             "heard_ms", (json_int_t)((now_us - node->heard_us) / 1000), "instance",
-                             number_text(node->instance), "public", urls_json(&node->public_urls),
-                             "internal", urls_json(&node->internal_urls));
-    json_t *load = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "publishers", (json_int_t)node->load.n_publishers,
-        "viewers", (json_int_t)node->load.n_viewers, "relays", (json_int_t)node->load.n_relays,
-        "streams", (json_int_t)node->load.n_streams, "in_bps", (json_int_t)node->load.in_bps,
-        "out_bps", (json_int_t)node->load.out_bps, "cpu_permille",
-        (json_int_t)node->load.cpu_permille);
 
-    if (root && json_object_set_new(root, "load", load) != 0) {
-        json_decref(root);
-        root = NULL;
-    }
-    return root;
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id",
+        node->id, "role", k_cluster_roles[node->place.role], "state", state_of(node, now_us),
+        "zone", node->zone, "suspect", registry_is_suspect(&s->registry, node, now_us), "drain",
+        node->wants_drain, "reports_here", node->direct_us != 0, "heard_ms",
+        (json_int_t)((now_us - node->heard_us) / 1000), "instance", number_text(node->instance),
+        "older", older_json(node), "public", urls_json(&node->public_urls), "internal",
+        urls_json(&node->internal_urls), "weight", (json_int_t)node->place.weight, "max_viewers",
+        (json_int_t)node->place.max_viewers, "capacity_egress_bps",
+        (json_int_t)node->place.capacity_bps, "load", load_json(node));
 }
 
 void people_nodes(struct http_exchange *x, void *arg)
@@ -99,6 +119,7 @@ void people_nodes(struct http_exchange *x, void *arg)
 
     if (!scheduler_admits(s, x) || (limit = take_limit(x, s)) == 0)
         return;
+    limit = limit < NODES_PAGE_MAX ? limit : NODES_PAGE_MAX;
     items = json_array();
     node = registry_node_after(&s->registry, take_after(x));
     for (; node && limit; node = registry_node_next(node), limit--) {
@@ -108,14 +129,32 @@ void people_nodes(struct http_exchange *x, void *arg)
     respond_page(x, items, node && last ? last->id : NULL);
 }
 
-static uint64_t count_viewers(const struct registry_stream *stream)
+/* DRAIN and its end: the whole node, with the instances that drain already. */
+static void order_drain(struct http_exchange *x, struct scheduler *s, bool wanted)
 {
-    uint64_t n = stream->n_viewers;
-    struct list *at;
+    struct registry_node *node;
 
-    for (at = stream->carriers.next; at != &stream->carriers; at = at->next)
-        n += list_entry(at, struct registry_carrier, of_stream)->n_viewers;
-    return n;
+    if (!scheduler_admits(s, x) || (wanted && !scheduler_takes_json(x)))
+        return;
+    node = registry_node(&s->registry, http_path_arg(x, "id"));
+    if (!node) {
+        http_respond_problem(x, 404, "no such node");
+        return;
+    }
+    log_info("api", "msg=\"%s\" node=%s peer=%s", wanted ? "drain ordered" : "drain taken back",
+             node->id, http_peer(x));
+    scheduler_drain(s, node, wanted);
+    respond(x, node_json(s, node));
+}
+
+void people_drain(struct http_exchange *x, void *arg)
+{
+    order_drain(x, arg, true);
+}
+
+void people_undrain(struct http_exchange *x, void *arg)
+{
+    order_drain(x, arg, false);
 }
 
 static json_t *stream_json(const struct registry_stream *stream)
@@ -124,7 +163,8 @@ static json_t *stream_json(const struct registry_stream *stream)
 
     return json_pack("{s:s, s:s?, s:o, s:I, s:I}", "name", stream->name.text, "owner",
                      owner ? owner->id : NULL, "epoch", number_text(stream->epoch), "n_carriers",
-                     (json_int_t)stream->n_carriers, "viewers", (json_int_t)count_viewers(stream));
+                     (json_int_t)stream->n_carriers, "viewers",
+                     (json_int_t)(stream->n_viewers + stream->n_carried_viewers));
 }
 
 void people_streams(struct http_exchange *x, void *arg)
@@ -152,12 +192,32 @@ static json_t *carrier_json(const struct registry_carrier *c)
                      (json_int_t)c->n_viewers, "children", (json_int_t)c->n_children);
 }
 
+static json_t *standbys_json(const struct registry_stream *stream)
+{
+    json_t *list = json_array();
+    struct list *at;
+
+    for (at = stream->standbys.next; at != &stream->standbys; at = at->next)
+        (void)json_array_append_new(
+            list, json_string(list_entry(at, struct registry_standby, of_stream)->node->id));
+    return list;
+}
+
+static json_t *carriers_json(const struct scheduler *s, const struct registry_stream *stream)
+{
+    const struct registry_carrier *c = registry_carrier_at(stream, 0);
+    json_t *list = json_array();
+
+    for (; c && json_array_size(list) < s->conf->max_page; c = registry_carrier_next(c))
+        (void)json_array_append_new(list, carrier_json(c));
+    return list;
+}
+
 void people_stream(struct http_exchange *x, void *arg)
 {
     struct scheduler *s = arg;
-    struct registry_stream *stream;
-    struct list *at;
-    json_t *root, *carriers;
+    const struct registry_stream *stream;
+    json_t *root;
 
     if (!scheduler_admits(s, x))
         return;
@@ -167,15 +227,57 @@ void people_stream(struct http_exchange *x, void *arg)
         return;
     }
     root = stream_json(stream);
-    carriers = json_array();
-    for (at = stream->carriers.next; at != &stream->carriers; at = at->next)
-        (void)json_array_append_new(
-            carriers, carrier_json(list_entry(at, struct registry_carrier, of_stream)));
-    if (json_object_set_new(root, "carriers", carriers) != 0) {
+    if (json_object_set_new(root, "carriers", carriers_json(s, stream)) != 0 ||
+        json_object_set_new(root, "standbys", standbys_json(stream)) != 0) {
         json_decref(root);
         root = NULL;
     }
     respond(x, root);
+}
+
+/* A session id of a node, as its API lists it. */
+static bool is_session(const char *text)
+{
+    size_t size = text ? strlen(text) : 0;
+
+    return size > 0 && size <= 64 &&
+           strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.") ==
+               size;
+}
+
+/* "<node>/<id>", as nodes tell their viewers: the id; NULL when node or id cannot be. */
+static const char *split_session(const char *text, char node[CLUSTER_ID_SIZE])
+{
+    const char *slash = strchr(text, '/');
+
+    return slash &&
+                   buf_view_to_str(buf_view_of(text, (size_t)(slash - text)), node,
+                                   CLUSTER_ID_SIZE) &&
+                   *node
+               ? slash + 1
+               : NULL;
+}
+
+void people_trace(struct http_exchange *x, void *arg)
+{
+    struct scheduler *s = arg;
+    const char *session, *node;
+    char named[CLUSTER_ID_SIZE];
+
+    if (!scheduler_admits(s, x))
+        return;
+    session = http_query_arg(x, "session");
+    node = http_query_arg(x, "node");
+    if (session && strchr(session, '/')) {
+        session = split_session(session, named);
+        node = named;
+    }
+    if (!is_session(session))
+        http_respond_problem(x, 400, "session: expected 1-64 bytes of [A-Za-z0-9._-]");
+    else if (node && *node && !cluster_id_is_valid(node))
+        http_respond_problem(x, 400, "node: expected 1-64 bytes of [A-Za-z0-9._-]");
+    else
+        traces_start(&s->traces, x, session, node ? node : "");
 }
 
 /* Alive: says nothing of Redis or of anything else that is remote. */

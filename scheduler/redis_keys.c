@@ -5,37 +5,55 @@
 #include <string.h>
 
 /* Reads the key as (value, table); a value that is no owner counts as absent. */
-#define LUA_READ                                                          \
-    "local cur = redis.call('GET', KEYS[1]) or ''\n"                      \
-    "local ok, own = pcall(cjson.decode, cur)\n"                          \
-    "if not ok or type(own) ~= 'table' or not tonumber(own.epoch) then\n" \
-    "  cur = ''; own = {node = '', instance = '', epoch = '0'}\n"         \
-    "end\n"                                                               \
-    "local epoch = tonumber(own.epoch)\n"                                 \
-    "local same = own.node == ARGV[1] and own.instance == ARGV[2]\n"
+#define LUA_READ                                                            \
+    "local cur = redis.call('GET', KEYS[1]) or ''\n"                        \
+    "local ok, own = pcall(cjson.decode, cur)\n"                            \
+    "if not ok or type(own) ~= 'table' or not tonumber(own.epoch) then\n"   \
+    "  cur = ''; own = {node = '', instance = '', epoch = '0'}\n"           \
+    "end\n"                                                                 \
+    "local epoch = tonumber(own.epoch)\n"                                   \
+    "local same = own.node == ARGV[1] and own.instance == ARGV[2]\n"        \
+    "local function write(epoch, run, ttl_ms)\n"                            \
+    "  if run == '0' and same then run = own.run or run end\n"              \
+    "  local val = cjson.encode(\n"                                         \
+    "    {node = ARGV[1], instance = ARGV[2], epoch = epoch, run = run})\n" \
+    "  redis.call('SET', KEYS[1], val, 'PX', ttl_ms)\n"                     \
+    "  return val\n"                                                        \
+    "end\n"
 
-#define LUA_VALUE(epoch) "cjson.encode({node = ARGV[1], instance = ARGV[2], epoch = " epoch "})"
-
+/* epoch.h has the rule. A history is named by the replication id, which a server changes when it
+ * starts and when it is promoted, and ends with its record in hw:epoch when it is emptied. An epoch
+ * above the last one given here was given by somebody else. */
 const char k_redis_claim[] =
     LUA_READ "if epoch > tonumber(ARGV[3]) and not same then return {0, cur} end\n"
              "local t = redis.call('TIME')\n"
-             "local new = math.max(t[1] * 1000000 + t[2], tonumber(ARGV[4]) + 1, epoch + 1)\n"
-             "local val = " LUA_VALUE(
-                 "string.format('%.0f', new)") "\n"
-                                               "redis.call('SET', KEYS[1], val, 'PX', ARGV[5])\n"
-                                               "return {1, val}\n";
+             "local clock = t[1] * 1000000 + t[2]\n"
+             "local info = redis.call('INFO', 'replication')\n"
+             "local history = string.match(info, 'master_replid:(%x+)') or ''\n"
+             "local given = redis.call('HMGET', KEYS[2], 'last', 'history')\n"
+             "local last = tonumber(given[1] or 0)\n"
+             "local seen = math.max(epoch, tonumber(ARGV[4]))\n"
+             "local new = math.max(clock, last + 1)\n"
+             "if given[2] ~= history or seen > last then\n"
+             "  new = math.max(new, seen + 1) + tonumber(ARGV[6])\n"
+             "end\n"
+             "local text = string.format('%.0f', new)\n"
+             "redis.call('HSET', KEYS[2], 'last', text, 'history', history)\n"
+             "return {1, write(text, ARGV[7], ARGV[5])}\n";
 
 const char k_redis_release[] =
-    LUA_READ "if not same or own.epoch ~= ARGV[3] then return {0, cur} end\n"
+    LUA_READ "if not same or epoch > tonumber(ARGV[3]) then return {0, cur} end\n"
              "redis.call('DEL', KEYS[1])\n"
              "return {1, cur}\n";
 
 const char k_redis_refresh[] =
     LUA_READ "local mine = tonumber(ARGV[3])\n"
              "if epoch > mine or (epoch == mine and own.node > ARGV[1]) then return {0, cur} end\n"
-             "local val = " LUA_VALUE("ARGV[3]") "\n"
-                                                 "redis.call('SET', KEYS[1], val, 'PX', ARGV[4])\n"
-                                                 "return {1, val}\n";
+             "write(ARGV[3], ARGV[5], ARGV[4])\n"
+             "return {1, cur}\n";
+
+const char k_redis_unlist[] = "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\n"
+                              "return redis.call('SREM', KEYS[2], ARGV[1])\n";
 
 /* The value is the body of a publish message without "v", so that codec reads it. */
 bool redis_owner_parse(const redisReply *value, struct store_owner *out)
@@ -55,6 +73,7 @@ bool redis_owner_parse(const redisReply *value, struct store_owner *out)
         memcpy(out->node, m.node, sizeof out->node);
         out->instance = m.instance;
         out->epoch = m.epoch;
+        out->run = m.run;
         ok = true;
     }
     buf_writer_fini(&json);

@@ -1,6 +1,6 @@
-/* Keys, scripts and values in Redis. DESIGN: hw:node:<id> with the lease as TTL,
- * hw:stream:<app>/<name> with one hour, hw:nodes (set of ids), hw:boot (gone when Redis was
- * emptied), hw:events (stream). */
+/* Keys, scripts and values in Redis. hw:node:<id> with the lease as TTL, hw:stream:<app>/<name>
+ * with one hour, hw:nodes (set of ids), hw:boot (another value: Redis was emptied), hw:epoch (the
+ * last one given, and in which history), hw:events (stream). */
 #ifndef HW_SCHEDULER_REDIS_KEYS_H
 #define HW_SCHEDULER_REDIS_KEYS_H
 
@@ -12,16 +12,21 @@
 #define REDIS_STREAM_PREFIX "hw:stream:"
 #define REDIS_NODES "hw:nodes"
 #define REDIS_BOOT "hw:boot"
+#define REDIS_EPOCH "hw:epoch"
 #define REDIS_EVENTS "hw:events"
 #define REDIS_EVENTS_MAX "100000"
 #define REDIS_STREAM_TTL_MS "3600000"
 
-/* Each works on one stream key and answers {1 or 0, the value now or ""}. */
-extern const char k_redis_claim[];   /* node instance known_epoch highest_epoch ttl_ms */
+/* Each works on one stream key and answers {1 or 0, the value now or ""}; the refresh the value
+ * before. The claim has REDIS_EPOCH as second key. */
+extern const char k_redis_claim[];   /* node instance known_epoch highest_epoch ttl_ms leap run */
 extern const char k_redis_release[]; /* node instance epoch */
-extern const char k_redis_refresh[]; /* node instance epoch ttl_ms */
+extern const char k_redis_refresh[]; /* node instance epoch ttl_ms run */
+/* Keys: of a node, REDIS_NODES. Takes the id out of the list, unless the node was written again
+ * since its key was read. */
+extern const char k_redis_unlist[]; /* node */
 
-/* {"node":..,"instance":"..","epoch":".."}; false when it is something else. */
+/* {"node":..,"instance":"..","epoch":"..","run":".."}; false when it is something else. */
 bool redis_owner_parse(const redisReply *value, struct store_owner *out);
 
 #endif

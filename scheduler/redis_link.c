@@ -14,11 +14,12 @@
 #include "common/base/log.h"
 #include "common/net/addr.h"
 #include "proto/http/http.h"
+#include "scheduler/stats.h"
 
-#define MAX_BACKOFF_SHIFT 4
+#define MAX_BACKOFF_SHIFT 2 /* schedulers are few, and all state waits for the return of Redis */
 
 enum link_state {
-    LINK_WAITING,    /* the retry timer runs */
+    LINK_WAITING,    /* the retry timer runs, or the owner says when */
     LINK_RESOLVING,  /* a look-up is under way */
     LINK_CONNECTING, /* connecting, or the first answers are due */
     LINK_UP
@@ -32,8 +33,11 @@ struct redis_link {
     struct timer retry;    /* LINK_WAITING */
     struct timer deadline; /* connect, then answers */
     unsigned n_failures;
-    unsigned n_due; /* commands without an answer */
-    bool said_down; /* one log line an outage */
+    unsigned n_due;              /* commands without an answer */
+    bool said_down;              /* one log line an outage */
+    bool said_refused;           /* one log line a connection */
+    redis_link_done *on_message; /* of the channel */
+    void *message_arg;
 };
 
 struct pending { /* one command */
@@ -84,7 +88,8 @@ static void wait_and_retry(struct redis_link *link)
     link->state = LINK_WAITING;
     link->n_failures++;
     timer_stop(&link->deadline);
-    timer_start_ms(&link->retry, jitter_ms(link->conf.retry_ms << shift, 0.5));
+    if (link->conf.retry_ms)
+        timer_start_ms(&link->retry, jitter_ms(link->conf.retry_ms << shift, 0.5));
 }
 
 /* The connection is gone or of no use. It is not freed here. */
@@ -93,12 +98,14 @@ static void went_down(struct redis_link *link, const char *why)
     bool was_up = link->state == LINK_UP;
 
     link->ac = NULL;
-    if (!link->said_down)
+    if (!link->said_down && link->conf.name)
         log_warn("redis", "msg=\"redis away\" link=%s reason=%s", link->conf.name, LOG_STR(why));
     link->said_down = true;
     wait_and_retry(link);
     if (was_up)
         link->conf.on_down(link->conf.arg);
+    if (link->conf.on_failed)
+        link->conf.on_failed(link->conf.arg, why);
 }
 
 /* Gives the connection up. */
@@ -113,12 +120,27 @@ static void drop(struct redis_link *link, const char *why)
     }
 }
 
+/* Redis refused a command that nobody waits for: an ACL, no memory left, too few replicas. */
+static void note_refusal(struct redis_link *link, const redisReply *reply)
+{
+    if (!link->said_refused)
+        log_warn("redis", "msg=\"redis refuses commands\" link=%s reason=%s", link->conf.name,
+                 LOG_STR(reply->str));
+    link->said_refused = true;
+}
+
+/* From a script, Redis before 7 puts words of its own in front. */
+static bool is_read_only(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "READONLY ");
+}
+
 static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
 {
     struct pending *p = privdata;
     struct redis_link *link = p->link;
+    const redisReply *r = reply;
 
-    (void)ac;
     link->n_due--;
     if (reply && link->n_due)
         timer_start_ms(&link->deadline, link->conf.command_timeout_ms);
@@ -126,7 +148,11 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
         timer_stop(&link->deadline);
     if (p->done)
         p->done(p->arg, reply);
+    else if (r && r->type == REDIS_REPLY_ERROR)
+        note_refusal(link, r);
     free(p);
+    if (r && is_read_only(r) && link->ac == ac)
+        drop(link, "it became a replica");
 }
 
 /* Takes p, also on failure. */
@@ -138,6 +164,7 @@ static bool was_sent(struct pending *p, int status)
         free(p);
         return false;
     }
+    stats_count(STAT_REDIS_COMMANDS);
     if (link->n_due++ == 0 && link->state == LINK_UP)
         timer_start_ms(&link->deadline, link->conf.command_timeout_ms);
     return true;
@@ -179,6 +206,24 @@ bool redis_link_command_argv(struct redis_link *link, redis_link_done *done, voi
     return was_sent(p, redisAsyncCommandArgv(link->ac, on_reply, p, n_words, words, NULL));
 }
 
+static void on_push(redisAsyncContext *ac, void *reply, void *privdata)
+{
+    struct redis_link *link = privdata;
+
+    if (reply && link->ac == ac) /* NULL: the connection ends */
+        link->on_message(link->message_arg, reply);
+}
+
+bool redis_link_subscribe(struct redis_link *link, redis_link_done *done, void *arg,
+                          const char *channel)
+{
+    if (link->state != LINK_UP)
+        return false;
+    link->on_message = done;
+    link->message_arg = arg;
+    return redisAsyncCommand(link->ac, on_push, link, "SUBSCRIBE %s", channel) == REDIS_OK;
+}
+
 /* The first commands of a connection. */
 static void greet(struct redis_link *link, redis_link_done *done, const char *format, ...)
 {
@@ -198,9 +243,12 @@ static void on_greeting(void *arg, const redisReply *reply)
         drop(link, reply->str);
 }
 
-static void on_pong(void *arg, const redisReply *reply)
+/* The last greeting. A replica may say that all is well and lose what is written to it. */
+static void on_role(void *arg, const redisReply *reply)
 {
     struct redis_link *link = arg;
+    const char *role = "unknown";
+    char why[96];
 
     if (!reply || !link->ac)
         return;
@@ -208,12 +256,19 @@ static void on_pong(void *arg, const redisReply *reply)
         drop(link, reply->str);
         return;
     }
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements && reply->element[0]->str)
+        role = reply->element[0]->str;
+    if (strcmp(role, link->conf.role) != 0) {
+        snprintf(why, sizeof why, "its role is %.32s, expected %s", role, link->conf.role);
+        drop(link, why);
+        return;
+    }
     link->state = LINK_UP;
     link->n_failures = 0;
     timer_stop(&link->deadline);
-    if (link->said_down)
+    if (link->said_down && link->conf.name)
         log_info("redis", "msg=\"redis back\" link=%s", link->conf.name);
-    link->said_down = false;
+    link->said_down = link->said_refused = false;
     link->conf.on_up(link->conf.arg);
 }
 
@@ -260,22 +315,23 @@ static void take_context(struct redis_link *link, redisAsyncContext *ac)
         greet(link, on_greeting, "AUTH %s", target->password);
     if (target->database)
         greet(link, on_greeting, "SELECT %d", (int)target->database);
-    greet(link, on_pong, "PING");
+    greet(link, on_greeting, "PING"); /* which LOADING refuses, unlike ROLE */
+    greet(link, on_role, "ROLE");
 }
 
 static void on_resolved(void *arg, enum err e, const struct addr *addrs, unsigned n_addrs)
 {
     struct redis_link *link = arg;
-    char ip[NI_MAXHOST], port[NI_MAXSERV];
+    char ip[NI_MAXHOST];
 
     link->resolve = NULL;
     if (e != E_OK || n_addrs == 0 ||
-        getnameinfo((const struct sockaddr *)&addrs[0].storage, addrs[0].size_bytes, ip, sizeof ip,
-                    port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        getnameinfo(&addrs[0].storage.any, addrs[0].size_bytes, ip, sizeof ip, NULL, 0,
+                    NI_NUMERICHOST) != 0) {
         went_down(link, e == E_OK ? "no address" : err_text(e));
         return;
     }
-    take_context(link, redisAsyncConnect(ip, (int)link->conf.target->port));
+    take_context(link, redisAsyncConnect(ip, (int)addr_port(&addrs[0])));
 }
 
 static void on_retry(struct timer *timer)
@@ -287,6 +343,8 @@ static void on_retry(struct timer *timer)
         take_context(link, redisAsyncConnectUnix(target->unix_path));
         return;
     }
+    if (!*target->host)
+        return; /* nobody knows where it is: restarted when somebody does */
     link->state = LINK_RESOLVING;
     link->resolve = net_resolve(link->conf.loop, target->host, target->port, on_resolved, link);
     if (!link->resolve)
@@ -313,22 +371,43 @@ struct redis_link *redis_link_create(const struct redis_link_conf *conf)
     return link;
 }
 
+/* True when it was up. */
+static bool close_link(struct redis_link *link)
+{
+    redisAsyncContext *ac = link->ac;
+    bool was_up = link->state == LINK_UP;
+
+    link->ac = NULL;
+    link->state = LINK_WAITING;
+    net_resolve_cancel(&link->resolve);
+    timer_stop(&link->retry);
+    timer_stop(&link->deadline);
+    if (ac) {
+        ac->data = NULL;
+        redisAsyncFree(ac); /* answers that are due come as NULL */
+    }
+    return was_up;
+}
+
+void redis_link_stop(struct redis_link *link)
+{
+    if (close_link(link))
+        link->conf.on_down(link->conf.arg);
+}
+
+void redis_link_restart(struct redis_link *link)
+{
+    redis_link_stop(link);
+    link->n_failures = 0;
+    timer_start_ms(&link->retry, 0);
+}
+
 void redis_link_destroy(struct redis_link **link)
 {
-    struct redis_link *l = *link;
-
+    if (*link)
+        (void)close_link(*link);
+    free(*link);
     *link = NULL;
-    if (!l)
-        return;
-    l->state = LINK_WAITING;
-    net_resolve_cancel(&l->resolve);
-    timer_stop(&l->retry);
-    if (l->ac) {
-        l->ac->data = NULL;
-        redisAsyncFree(l->ac);
-    }
-    timer_stop(&l->deadline);
-    free(l);
 }
 
 bool redis_link_is_up(const struct redis_link *link)

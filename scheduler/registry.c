@@ -1,13 +1,11 @@
-/* Nodes and streams: the tables and the rules of ownership. Reports are applied in
- * registry_report.c. */
+/* The tables, and what is done once a second. Nodes: registry_node.c, what they say of themselves:
+ * registry_share.c, ownership: registry_stream.c, reports: registry_report.c. */
 #include "scheduler/registry.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "scheduler/epoch.h"
+#include "proto/cluster/epoch.h"
 #include "scheduler/registry_private.h"
 
 #define FORGET_AFTER_LEASES 12 /* a node that stays away this long is forgotten */
@@ -24,11 +22,50 @@ void registry_init(struct registry *r, const struct registry_conf *conf,
     *r = (struct registry){.conf = *conf, .watch = *watch};
     map_init(&r->nodes);
     map_init(&r->streams);
+    map_init(&r->zones);
+    map_init(&r->addresses);
+    list_init(&r->dying);
+    list_init(&r->trimming);
+    list_init(&r->grants);
 }
+
+void registry_fini(struct registry *r)
+{
+    struct map_cursor cursor = {0};
+    struct registry_node *node;
+    const char *name;
+    void *zone;
+
+    while ((node = registry_node_after(r, "")))
+        registry_bury_node(r, node);
+    (void)registry_reap(r, 0, UINT32_MAX);
+    while (map_next(&r->zones, &cursor, &name, &zone)) {
+        for (int i = 0; i < REGISTRY_N_RINGS; i++)
+            node_ring_fini(&((struct registry_zone *)zone)->rings[i]);
+        free(zone);
+    }
+    for (int i = 0; i < REGISTRY_N_RINGS; i++)
+        node_ring_fini(&r->rings[i]);
+    map_fini(&r->nodes);
+    map_fini(&r->streams);
+    map_fini(&r->zones);
+    map_fini(&r->addresses);
+}
+
+/* --- look-ups --- */
 
 struct registry_node *registry_node(const struct registry *r, const char *id)
 {
     return map_get(&r->nodes, id);
+}
+
+struct registry_node *registry_instance(const struct registry *r, const char *id, uint64_t instance)
+{
+    struct registry_node *node = registry_node(r, id);
+
+    while (node && node->instance != instance)
+        node = node->older;
+    return node;
 }
 
 struct registry_stream *registry_stream(const struct registry *r, const char *name)
@@ -64,302 +101,18 @@ struct registry_stream *registry_stream_after(const struct registry *r, const ch
     return entry ? STREAM_OF(entry) : NULL;
 }
 
-enum err registry_need_stream(struct registry *r, const struct stream_name *name,
-                              struct registry_stream **out)
-{
-    struct registry_stream *s = registry_stream(r, name->text);
-
-    if (!s) {
-        if (r->streams.n_entries >= r->conf.max_streams)
-            return E_LIMIT;
-        s = calloc(1, sizeof *s);
-        if (!s || map_set(&r->streams, name->text, s) != E_OK) {
-            free(s);
-            return E_NOMEM;
-        }
-        s->name = *name;
-        s->by_name.name = s->name.text;
-        list_init(&s->of_owner);
-        list_init(&s->carriers);
-        name_index_insert(&r->stream_names, &s->by_name);
-    }
-    *out = s;
-    return E_OK;
-}
-
-void registry_drop_if_idle(struct registry *r, struct registry_stream *s)
-{
-    if (s->owner || s->n_carriers)
-        return;
-    map_remove(&r->streams, s->name.text);
-    name_index_remove(&r->stream_names, &s->by_name);
-    free(s);
-}
-
-void registry_set_owner(struct registry *r, struct registry_stream *s, struct registry_node *node,
-                        uint64_t epoch)
-{
-    const char *old = s->owner ? s->owner->id : "";
-
-    r->n_owned = r->n_owned - (s->owner != NULL) + (node != NULL);
-    if (s->owner != node) {
-        list_remove(&s->of_owner);
-        s->n_viewers = s->n_children = 0;
-        s->recent = (struct registry_recent){0};
-        if (node)
-            list_push_back(&node->owned, &s->of_owner);
-    }
-    if (!node || s->owner == node)
-        old = node ? "" : old;
-    s->owner = node;
-    s->is_granted = s->is_reported = false;
-    if (epoch > s->epoch)
-        s->epoch = epoch;
-    if (node)
-        r->watch.on_owner(r->watch.arg, s, old);
-}
-
-/* The owner says so itself: people downstream are told. */
-static void end_stream(struct registry *r, struct registry_stream *s)
-{
-    const struct registry_node *old = s->owner;
-
-    registry_set_owner(r, s, NULL, 0);
-    r->watch.on_ended(r->watch.arg, s, old);
-    registry_drop_if_idle(r, s);
-}
-
-struct registry_carrier *registry_carrier(const struct registry_stream *s,
-                                          const struct registry_node *node)
-{
-    struct list *at;
-
-    for (at = s->carriers.next; at != &s->carriers; at = at->next) {
-        struct registry_carrier *c = list_entry(at, struct registry_carrier, of_stream);
-
-        if (c->node == node)
-            return c;
-    }
-    return NULL;
-}
-
-void registry_drop_carrier(struct registry *r, struct registry_carrier *c)
-{
-    struct registry_stream *s = c->stream;
-
-    list_remove(&c->of_stream);
-    list_remove(&c->of_node);
-    s->n_carriers--;
-    free(c);
-    registry_drop_if_idle(r, s);
-}
-
-static void drop_carried(struct registry *r, struct registry_node *node)
-{
-    struct list *at, *tmp;
-
-    list_for_each_safe(at, tmp, &node->carried) {
-        registry_drop_carrier(r, list_entry(at, struct registry_carrier, of_node));
-    }
-}
-
-/* Everything that (id, instance) had. Downstream is not told: a node that is gone or was replaced
- * has not said that its streams ended, and whoever pulls from it sees the connection close. */
-static void drop_streams_of(struct registry *r, struct registry_node *node)
-{
-    struct list *at, *tmp;
-
-    list_for_each_safe(at, tmp, &node->owned) {
-        struct registry_stream *s = list_entry(at, struct registry_stream, of_owner);
-
-        registry_set_owner(r, s, NULL, 0);
-        r->watch.on_dropped(r->watch.arg, s, node);
-        registry_drop_if_idle(r, s);
-    }
-    drop_carried(r, node);
-}
-
-static void forget_node(struct registry *r, struct registry_node *node)
-{
-    drop_streams_of(r, node);
-    map_remove(&r->nodes, node->id);
-    name_index_remove(&r->node_names, &node->by_name);
-    free(node);
-}
-
-void registry_fini(struct registry *r)
-{
-    struct registry_node *node;
-
-    while ((node = registry_node_after(r, "")))
-        forget_node(r, node);
-    map_fini(&r->nodes);
-    map_fini(&r->streams);
-}
-
-static struct registry_node *create_node(struct registry *r, const char *id)
-{
-    struct registry_node *node = calloc(1, sizeof *node);
-
-    if (!node || map_set(&r->nodes, id, node) != E_OK) {
-        free(node);
-        return NULL;
-    }
-    snprintf(node->id, sizeof node->id, "%s", id);
-    node->place = (struct placement_node){
-        .id = node->id,
-        .zone = node->zone,
-        .public_urls = &node->public_urls,
-        .internal_urls = &node->internal_urls,
-        .hash = placement_hash(id),
-    };
-    node->by_name.name = node->id;
-    node->want_full = true;
-    list_init(&node->owned);
-    list_init(&node->carried);
-    name_index_insert(&r->node_names, &node->by_name);
-    return node;
-}
-
-static void replace_instance(struct registry *r, struct registry_node *node, uint64_t instance)
-{
-    drop_streams_of(r, node);
-    node->replaced[node->n_replaced % REGISTRY_N_REPLACED] = node->instance;
-    node->n_replaced++;
-    node->instance = instance;
-    node->seq = 0;
-    node->direct_us = 0;
-    node->want_full = true;
-}
-
-static bool was_replaced(const struct registry_node *node, uint64_t instance)
-{
-    for (unsigned i = 0; i < node->n_replaced && i < REGISTRY_N_REPLACED; i++)
-        if (node->replaced[i] == instance)
-            return true;
-    return false;
-}
-
-enum err registry_need_node(struct registry *r, const char *id, uint64_t instance,
-                            struct registry_node **out, struct cluster_error *error)
-{
-    struct registry_node *node = registry_node(r, id);
-
-    if (!node) {
-        if (r->nodes.n_entries >= r->conf.max_nodes) {
-            snprintf(error->text, sizeof error->text, "limits.nodes reached: %zu",
-                     r->conf.max_nodes);
-            return E_LIMIT;
-        }
-        node = create_node(r, id);
-        if (!node)
-            return E_NOMEM;
-        node->instance = instance;
-    } else if (node->instance != instance) {
-        if (was_replaced(node, instance)) {
-            snprintf(error->text, sizeof error->text,
-                     "instance %" PRIu64 " of node %s was replaced by instance %" PRIu64, instance,
-                     id, node->instance);
-            return E_STALE;
-        }
-        replace_instance(r, node, instance);
-    }
-    *out = node;
-    return E_OK;
-}
-
-enum err registry_admit(struct registry *r, const char *id, uint64_t instance, int64_t now_us,
-                        struct registry_node **out)
-{
-    struct cluster_error unused;
-    bool is_new = !registry_node(r, id) || registry_node(r, id)->instance != instance;
-    enum err e = registry_need_node(r, id, instance, out, &unused);
-
-    if (e == E_OK && is_new) {
-        (*out)->heard_us = now_us;
-        (*out)->lease_until_us = now_us + r->conf.lease_us;
-        (*out)->place.state = CLUSTER_NODE_ACTIVE;
-        (*out)->is_lapsed = false;
-    }
-    return e;
-}
-
-void registry_describe(struct registry_node *node, const struct cluster_heartbeat *m)
-{
-    memcpy(node->zone, m->zone, sizeof node->zone);
-    node->public_urls = m->public_urls;
-    node->internal_urls = m->internal_urls;
-    node->load = m->load;
-    node->capacity_egress_bps = m->capacity_egress_bps;
-    node->highest_epoch = m->highest_epoch;
-    node->place.role = m->role;
-    node->place.state = m->state;
-    node->place.n_viewers = m->load.n_viewers;
-    node->place.n_publishers = m->load.n_publishers;
-}
-
-void registry_merge_node(struct registry *r, const struct cluster_heartbeat *m, int64_t now_us)
-{
-    struct registry_node *node = registry_node(r, m->node);
-    struct cluster_error unused;
-
-    /* A node that reports here is known better than its echo from the store; the echo may also be
-     * of the instance before. */
-    if (node && node->direct_us && now_us - node->direct_us < r->conf.lease_us)
-        return;
-    if (registry_need_node(r, m->node, m->instance, &node, &unused) != E_OK)
-        return;
-    if (node->direct_us) { /* it reports elsewhere now: what it carries is not followed here */
-        drop_carried(r, node);
-        node->direct_us = 0;
-    }
-    registry_describe(node, m);
-    node->heard_us = now_us;
-    node->lease_until_us = now_us + r->conf.lease_us;
-    node->is_lapsed = false;
-}
-
-enum err registry_grant(struct registry *r, const struct stream_name *name,
-                        struct registry_node *node, uint64_t epoch, int64_t now_us)
-{
-    struct registry_stream *s;
-    enum err e = registry_need_stream(r, name, &s);
-
-    if (e != E_OK)
-        return e;
-    if (s->epoch > epoch) {
-        registry_drop_if_idle(r, s);
-        return E_STALE;
-    }
-    if (epoch > r->highest_epoch)
-        r->highest_epoch = epoch;
-    registry_set_owner(r, s, node, epoch);
-    s->is_granted = true;
-    s->granted_us = now_us;
-    return E_OK;
-}
-
-enum err registry_release(struct registry *r, const char *name, const char *id, uint64_t instance,
-                          uint64_t epoch)
-{
-    struct registry_stream *s = registry_stream(r, name);
-
-    if (!s || !s->owner)
-        return E_NOT_FOUND;
-    if (strcmp(s->owner->id, id) != 0 || s->owner->instance != instance || s->epoch != epoch)
-        return E_STALE;
-    end_stream(r, s);
-    return E_OK;
-}
+/* --- life and suspicion --- */
 
 bool registry_is_live(const struct registry_node *node, int64_t now_us)
 {
-    return now_us < node->lease_until_us;
+    return now_us < node->lease_until_us && !node->is_gone;
 }
 
 bool registry_is_suspect(const struct registry *r, const struct registry_node *node, int64_t now_us)
 {
-    return now_us - node->heard_us > 3 * r->conf.interval_us || node->suspected_us > node->heard_us;
+    int64_t sign_us = node->heard_us > node->answered_us ? node->heard_us : node->answered_us;
+
+    return now_us - sign_us > 3 * r->conf.interval_us || node->suspected_us > sign_us;
 }
 
 void registry_suspect(struct registry_node *node, int64_t now_us)
@@ -367,65 +120,186 @@ void registry_suspect(struct registry_node *node, int64_t now_us)
     node->suspected_us = now_us;
 }
 
-void registry_saw_epoch(struct registry *r, uint64_t epoch, int64_t wall_us)
+void registry_answered(struct registry_node *node, int64_t now_us)
 {
-    if (epoch > r->highest_epoch && epoch_is_plausible(epoch, wall_us))
+    node->answered_us = now_us;
+    node->is_gone = false;
+}
+
+void registry_lost(struct registry *r, struct registry_node *node)
+{
+    if (node->is_gone)
+        return;
+    node->is_gone = true;
+    registry_share(r, node, false);
+    registry_tell_orphans(r, node);
+}
+
+void registry_slept(struct registry *r, int64_t gap_us)
+{
+    struct name_index_entry *at;
+    struct registry_node *node;
+    struct list *grant;
+
+    for (grant = r->grants.next; grant != &r->grants; grant = grant->next) {
+        struct registry_stream *s = list_entry(grant, struct registry_stream, of_grants);
+
+        s->granted_us += gap_us;
+        s->due_us += gap_us;
+    }
+    for (at = r->node_names.first[0]; at; at = at->next[0]) {
+        for (node = NODE_OF(at); node; node = node->older) {
+            node->lease_until_us += gap_us;
+            node->heard_us += gap_us;
+            if (node->direct_us)
+                node->direct_us += gap_us;
+        }
+    }
+}
+
+/* --- epochs and full reports --- */
+
+/* What is given lies above all that was seen, and must be believed when it comes back, also where a
+ * node has claimed the very last epoch that is plausible. */
+bool registry_is_possible(const struct registry *r, uint64_t epoch, int64_t wall_us)
+{
+    return epoch <= r->highest_epoch || epoch_is_plausible(epoch, wall_us);
+}
+
+void registry_saw_epoch(struct registry *r, uint64_t epoch)
+{
+    if (epoch > r->highest_epoch && epoch <= EPOCH_MAX)
         r->highest_epoch = epoch;
 }
 
 void registry_want_full(struct registry *r)
 {
     struct name_index_entry *at;
+    struct registry_node *node;
 
     for (at = r->node_names.first[0]; at; at = at->next[0])
-        NODE_OF(at)->want_full = true;
+        for (node = NODE_OF(at); node; node = node->older)
+            node->want_full = true;
 }
 
-/* Granted, but the publisher was gone before the node reported it once. A node whose full report is
+void registry_free_full_slot(struct registry *r, struct registry_node *node)
+{
+    r->n_asked_full -= node->is_asked_full;
+    node->is_asked_full = false;
+}
+
+/* --- once a second --- */
+
+/* Granted, but the publisher was gone before the node reported it once; or the answer was lost, and
+ * the node granted itself a lower epoch: its full report says which. A node whose full report is
  * still to come, say since it just began to report here, has not had its say. */
-static void drop_unused_grants(struct registry *r, struct registry_node *node, int64_t now_us)
+static void sweep_grants(struct registry *r, int64_t now_us, unsigned max_grants)
 {
     struct list *at, *tmp;
 
-    if (node->want_full)
-        return;
-    list_for_each_safe(at, tmp, &node->owned) {
-        struct registry_stream *s = list_entry(at, struct registry_stream, of_owner);
+    list_for_each_safe(at, tmp, &r->grants) {
+        struct registry_stream *s = list_entry(at, struct registry_stream, of_grants);
 
-        if (s->is_granted && !s->is_reported && node->direct_us > s->granted_us &&
-            now_us - s->granted_us > r->conf.lease_us)
-            end_stream(r, s);
+        if (s->due_us >= now_us || max_grants-- == 0)
+            return;
+        list_remove(at);
+        if (!s->owner->want_full && s->owner->direct_us > s->granted_us) {
+            s->owner->want_full = true;
+            registry_disown(r, s);
+        } else {
+            s->due_us = now_us + r->conf.lease_us;
+            list_push_back(&r->grants, at);
+        }
     }
 }
 
-void registry_sweep(struct registry *r, int64_t now_us,
-                    void (*on_lapse)(void *arg, const struct registry_node *node), void *arg)
+static void sweep_away(struct registry *r, struct registry_node *node)
 {
-    struct name_index_entry *at, *next;
+    r->counting.n_lapsed++;
+    registry_free_full_slot(r, node);
+    if (node->is_lapsed)
+        return;
+    node->is_lapsed = true;
+    registry_share(r, node, false);
+    if (r->watch.on_lapse)
+        r->watch.on_lapse(r->watch.arg, node);
+    registry_tell_orphans(r, node);
+}
 
-    r->n_viewers = r->n_edges = 0;
-    for (at = r->node_names.first[0]; at; at = next) {
-        struct registry_node *node = NODE_OF(at);
+static void sweep_live(struct registry *r, struct registry_node *node, int64_t now_us)
+{
+    int64_t turn_us = RENEW_FULL_US + (int64_t)(node->place.hash % RENEW_FULL_US);
 
-        next = at->next[0];
-        if (now_us - node->lease_until_us > FORGET_AFTER_LEASES * r->conf.lease_us) {
-            forget_node(r, node);
-            continue;
-        }
-        if (!registry_is_live(node, now_us)) {
-            if (!node->is_lapsed && on_lapse)
-                on_lapse(arg, node);
-            node->is_lapsed = true;
-            continue;
-        }
-        drop_unused_grants(r, node, now_us);
-        if (now_us - node->full_us > RENEW_FULL_US + (int64_t)(node->place.hash % RENEW_FULL_US))
-            node->want_full = true;
-        if (node->place.role != CLUSTER_ORIGIN && node->place.state == CLUSTER_NODE_ACTIVE) {
-            r->n_viewers += node->place.n_viewers;
-            r->n_edges++;
-        }
+    r->counting.n_by_state[node->place.state]++;
+    if (now_us - node->full_us > turn_us ||
+        (node->is_partial && r->streams.n_entries < r->conf.max_streams))
+        node->want_full = true;
+    r->counting.n_wanting += node->want_full;
+    if (node->is_asked_full && now_us - node->asked_full_us > r->conf.lease_us)
+        registry_free_full_slot(r, node); /* it does not answer: others have their turn */
+    if (r->watch.on_suspect && registry_is_suspect(r, node, now_us))
+        r->watch.on_suspect(r->watch.arg, node);
+}
+
+static void sweep_node(struct registry *r, struct registry_node *node, int64_t now_us)
+{
+    int64_t away_us = now_us - node->lease_until_us;
+
+    registry_sweep_older(r, node, now_us);
+    if (away_us > FORGET_AFTER_LEASES * r->conf.lease_us)
+        registry_bury_node(r, node);
+    else if (away_us >= 0)
+        sweep_away(r, node);
+    else if (node->is_gone)
+        r->counting.n_lapsed++;
+    else
+        sweep_live(r, node, now_us);
+}
+
+bool registry_sweep(struct registry *r, int64_t now_us, unsigned max_nodes)
+{
+    struct registry_node *node = registry_node_after(r, r->swept), *next;
+
+    sweep_grants(r, now_us, max_nodes);
+    for (; node && max_nodes > 0; node = next, max_nodes--) {
+        next = registry_node_next(node);
+        memcpy(r->swept, node->id, sizeof r->swept);
+        sweep_node(r, node, now_us);
     }
+    if (node)
+        return false;
+    r->swept[0] = '\0';
+    r->counts = r->counting;
+    r->counting = (struct registry_counts){0};
+    return true;
+}
+
+bool registry_has_leftovers(const struct registry *r)
+{
+    return !list_is_empty(&r->dying) || !list_is_empty(&r->trimming);
+}
+
+bool registry_reap(struct registry *r, int64_t now_us, unsigned max_streams)
+{
+    while (!list_is_empty(&r->trimming)) {
+        struct registry_node *node =
+            list_entry(r->trimming.next, struct registry_node, of_trimming);
+
+        max_streams = registry_trim(r, node, now_us, max_streams);
+        if (max_streams == 0)
+            return !registry_has_leftovers(r);
+    }
+    while (!list_is_empty(&r->dying)) {
+        struct registry_node *node = list_entry(r->dying.next, struct registry_node, of_dying);
+
+        max_streams = registry_drop_streams_of(r, node, max_streams);
+        if (!list_is_empty(&node->owned) || !list_is_empty(&node->carried) ||
+            !list_is_empty(&node->standbys))
+            return false;
+        list_remove(&node->of_dying);
+        free(node);
+    }
+    return true;
 }
 
 uint32_t registry_recent_count(const struct registry *r, const struct registry_recent *recent,

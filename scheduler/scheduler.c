@@ -1,287 +1,163 @@
-/* Wiring: what changes in the registry goes to the store, to the other schedulers and to the nodes;
- * what comes from the store goes into the registry. */
+/* Opening and closing, the token, and what is done by time. */
 #include "scheduler/scheduler.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "scheduler/epoch.h"
 #include "scheduler/stats.h"
 
 #define SWEEP_MS 1000
+#define PULSE_MS 250     /* how often this process is seen running */
+#define SLEPT_US 1250000 /* longer than that between two times: it did not run */
 
-int64_t scheduler_now_us(const struct scheduler *s)
+/* What one turn of the loop does of what is long: each below 5 ms. */
+#define SWEEP_NODES 1000
+#define REAP_STREAMS 500
+#define CALL_STANDBYS 100
+
+#define INTEREST_US 15000000 /* longer than a viewer waits for a stream */
+#define INTERESTS_MAX 200000
+
+/* --- time --- */
+
+int64_t scheduler_now_us(struct scheduler *s)
 {
-    return loop_now_us(s->loop);
-}
+    int64_t now_us = loop_now_us(s->loop), gap_us = now_us - s->awake_us;
 
-static void ignore_answer(void *arg, enum err e, const struct store_owner *owner)
-{
-    (void)arg, (void)e, (void)owner; /* the next report says it again */
-}
-
-static struct store_owner owner_of(const struct registry_node *node, uint64_t epoch)
-{
-    struct store_owner owner = {.instance = node->instance, .epoch = epoch};
-
-    memcpy(owner.node, node->id, sizeof owner.node);
-    return owner;
-}
-
-static void tell_nodes(struct scheduler *s, enum cluster_event_type type,
-                       const struct registry_stream *stream, const char *node)
-{
-    struct cluster_event event = {.type = type, .name = stream->name, .epoch = stream->epoch};
-
-    snprintf(event.node, sizeof event.node, "%s", node);
-    events_broadcast(&s->events, &event);
-}
-
-static void on_owner(void *arg, const struct registry_stream *stream, const char *old_owner)
-{
-    struct scheduler *s = arg;
-    struct store_event event = {.type = CLUSTER_EVENT_PUBLISHED, .name = stream->name};
-
-    if (*old_owner) {
-        struct cluster_event fenced = {CLUSTER_EVENT_FENCED, stream->name, stream->epoch, ""};
-
-        memcpy(fenced.node, stream->owner->id, sizeof fenced.node);
-        stats_count(STAT_FENCED);
-        log_info("publish", "msg=\"stream moved\" stream=%s from=%s to=%s epoch=%llu",
-                 stream->name.text, old_owner, stream->owner->id,
-                 (unsigned long long)stream->epoch);
-        events_send(&s->events, old_owner, &fenced);
+    if (s->awake_us && gap_us > SLEPT_US) {
+        stats_count(STAT_SLEPT);
+        log_warn("scheduler", "msg=\"did not run, nobody else was late\" gap_ms=%lld",
+                 (long long)(gap_us / 1000));
+        registry_slept(&s->registry, gap_us);
     }
-    tell_nodes(s, CLUSTER_EVENT_PUBLISHED, stream, stream->owner->id);
-    if (s->quiet)
-        return;
-    event.owner = owner_of(stream->owner, stream->epoch);
-    s->store->ops->refresh(s->store, &stream->name, &event.owner);
-    s->store->ops->announce(s->store, &event);
+    s->awake_us = now_us;
+    return now_us;
 }
 
-static void on_ended(void *arg, const struct registry_stream *stream,
-                     const struct registry_node *old_owner)
+static void on_pulse(struct timer *timer)
 {
-    struct scheduler *s = arg;
-    struct store_event event = {.type = CLUSTER_EVENT_ENDED, .name = stream->name};
+    struct scheduler *s = list_entry(timer, struct scheduler, pulse);
 
-    tell_nodes(s, CLUSTER_EVENT_ENDED, stream, old_owner->id);
-    if (s->quiet)
-        return;
-    event.owner = owner_of(old_owner, stream->epoch);
-    s->store->ops->release(s->store, &stream->name, &event.owner, ignore_answer, NULL);
-    s->store->ops->announce(s->store, &event);
+    (void)scheduler_now_us(s);
+    timer_start_ms(timer, PULSE_MS);
 }
 
-static void on_dropped(void *arg, const struct registry_stream *stream,
-                       const struct registry_node *old_owner)
+static void on_work(struct timer *timer)
 {
-    struct scheduler *s = arg;
-    struct store_owner owner = owner_of(old_owner, stream->epoch);
+    struct scheduler *s = list_entry(timer, struct scheduler, work);
+    bool is_done = registry_reap(&s->registry, scheduler_now_us(s), REAP_STREAMS);
 
-    if (!s->quiet && !s->is_stopping)
-        s->store->ops->release(s->store, &stream->name, &owner, ignore_answer, NULL);
+    if (!scheduler_call_standbys(s, CALL_STANDBYS) || !is_done)
+        timer_start_ms(timer, 0);
 }
 
-struct dispute {
-    struct scheduler *scheduler;
-    struct stream_name name;
-};
-
-static void on_looked_up(void *arg, enum err e, const struct store_owner *owner)
+void scheduler_work_soon(struct scheduler *s)
 {
-    struct dispute *dispute = arg;
+    bool has_work = !list_is_empty(&s->orphans) || registry_has_leftovers(&s->registry);
 
-    if (e == E_OK && !dispute->scheduler->is_stopping)
-        scheduler_learn_owner(dispute->scheduler, &dispute->name, owner, true);
-    free(dispute);
+    if (has_work && !timer_is_armed(&s->work))
+        timer_start_ms(&s->work, 0);
 }
 
-/* Another scheduler may have granted it, and its event is still on the way: the store knows. */
-static void on_dispute(void *arg, const struct registry_stream *stream, const char *node)
+static void show_counts(const struct scheduler *s)
 {
-    struct scheduler *s = arg;
-    struct dispute *dispute = malloc(sizeof *dispute);
+    const struct registry *r = &s->registry;
 
-    log_info("publish", "msg=\"two owners, asking the store\" stream=%s owner=%s other=%s",
-             stream->name.text, stream->owner->id, node);
-    if (!dispute)
-        return;
-    *dispute = (struct dispute){s, stream->name};
-    s->store->ops->lookup(s->store, &stream->name, on_looked_up, dispute);
-}
-
-void scheduler_learn_owner(struct scheduler *s, const struct stream_name *name,
-                           const struct store_owner *owner, bool is_news)
-{
-    struct registry_stream *stream = registry_stream(&s->registry, name->text);
-    struct registry_node *node = registry_node(&s->registry, owner->node);
-    int64_t now_us = scheduler_now_us(s);
-
-    if (!epoch_is_plausible(owner->epoch, clock_wall_us()) ||
-        (stream && stream->owner && stream->epoch >= owner->epoch))
-        return;
-    registry_saw_epoch(&s->registry, owner->epoch, clock_wall_us());
-    if (node && node->instance != owner->instance) {
-        /* an older or a newer life of the node: its own heartbeats decide, here or in the store */
-        if (!is_news || (node->direct_us && registry_is_live(node, now_us)))
-            return;
-        node = NULL;
-    }
-    s->quiet++;
-    if (!node && is_news &&
-        registry_admit(&s->registry, owner->node, owner->instance, now_us, &node) != E_OK)
-        node = NULL;
-    if (node)
-        (void)registry_grant(&s->registry, name, node, owner->epoch, now_us);
-    s->quiet--;
-}
-
-static void on_store_state(void *arg, bool is_up)
-{
-    struct scheduler *s = arg;
-
-    s->registry.trust = is_up ? REGISTRY_SHARED : REGISTRY_DEGRADED;
-    stats_set(STAT_STORE_UP, is_up);
-    if (is_up)
-        log_info("store", "msg=\"store up\"");
-    else
-        log_warn("store", "msg=\"store away, answering from memory\"");
-    if (is_up) /* what was granted meanwhile is written by the reports */
-        registry_want_full(&s->registry);
-}
-
-static void on_store_emptied(void *arg)
-{
-    registry_want_full(&((struct scheduler *)arg)->registry);
-}
-
-static void on_store_node(void *arg, const struct cluster_heartbeat *m)
-{
-    struct scheduler *s = arg;
-
-    s->quiet++;
-    registry_merge_node(&s->registry, m, scheduler_now_us(s));
-    registry_saw_epoch(&s->registry, m->highest_epoch, clock_wall_us());
-    s->quiet--;
-}
-
-static void on_store_event(void *arg, const struct store_event *event)
-{
-    struct scheduler *s = arg;
-    struct cluster_event kick = {CLUSTER_EVENT_KICK, event->name, event->owner.epoch, ""};
-
-    switch (event->type) {
-    case CLUSTER_EVENT_PUBLISHED:
-        scheduler_learn_owner(s, &event->name, &event->owner, !event->is_old);
-        break;
-    case CLUSTER_EVENT_ENDED:
-        s->quiet++;
-        (void)registry_release(&s->registry, event->name.text, event->owner.node,
-                               event->owner.instance, event->owner.epoch);
-        s->quiet--;
-        break;
-    case CLUSTER_EVENT_KICK:
-        events_broadcast(&s->events, &kick);
-        break;
-    default:
-        break;
-    }
-}
-
-/* A node that dies closes its connection at once, long before its lease ends. */
-static void on_events_lost(void *arg, const char *id)
-{
-    struct scheduler *s = arg;
-    struct registry_node *node = registry_node(&s->registry, id);
-
-    if (node && !s->is_stopping)
-        registry_suspect(node, scheduler_now_us(s));
-}
-
-static void on_lapse(void *arg, const struct registry_node *node)
-{
-    (void)arg;
-    log_warn("registry", "msg=\"lease lapsed\" node=%s role=%s", node->id,
-             k_cluster_roles[node->place.role]);
-}
-
-static void count_nodes(struct scheduler *s)
-{
-    int64_t n_by_state[3] = {0}, n_lapsed = 0, now_us = scheduler_now_us(s);
-    struct registry_node *node;
-
-    for (node = registry_node_after(&s->registry, ""); node; node = registry_node_next(node)) {
-        if (registry_is_live(node, now_us))
-            n_by_state[node->place.state]++;
-        else
-            n_lapsed++;
-    }
-    stats_set(STAT_NODES_STARTING, n_by_state[CLUSTER_NODE_STARTING]);
-    stats_set(STAT_NODES_ACTIVE, n_by_state[CLUSTER_NODE_ACTIVE]);
-    stats_set(STAT_NODES_DRAINING, n_by_state[CLUSTER_NODE_DRAINING]);
-    stats_set(STAT_NODES_LAPSED, n_lapsed);
-    stats_set(STAT_STREAMS_KNOWN, (int64_t)s->registry.streams.n_entries);
-    stats_set(STAT_STREAMS_OWNED, (int64_t)s->registry.n_owned);
+    stats_set(STAT_NODES_STARTING, r->counts.n_by_state[CLUSTER_NODE_STARTING]);
+    stats_set(STAT_NODES_ACTIVE, r->counts.n_by_state[CLUSTER_NODE_ACTIVE]);
+    stats_set(STAT_NODES_DRAINING, r->counts.n_by_state[CLUSTER_NODE_DRAINING]);
+    stats_set(STAT_NODES_LAPSED, r->counts.n_lapsed);
+    stats_set(STAT_FULL_WANTED, r->counts.n_wanting);
+    stats_set(STAT_FULL_ASKED, (int64_t)r->n_asked_full);
+    stats_set(STAT_STREAMS_KNOWN, (int64_t)r->streams.n_entries);
+    stats_set(STAT_STREAMS_OWNED, (int64_t)r->n_owned);
+    stats_set(STAT_STANDBYS, (int64_t)r->n_standbys);
+    stats_set(STAT_EDGES_AT_LIMIT, (int64_t)r->n_edges_at_limit);
     stats_set(STAT_EVENTS_OPEN, (int64_t)events_count(&s->events));
 }
 
 static void on_sweep(struct timer *timer)
 {
     struct scheduler *s = list_entry(timer, struct scheduler, sweep);
+    bool is_round = registry_sweep(&s->registry, scheduler_now_us(s), SWEEP_NODES);
 
-    registry_sweep(&s->registry, scheduler_now_us(s), on_lapse, s);
-    count_nodes(s);
-    timer_start_ms(timer, SWEEP_MS);
+    scheduler_work_soon(s);
+    if (is_round) {
+        show_counts(s);
+        s->said_full = s->said_full && s->registry.streams.n_entries >= s->conf->max_streams;
+    }
+    timer_start_ms(timer, is_round ? SWEEP_MS : 0);
 }
+
+/* --- configuration --- */
 
 enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error)
 {
-    char token[SCHEDULER_TOKEN_SIZE];
-    enum err e =
-        scheduler_read_secret("token_file", s->conf->token_file, token, sizeof token, error);
+    struct scheduler_tokens tokens;
+    enum err e = scheduler_read_tokens("token_file", s->conf->token_file, &tokens, error);
 
     s->router.max_children = (uint32_t)s->conf->max_children;
     s->router.load_factor_percent = (uint32_t)s->conf->load_factor_percent;
     s->router.load_slack = (uint32_t)s->conf->load_slack;
     s->registry.conf.max_nodes = s->conf->max_nodes;
     s->registry.conf.max_streams = s->conf->max_streams;
+    s->registry.conf.max_full_reports = s->conf->max_full_reports;
     if (e == E_OK)
-        memcpy(s->token, token, sizeof s->token);
-    explicit_bzero(token, sizeof token);
+        s->tokens = tokens;
+    explicit_bzero(&tokens, sizeof tokens);
     return e;
+}
+
+static enum err open_redis(struct scheduler *s, struct conf_error *error)
+{
+    const struct scheduler_conf *conf = s->conf;
+    struct store_watch watch = k_news_of_store;
+    struct store_redis_conf redis = k_store_redis_default;
+    char password[SCHEDULER_TOKEN_SIZE], sentinel_password[SCHEDULER_TOKEN_SIZE];
+    const char *why = "out of memory";
+    enum err e = scheduler_read_secret("store.redis.password_file", conf->redis_password_file,
+                                       password, sizeof password, error);
+
+    if (e == E_OK)
+        e = scheduler_read_secret("store.redis.sentinel_password_file",
+                                  conf->sentinel_password_file, sentinel_password,
+                                  sizeof sentinel_password, error);
+    if (e != E_OK)
+        return e;
+    watch.arg = s;
+    redis.url = conf->redis_url;
+    redis.password = password;
+    redis.sentinels = (const char *const *)conf->redis_sentinels.items;
+    redis.n_sentinels = conf->redis_sentinels.n_items;
+    redis.master = conf->redis_master;
+    redis.sentinel_user = conf->sentinel_user;
+    redis.sentinel_password = sentinel_password;
+    if (redis.poll_ms > (int64_t)conf->heartbeat_ms) /* or nodes elsewhere would seem late */
+        redis.poll_ms = (int64_t)conf->heartbeat_ms;
+    s->registry.trust = REGISTRY_DEGRADED; /* until it answers */
+    s->store = store_redis_create(s->loop, &redis, &watch, &why);
+    explicit_bzero(password, sizeof password);
+    explicit_bzero(sentinel_password, sizeof sentinel_password);
+    if (!s->store)
+        snprintf(error->text, sizeof error->text, "store.redis: %s", why);
+    return s->store ? E_OK : E_INVAL;
 }
 
 static enum err open_store(struct scheduler *s, struct conf_error *error)
 {
-    struct store_watch watch = {on_store_state, on_store_emptied, on_store_node, on_store_event, s};
-    struct store_redis_conf redis = k_store_redis_default;
-    char password[SCHEDULER_TOKEN_SIZE];
-    const char *why = "out of memory";
-    enum err e;
+    struct store_watch watch = k_news_of_store;
 
-    if (s->conf->store_type == STORE_MEMORY) {
-        s->store = store_memory_create(&watch);
-        s->registry.trust = REGISTRY_ALONE;
-        stats_set(STAT_STORE_UP, 1);
-    } else {
-        e = scheduler_read_secret("store.redis.password_file", s->conf->redis_password_file,
-                                  password, sizeof password, error);
-        if (e != E_OK)
-            return e;
-        redis.url = s->conf->redis_url;
-        redis.password = password;
-        s->store = store_redis_create(s->loop, &redis, &watch, &why);
-        s->registry.trust = REGISTRY_DEGRADED; /* until it answers */
-        explicit_bzero(password, sizeof password);
-    }
+    if (s->conf->store_type == STORE_REDIS)
+        return open_redis(s, error);
+    watch.arg = s;
+    s->store = store_memory_create(&watch);
+    s->registry.trust = REGISTRY_ALONE;
+    stats_set(STAT_STORE_UP, 1);
     if (!s->store)
-        snprintf(error->text, sizeof error->text, "store.redis.url: %s", why);
-    return s->store ? E_OK : E_INVAL;
+        snprintf(error->text, sizeof error->text, "out of memory");
+    return s->store ? E_OK : E_NOMEM;
 }
 
 /* Opens one address; *bound is what it is bound to. */
@@ -330,22 +206,48 @@ static enum err open_faces(struct scheduler *s, struct conf_error *error)
     return e;
 }
 
+/* --- life --- */
+
+static void on_events_lost(void *arg, const char *id, uint64_t instance)
+{
+    struct scheduler *s = arg;
+    struct registry_node *node =
+        instance ? registry_instance(&s->registry, id, instance) : registry_node(&s->registry, id);
+
+    if (node &&
+        !s->is_stopping) /* a node that dies closes it at once, long before its lease ends */
+        scheduler_suspect(s, node);
+}
+
+static void init(struct scheduler *s, struct loop *loop, const struct scheduler_conf *conf)
+{
+    struct registry_conf registry = {.lease_us = (int64_t)conf->lease_ms * 1000,
+                                     .interval_us = (int64_t)conf->heartbeat_ms * 1000};
+    struct registry_watch watch = k_news_of_registry;
+
+    *s = (struct scheduler){.loop = loop, .conf = conf};
+    watch.arg = s;
+    list_init(&s->orphans);
+    registry_init(&s->registry, &registry, &watch);
+    router_init(&s->router, &s->registry);
+    interests_init(&s->interests, INTERESTS_MAX, INTEREST_US);
+    probes_init(&s->probes, s);
+    publish_jobs_init(&s->jobs, s);
+    traces_init(&s->traces, s);
+    events_init(&s->events, loop, on_events_lost, s);
+    timer_init(&s->sweep, loop, on_sweep);
+    timer_init(&s->work, loop, on_work);
+    timer_init(&s->pulse, loop, on_pulse);
+    timer_start_ms(&s->sweep, SWEEP_MS);
+    timer_start_ms(&s->pulse, PULSE_MS);
+}
+
 enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct scheduler_conf *conf,
                         struct conf_error *error)
 {
-    struct registry_conf registry = {(int64_t)conf->lease_ms * 1000,
-                                     (int64_t)conf->heartbeat_ms * 1000, conf->max_nodes,
-                                     conf->max_streams};
-    struct registry_watch watch = {on_owner, on_ended, on_dropped, on_dispute, s};
     enum err e;
 
-    *s = (struct scheduler){.loop = loop, .conf = conf};
-    registry_init(&s->registry, &registry, &watch);
-    router_init(&s->router, &s->registry);
-    publish_jobs_init(&s->jobs, s);
-    events_init(&s->events, loop, on_events_lost, s);
-    timer_init(&s->sweep, loop, on_sweep);
-    timer_start_ms(&s->sweep, SWEEP_MS);
+    init(s, loop, conf);
     e = scheduler_apply_conf(s, error);
     if (e == E_OK)
         e = open_store(s, error);
@@ -353,7 +255,7 @@ enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct sch
         e = open_faces(s, error);
     if (e != E_OK)
         scheduler_close(s);
-    else if (!*s->token && !s->is_on_loopback)
+    else if (!*s->tokens.token[0] && !s->is_on_loopback)
         log_warn("api",
                  "msg=\"no token_file and http.listen is not on loopback: "
                  "nodes will be refused\" http=%s",
@@ -369,10 +271,16 @@ void scheduler_close(struct scheduler *s)
     events_fini(&s->events);
     http_server_destroy(&s->api);
     http_server_destroy(&s->entry);
+    traces_fini(&s->traces);
+    probes_fini(&s->probes);
     store_destroy(&s->store);
     publish_jobs_fini(&s->jobs);
     timer_stop(&s->sweep);
+    timer_stop(&s->work);
+    timer_stop(&s->pulse);
+    scheduler_forget_orphans(s);
+    interests_fini(&s->interests);
     router_fini(&s->router);
     registry_fini(&s->registry);
-    explicit_bzero(s->token, sizeof s->token);
+    explicit_bzero(&s->tokens, sizeof s->tokens);
 }

@@ -7,29 +7,38 @@
 #include "common/net/listener.h"
 #include "scheduler/config.h"
 #include "scheduler/events.h"
+#include "scheduler/interest.h"
+#include "scheduler/probe.h"
 #include "scheduler/publish_job.h"
 #include "scheduler/registry.h"
 #include "scheduler/route.h"
 #include "scheduler/store.h"
-
-#define SCHEDULER_TOKEN_SIZE 256
+#include "scheduler/trace.h"
 
 struct scheduler {
     struct loop *loop;
     const struct scheduler_conf *conf;
-    char token[SCHEDULER_TOKEN_SIZE]; /* "" = none */
-    bool is_on_loopback;              /* http.listen: requests from this machine need no token */
+    struct scheduler_tokens tokens;
+    bool is_on_loopback; /* http.listen: requests from this machine need no token */
     struct registry registry;
     struct router router;
     struct store *store;
     struct events events;
+    struct interests interests;
+    struct probes probes;
     struct publish_jobs jobs;
+    struct traces traces;
     struct http_server *api, *entry;
     struct listener *api_listener, *entry_listener;
     char api_address[ADDR_TEXT_SIZE], entry_address[ADDR_TEXT_SIZE]; /* as bound; "" = off */
-    struct timer sweep;
+    struct timer sweep, work, pulse;
+    struct list orphans; /* struct orphan, owned: streams whose standby is to be called for */
+    int64_t awake_us;    /* when this process was last seen running */
     bool is_stopping;
-    unsigned quiet; /* above 0: the change comes from the store or from a job that announces it */
+    bool said_full; /* limits.streams was reached, and told */
+    bool
+        is_renewing; /* a full report is applied: all that it names is written to the store after */
+    unsigned quiet;  /* above 0: the change comes from the store or from a job that announces it */
 };
 
 /* Opens everything. On failure *error says what and nothing stays open. Borrows conf, which may
@@ -37,18 +46,48 @@ struct scheduler {
 enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct scheduler_conf *conf,
                         struct conf_error *error);
 void scheduler_close(struct scheduler *s);
-/* After a reload. E_IO, E_INVAL: the token file could not be read, the old token stays. */
+/* After a reload. E_IO, E_INVAL: the token file could not be read, the old tokens stay. */
 enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error);
 
+/* Monotonic. Notices when this process did not run, say since it was stopped by a signal: then
+ * nobody else was late. */
+int64_t scheduler_now_us(struct scheduler *s);
+/* Something is to be done in slices: what was buried in the registry, orphans. */
+void scheduler_work_soon(struct scheduler *s);
+
+/* news.c: what changes in the registry goes to the store, to the other schedulers and to the nodes;
+ * hear.c: what comes from the store goes into the registry. */
+extern const struct registry_watch k_news_of_registry; /* arg is to be set */
+extern const struct store_watch k_news_of_store;       /* arg is to be set */
+/* As the store has it; the stream has an owner. */
+struct store_owner scheduler_owner_of(const struct registry_stream *stream);
 /* Records an owner that the store knows of. is_news: it was just granted, so a node that is not
  * known here lives; otherwise the entry may be an hour old, and counts only if that node and
  * instance are known. */
 void scheduler_learn_owner(struct scheduler *s, const struct stream_name *name,
                            const struct store_owner *owner, bool is_news);
-int64_t scheduler_now_us(const struct scheduler *s);
+/* The node may be gone: told to the other schedulers, and asked at once if one of its streams has a
+ * standby. */
+void scheduler_suspect(struct scheduler *s, struct registry_node *node);
+/* The same for all that just failed for the node that asks; itself it only names when it is full.
+ */
+void scheduler_suspect_avoided(struct scheduler *s, const char *asker,
+                               const struct cluster_ids *avoid);
+/* The owner has the stream because of its standby: it is told, wherever it is connected. */
+void scheduler_tell_promoted(struct scheduler *s, const struct stream_name *name, uint64_t epoch);
+/* Promotions and the order to drain that came while the node had no events connection. */
+void scheduler_tell_missed(struct scheduler *s, const char *node, uint64_t instance);
+/* A few streams whose owner is gone are claimed for their standbys. True when none is left. */
+bool scheduler_call_standbys(struct scheduler *s, unsigned max_streams);
+void scheduler_forget_orphans(struct scheduler *s);
+/* The operator's order to a node, or its end. */
+void scheduler_drain(struct scheduler *s, struct registry_node *node, bool wanted);
 
 /* True when the request may use the API; otherwise it was answered. */
 bool scheduler_admits(struct scheduler *s, struct http_exchange *x);
+/* Changes come as JSON: a page of another site cannot send that without being asked first. False:
+ * it was answered. */
+bool scheduler_takes_json(struct http_exchange *x);
 
 extern const struct http_route k_scheduler_api[];   /* http.listen */
 extern const struct http_route k_scheduler_entry[]; /* entry.listen */
@@ -61,8 +100,11 @@ void api_publish(struct http_exchange *x, void *arg);
 void api_unpublish(struct http_exchange *x, void *arg);
 void api_route(struct http_exchange *x, void *arg);
 void people_nodes(struct http_exchange *x, void *arg);
+void people_drain(struct http_exchange *x, void *arg);
+void people_undrain(struct http_exchange *x, void *arg);
 void people_streams(struct http_exchange *x, void *arg);
 void people_stream(struct http_exchange *x, void *arg);
+void people_trace(struct http_exchange *x, void *arg);
 void people_healthz(struct http_exchange *x, void *arg);
 void people_readyz(struct http_exchange *x, void *arg);
 void people_metrics(struct http_exchange *x, void *arg);

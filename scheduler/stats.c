@@ -14,7 +14,12 @@ void stats_register(void)
 
 void stats_count(enum stat stat)
 {
-    metric_add(&g_stats[stat], 1);
+    stats_add(stat, 1);
+}
+
+void stats_add(enum stat stat, int64_t n)
+{
+    metric_add(&g_stats[stat], n);
 }
 
 void stats_set(enum stat stat, int64_t value)

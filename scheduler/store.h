@@ -15,6 +15,7 @@ struct store;
 struct store_owner { /* of a stream; node "" = nobody */
     char node[CLUSTER_ID_SIZE];
     uint64_t instance, epoch;
+    uint64_t run; /* of the encoder's session; 0 = not known */
 };
 
 struct store_claim {
@@ -22,14 +23,15 @@ struct store_claim {
     char node[CLUSTER_ID_SIZE];
     uint64_t instance;
     uint64_t known_epoch;   /* of the owner that the decision was made against; 0 = none */
-    uint64_t highest_epoch; /* ever seen here; the new one is above it */
+    uint64_t highest_epoch; /* ever seen here; the new one is above it (epoch.h) */
+    uint64_t run;           /* kept with the owner, and announced with it */
 };
 
 struct store_event {              /* from another scheduler */
-    enum cluster_event_type type; /* PUBLISHED, ENDED or KICK */
-    struct stream_name name;
-    struct store_owner owner; /* PUBLISHED: the new one; ENDED: the one that gave it up */
-    bool is_old;              /* read from what is kept, not said just now */
+    enum cluster_event_type type; /* any but PING */
+    struct stream_name name;      /* "" where the event is about a node alone */
+    struct store_owner owner;     /* node and epoch of the event, and the instance of the node */
+    bool is_old; /* read from what is kept, not said just now: PUBLISHED and ENDED alone */
 };
 
 /* Called by the store; must not destroy it. */
@@ -52,14 +54,13 @@ typedef void store_done(void *arg, enum err e, const struct store_owner *owner);
 struct store_ops {
     void (*destroy)(struct store *store);
     bool (*is_up)(const struct store *store);
-    /* One write for a heartbeat: m without its streams, for lease_ms. */
+    /* One write for a heartbeat: m, which has no streams and standbys, for lease_ms. */
     void (*put_node)(struct store *store, const struct cluster_heartbeat *m, int64_t lease_ms);
-    void (*drop_node)(struct store *store, const char *id);
     /* Takes the stream for (node, instance) with a new epoch, unless an owner newer than
      * known_epoch is there. */
     void (*claim)(struct store *store, const struct store_claim *claim, store_done *done,
                   void *arg);
-    /* Gives it up, if that owner with that epoch still has it; E_STALE otherwise. */
+    /* Gives it up, if that owner still has it with that epoch or a lower one; E_STALE otherwise. */
     void (*release)(struct store *store, const struct stream_name *name,
                     const struct store_owner *owner, store_done *done, void *arg);
     void (*lookup)(struct store *store, const struct stream_name *name, store_done *done,
@@ -78,12 +79,17 @@ struct store { /* first member of each kind */
 
 struct store_redis_conf {
     const char *url;      /* redis://[user@]host[:port][/database], unix:///path */
-    const char *password; /* "" = none; copied */
+    const char *password; /* "" = none; copied, as all texts here */
+    /* With sentinels the host and port of the URL are not used: they know where master is. */
+    const char *const *sentinels; /* "host[:port]" each */
+    size_t n_sentinels;
+    const char *master;
+    const char *sentinel_user, *sentinel_password; /* "" = none */
     int64_t connect_timeout_ms, command_timeout_ms;
-    int64_t retry_ms; /* first retry; doubled up to 16 times of it, jittered */
+    int64_t retry_ms; /* first retry; doubled up to 4 times of it, jittered */
     int64_t poll_ms;  /* how often nodes are read */
 };
-extern const struct store_redis_conf k_store_redis_default; /* url and password are "" */
+extern const struct store_redis_conf k_store_redis_default; /* texts are "", no sentinels */
 
 /* Pair with store_destroy(). NULL when out of memory. */
 struct store *store_memory_create(const struct store_watch *watch);

@@ -1,16 +1,16 @@
 /* The store of a scheduler that is alone: a table of stream owners. It keeps epochs of streams that
- * ended in one number, the highest given. */
+ * ended in one number, the last one given. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/map.h"
-#include "scheduler/epoch.h"
+#include "proto/cluster/epoch.h"
 #include "scheduler/store.h"
 
 struct memory {
-    struct store store; /* first */
-    struct map owners;  /* "app/name" to struct store_owner, owned */
-    uint64_t highest_epoch;
+    struct store store;  /* first */
+    struct map owners;   /* "app/name" to struct store_owner, owned */
+    uint64_t last_epoch; /* given here; 0 = none yet */
 };
 
 static void memory_destroy(struct store *store)
@@ -38,11 +38,6 @@ static void memory_put_node(struct store *store, const struct cluster_heartbeat 
     (void)store, (void)m, (void)lease_ms; /* the registry has it; nobody else asks */
 }
 
-static void memory_drop_node(struct store *store, const char *id)
-{
-    (void)store, (void)id;
-}
-
 /* Returns the entry of the stream, made when it is new; NULL when out of memory. */
 static struct store_owner *need_owner(struct memory *m, const char *name)
 {
@@ -56,6 +51,17 @@ static struct store_owner *need_owner(struct memory *m, const char *name)
         owner = NULL;
     }
     return owner;
+}
+
+/* seen: the highest epoch that the asker knows. One that was not given here was given before this
+ * process began. */
+static uint64_t next_epoch(struct memory *m, uint64_t seen)
+{
+    if (m->last_epoch && seen <= m->last_epoch)
+        m->last_epoch = epoch_next(clock_wall_us(), m->last_epoch);
+    else
+        m->last_epoch = epoch_apart(clock_wall_us(), seen, random_u64());
+    return m->last_epoch;
 }
 
 static void memory_claim(struct store *store, const struct store_claim *claim, store_done *done,
@@ -74,12 +80,11 @@ static void memory_claim(struct store *store, const struct store_claim *claim, s
         done(arg, E_STALE, owner);
         return;
     }
-    if (claim->highest_epoch > m->highest_epoch)
-        m->highest_epoch = claim->highest_epoch;
-    m->highest_epoch = epoch_next(clock_wall_us(), m->highest_epoch);
     memcpy(owner->node, claim->node, sizeof owner->node);
     owner->instance = claim->instance;
-    owner->epoch = m->highest_epoch;
+    owner->run = claim->run;
+    owner->epoch =
+        next_epoch(m, owner->epoch > claim->highest_epoch ? owner->epoch : claim->highest_epoch);
     done(arg, E_OK, owner);
 }
 
@@ -93,7 +98,7 @@ static void memory_release(struct store *store, const struct stream_name *name,
         done(arg, E_NOT_FOUND, &(struct store_owner){0});
         return;
     }
-    if (now->epoch != owner->epoch || now->instance != owner->instance ||
+    if (now->epoch > owner->epoch || now->instance != owner->instance ||
         strcmp(now->node, owner->node) != 0) {
         done(arg, E_STALE, now);
         return;
@@ -120,8 +125,6 @@ static void memory_refresh(struct store *store, const struct stream_name *name,
 
     if (now && (now->epoch < owner->epoch || !*now->node))
         *now = *owner;
-    if (owner->epoch > m->highest_epoch)
-        m->highest_epoch = owner->epoch;
 }
 
 static void memory_announce(struct store *store, const struct store_event *event)
@@ -130,8 +133,14 @@ static void memory_announce(struct store *store, const struct store_event *event
 }
 
 static const struct store_ops k_memory_ops = {
-    memory_destroy, memory_is_up,  memory_put_node, memory_drop_node, memory_claim,
-    memory_release, memory_lookup, memory_refresh,  memory_announce,
+    .destroy = memory_destroy,
+    .is_up = memory_is_up,
+    .put_node = memory_put_node,
+    .claim = memory_claim,
+    .release = memory_release,
+    .lookup = memory_lookup,
+    .refresh = memory_refresh,
+    .announce = memory_announce,
 };
 
 struct store *store_memory_create(const struct store_watch *watch)

@@ -54,7 +54,8 @@ enum {
     FRAME_METADATA = 1 << 2,   /* onMetaData script data */
     FRAME_SEQ_END = 1 << 3,    /* end of sequence */
     FRAME_DISPOSABLE = 1 << 4, /* no other frame depends on it */
-    FRAME_MULTITRACK = 1 << 5  /* Enhanced RTMP multitrack message: several tracks in one body */
+    FRAME_MULTITRACK = 1 << 5, /* Enhanced RTMP multitrack message: several tracks in one body */
+    FRAME_TIMED = 1 << 6       /* ingest_us is its own, not that of a frame shortly before it */
 };
 
 struct media_frame_info {

@@ -8,8 +8,7 @@
 #include "common/base/utf8.h"
 #include "common/net/http_server_private.h"
 
-#define JOIN_BYTES 16384 /* a body up to here goes out in one write with its head */
-#define KEEP_BYTES 65536 /* the writer's memory is given back above this */
+#define JOIN_BYTES 16384 /* what is no more goes out in one write */
 #define DETAIL_SIZE 512
 
 enum framing { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE };
@@ -41,7 +40,7 @@ static bool has_no_content(unsigned status)
 static void write_head(struct http_exchange *x, unsigned status, const char *content_type,
                        enum framing framing, size_t length_bytes)
 {
-    struct buf_writer *out = &x->inbound->server->out;
+    struct buf_writer *out = http_inbound_out(x->inbound);
 
     buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, http_status_text(status),
                date_text(x->inbound->server));
@@ -64,27 +63,16 @@ static void write_head(struct http_exchange *x, unsigned status, const char *con
     http_count_answer(status);
 }
 
-/* Sends what was written, then more. */
+/* Sends what was written, then more; or leaves that to http_inbound_advance(), so that answers to
+ * requests that came together go out together. */
 static enum err send_out(struct http_inbound *inbound, struct buf_view more)
 {
-    struct buf_writer *out = &inbound->server->out;
-    enum err e;
+    struct buf_writer *out = http_inbound_out(inbound);
 
-    if (more.size_bytes <= JOIN_BYTES) {
-        buf_write_view(out, more);
-        more.size_bytes = 0;
-    }
-    e = buf_writer_status(out);
-    if (e != E_OK)
-        inbound->dead = true;
-    else
-        e = http_inbound_write(inbound, buf_writer_view(out));
-    if (e == E_OK && more.size_bytes)
-        e = http_inbound_write(inbound, more);
-    buf_writer_clear(out);
-    if (out->capacity_bytes > KEEP_BYTES)
-        buf_writer_fini(out);
-    return e;
+    if (out->used_bytes + more.size_bytes > JOIN_BYTES)
+        return http_inbound_write(inbound, more);
+    buf_write_view(out, more);
+    return E_OK;
 }
 
 /* The exchange is answered: the next one's turn. Between enter and leave. */
@@ -119,7 +107,7 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
         write_head(x, status, content_type, FRAMING_LENGTH, body.size_bytes);
         if (x->is_head || has_no_content(status))
             body = buf_view_str("");
-        send_out(inbound, body);
+        (void)send_out(inbound, body);
     }
     finish(x);
     http_inbound_leave(inbound);
@@ -147,6 +135,14 @@ static void write_json_text(struct buf_writer *out, const char *text)
     }
 }
 
+void http_write_problem(struct buf_writer *out, unsigned status, const char *detail)
+{
+    buf_printf(out, "{\"status\":%u,\"title\":\"%s\",\"detail\":\"", status,
+               http_status_text(status));
+    write_json_text(out, detail);
+    buf_write_str(out, "\"}\n");
+}
+
 void http_respond_problem(struct http_exchange *x, unsigned status, const char *format, ...)
 {
     char detail[DETAIL_SIZE];
@@ -157,10 +153,7 @@ void http_respond_problem(struct http_exchange *x, unsigned status, const char *
     vsnprintf(detail, sizeof detail, format, args);
     va_end(args);
     buf_writer_init(&body, 8 * DETAIL_SIZE);
-    buf_printf(&body, "{\"status\":%u,\"title\":\"%s\",\"detail\":\"", status,
-               http_status_text(status));
-    write_json_text(&body, detail);
-    buf_write_str(&body, "\"}\n");
+    http_write_problem(&body, status, detail);
     http_respond(x, status, "application/problem+json", buf_writer_view(&body));
     buf_writer_fini(&body);
 }
@@ -179,7 +172,7 @@ void http_stream_begin(struct http_exchange *x, unsigned status, const char *con
         x->close = true;
     if (!inbound->dead) {
         write_head(x, status, content_type, chunked ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE, 0);
-        send_out(inbound, buf_view_str(""));
+        (void)http_inbound_flush(inbound);
     }
     inbound->depth--; /* x stays, also when the write failed: on_gone follows */
     if (inbound->dead && inbound->depth == 0)
@@ -189,7 +182,6 @@ void http_stream_begin(struct http_exchange *x, unsigned status, const char *con
 enum err http_stream_write(struct http_exchange *x, struct buf_view bytes)
 {
     struct http_inbound *inbound = x->inbound;
-    struct buf_writer *out = &inbound->server->out;
     enum err e;
 
     assert(x->phase == HTTP_PHASE_STREAMING);
@@ -198,10 +190,12 @@ enum err http_stream_write(struct http_exchange *x, struct buf_view bytes)
     if (x->is_head || bytes.size_bytes == 0) /* an empty chunk would be the end */
         return E_OK;
     if (x->minor_version > 0) {
-        buf_printf(out, "%zx\r\n", bytes.size_bytes);
+        buf_printf(http_inbound_out(inbound), "%zx\r\n", bytes.size_bytes);
         e = send_out(inbound, bytes);
         if (e == E_OK)
-            e = http_inbound_write(inbound, buf_view_str("\r\n"));
+            e = send_out(inbound, buf_view_str("\r\n"));
+        if (e == E_OK)
+            e = http_inbound_flush(inbound);
     } else {
         e = http_inbound_write(inbound, bytes);
     }
@@ -222,6 +216,16 @@ void http_stream_end(struct http_exchange *x)
     http_inbound_leave(inbound);
 }
 
+struct conn *http_take_upload(struct http_exchange *x, struct http_body *body,
+                              struct buf_writer *rest)
+{
+    struct http_inbound *inbound = x->inbound;
+
+    *body = inbound->body;
+    buf_write_view(rest, buf_writer_view(&inbound->in));
+    return http_take_conn(x);
+}
+
 struct conn *http_take_conn(struct http_exchange *x)
 {
     struct http_inbound *inbound = x->inbound;
@@ -229,7 +233,7 @@ struct conn *http_take_conn(struct http_exchange *x)
 
     assert(x->phase == HTTP_PHASE_RUNNING);
     http_inbound_enter(inbound);
-    if (!inbound->dead) {
+    if (http_inbound_flush(inbound) == E_OK && !inbound->dead) {
         conn = inbound->conn;
         inbound->conn = NULL;
         if (inbound->paused)

@@ -278,6 +278,16 @@ const char *http_client_server(const struct http_client *client)
     return client->servers.list[at].url;
 }
 
+const char *http_client_first(const struct http_client *client)
+{
+    return client->servers.list[0].url;
+}
+
+void http_client_prefer(struct http_client *client, const char *url)
+{
+    http_upstreams_prefer(&client->servers, url);
+}
+
 struct http_client *http_client_create(struct loop *loop, const struct http_client_conf *conf,
                                        const char **why)
 {
@@ -311,6 +321,11 @@ fail:
     http_upstreams_fini(&client->servers);
     free(client);
     return NULL;
+}
+
+enum err http_client_set_token(struct http_client *client, const char *bearer_token)
+{
+    return http_upstreams_set_token(&client->servers, bearer_token);
 }
 
 void http_client_destroy(struct http_client **ref)

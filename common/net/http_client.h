@@ -26,6 +26,10 @@ struct http_client *http_client_create(struct loop *loop, const struct http_clie
  * inside their callbacks. */
 void http_client_destroy(struct http_client **client);
 
+/* What calls and lines that start from now on send instead; copied. E_NOMEM, E_INVAL (a line
+ * break): it stays as it was. */
+enum err http_client_set_token(struct http_client *client, const char *bearer_token);
+
 struct http_reply {
     /* E_OK: some server answered with a status. Else how the last one failed: E_TIMEOUT, E_IO,
      * E_NOT_FOUND (its name), E_TOO_BIG, E_PROTO; or E_LIMIT (too many calls under way), E_INVAL
@@ -61,5 +65,10 @@ struct http_lines *http_client_lines(struct http_client *client, const char *pat
 void http_lines_close(struct http_lines **lines);
 /* URL of the server that the next call will ask first; lent until the next call. */
 const char *http_client_server(const struct http_client *client);
+/* URL of the first of the list; lent as long as the client lives. */
+const char *http_client_first(const struct http_client *client);
+/* The server of this URL (as in http_reply) is the current one from now on, until it fails. One
+ * that is not in the list changes nothing. */
+void http_client_prefer(struct http_client *client, const char *url);
 
 #endif

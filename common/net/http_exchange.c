@@ -1,5 +1,6 @@
 /* One request: its own copy of the head in one block of memory, and what handlers ask about it. */
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,6 +175,13 @@ const struct addr *http_peer_addr(const struct http_exchange *x)
     return conn_peer_addr(x->inbound->conn);
 }
 
+bool http_peer_has_left(const struct http_exchange *x)
+{
+    struct pollfd pfd = {.fd = conn_fd(x->inbound->conn), .events = POLLRDHUP};
+
+    return poll(&pfd, 1, 0) > 0;
+}
+
 struct loop *http_loop(const struct http_exchange *x)
 {
     return x->inbound->server->loop;
@@ -182,6 +190,11 @@ struct loop *http_loop(const struct http_exchange *x)
 bool http_is_head(const struct http_exchange *x)
 {
     return x->is_head;
+}
+
+bool http_expects_continue(const struct http_exchange *x)
+{
+    return x->expect_continue;
 }
 
 void http_set_pending(struct http_exchange *x, void (*on_gone)(struct http_exchange *x, void *arg),

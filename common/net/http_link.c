@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -28,6 +29,17 @@ static void finish(struct http_link *link, enum err e)
     link->e = e;
     link->state = HTTP_LINK_FINISHED;
     timer_start_ms(&link->later, 0);
+}
+
+/* What was asked may not have left this machine: nobody is to get it once the caller has asked
+ * somebody else, not even when a network comes back a minute later. A reset takes it back. */
+static void take_back(const struct http_link *link)
+{
+    static const struct linger k_reset = {.l_onoff = 1, .l_linger = 0};
+    int fd = link->ev ? bufferevent_getfd(evhttp_connection_get_bufferevent(link->ev)) : -1;
+
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &k_reset, sizeof k_reset);
 }
 
 static void drop_connection(struct http_link *link)
@@ -344,6 +356,8 @@ bool http_link_is_connected(const struct http_link *link)
 void http_link_stop(struct http_link *link)
 {
     timer_stop(&link->later);
+    if (link->state == HTTP_LINK_BUSY)
+        take_back(link);
     if (link->state != HTTP_LINK_IDLE)
         drop_connection(link);
     link->state = HTTP_LINK_IDLE;

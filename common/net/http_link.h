@@ -70,7 +70,8 @@ bool http_link_is_connected(const struct http_link *link);
 /* Starts a request on an idle link. What fails is told by on_result, never from within this call. A
  * kept connection that turns out to be closed is replaced once. */
 void http_link_start(struct http_link *link, const struct http_request *request);
-/* Gives up on a request (closing the connection under it) without a call back. Fine when idle. */
+/* Gives up on a request without a call back, and takes it back: what has not left yet never does.
+ * Fine when idle. */
 void http_link_stop(struct http_link *link);
 
 #endif

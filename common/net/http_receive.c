@@ -79,7 +79,11 @@ static void begin_body(struct http_inbound *inbound, struct http_exchange *x,
 {
     x->route = http_route_find(x);
     http_body_init(&inbound->body, head, false);
-    if (head->has_length && head->length_bytes > inbound->server->limits.max_body_bytes) {
+    if (x->route && (x->route->flags & HTTP_ROUTE_UPLOAD)) {
+        x->close = true; /* unless the handler takes it */
+        x->phase = HTTP_PHASE_READY;
+        inbound->reading = HTTP_READING_HELD;
+    } else if (head->has_length && head->length_bytes > inbound->server->limits.max_body_bytes) {
         http_inbound_refuse(inbound, x, HTTP_BAD_BODY_SIZE, 413, "body too big");
     } else if (inbound->body.done) {
         x->expect_continue = false;

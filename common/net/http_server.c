@@ -12,6 +12,7 @@
 /* A peer that goes on sending after its last request is read up to here, so that its end is seen.
  */
 #define MAX_DROPPED_BYTES (256u << 10)
+#define KEEP_BYTES 65536 /* the writer's memory is given back above this */
 
 const struct http_limits k_http_limits_default = {
     .max_head_bytes = 16 << 10,
@@ -36,9 +37,9 @@ static bool is_dispatched(const struct http_exchange *x)
 
 /* --- exchanges to answers --- */
 
-enum err http_inbound_write(struct http_inbound *inbound, struct buf_view bytes)
+static enum err write_now(struct http_inbound *inbound, struct buf_view bytes)
 {
-    enum err e = conn_write(inbound->conn, bytes);
+    enum err e = inbound->dead ? E_CLOSED : conn_write(inbound->conn, bytes);
 
     if (e == E_SLOW)
         http_inbound_report(inbound, HTTP_BAD_SLOW_READER, 0, "answers queued for a slow reader",
@@ -46,6 +47,41 @@ enum err http_inbound_write(struct http_inbound *inbound, struct buf_view bytes)
     if (e != E_OK)
         inbound->dead = true;
     return e;
+}
+
+struct buf_writer *http_inbound_out(struct http_inbound *inbound)
+{
+    struct http_server *server = inbound->server;
+
+    if (server->out_of && server->out_of != inbound)
+        (void)http_inbound_flush(server->out_of);
+    server->out_of = inbound;
+    return &server->out;
+}
+
+enum err http_inbound_flush(struct http_inbound *inbound)
+{
+    struct http_server *server = inbound->server;
+    struct buf_writer *out = &server->out;
+    enum err e;
+
+    if (server->out_of != inbound)
+        return E_OK;
+    server->out_of = NULL;
+    if (buf_writer_status(out) != E_OK)
+        inbound->dead = true;
+    e = write_now(inbound, buf_writer_view(out));
+    buf_writer_clear(out);
+    if (out->capacity_bytes > KEEP_BYTES)
+        buf_writer_fini(out);
+    return e;
+}
+
+enum err http_inbound_write(struct http_inbound *inbound, struct buf_view bytes)
+{
+    enum err e = http_inbound_flush(inbound);
+
+    return e == E_OK ? write_now(inbound, bytes) : e;
 }
 
 static void dispatch(struct http_inbound *inbound, struct http_exchange *x)
@@ -75,6 +111,7 @@ void http_inbound_advance(struct http_inbound *inbound)
             (void)http_inbound_write(inbound, buf_view_str("HTTP/1.1 100 Continue\r\n\r\n"));
         }
     } while (!inbound->dead && http_inbound_has_room(inbound) && http_inbound_parse_kept(inbound));
+    (void)http_inbound_flush(inbound);
     inbound->advancing = false;
 }
 
@@ -141,6 +178,7 @@ static void inbound_destroy(struct http_inbound *inbound)
 {
     struct list *node, *tmp;
 
+    assert(inbound->server->out_of != inbound);
     list_for_each_safe(node, tmp, &inbound->exchanges) {
         struct http_exchange *x = list_entry(node, struct http_exchange, node);
 

@@ -35,7 +35,9 @@ struct http_route {
     unsigned flags; /* HTTP_ROUTE_* */
 };
 enum {
-    HTTP_ROUTE_CORS = 1 << 0 /* Access-Control-Allow-Origin: * on answers */
+    HTTP_ROUTE_CORS = 1 << 0,  /* Access-Control-Allow-Origin: * on answers */
+    HTTP_ROUTE_UPLOAD = 1 << 1 /* the handler runs at the end of the head and takes the body itself,
+                                  with http_take_upload(); any other answer ends the connection */
 };
 
 /* Borrows routes (ends with method NULL) and arg. Returns NULL when out of memory. */
@@ -63,6 +65,9 @@ const char *http_header(const struct http_exchange *x, const char *name); /* NUL
 struct buf_view http_body(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x);
 const struct addr *http_peer_addr(const struct http_exchange *x);
+/* True when the peer has ended its side by now, be it behind requests that are not read yet: for
+ * what should not be done for nobody, by a process that was stopped for a while. */
+bool http_peer_has_left(const struct http_exchange *x);
 struct loop *http_loop(const struct http_exchange *x);
 bool http_is_head(const struct http_exchange *x);
 
@@ -103,5 +108,14 @@ void http_stream_end(struct http_exchange *x);
  * connection are not answered: what was read of them is dropped, the rest stays in the socket. NULL
  * when the peer is already gone (x is gone too). */
 struct conn *http_take_conn(struct http_exchange *x);
+/* The same for bodies without end, of HTTP_ROUTE_UPLOAD routes: *body goes on where the server was,
+ * and what was read behind the head is put to rest (initialised by the caller; its failure is seen
+ * by buf_writer_status()). A peer that waits for "100 Continue" (http_expects_continue()) gets it
+ * from the caller. */
+struct conn *http_take_upload(struct http_exchange *x, struct http_body *body,
+                              struct buf_writer *rest);
+bool http_expects_continue(const struct http_exchange *x);
+/* The body of http_respond_problem(), for who took the connection and writes the head itself. */
+void http_write_problem(struct buf_writer *out, unsigned status, const char *detail);
 
 #endif

@@ -22,14 +22,16 @@ struct http_server {
     void *arg;
     struct conn_budget *budget; /* NULL = none */
     struct list inbounds;
-    struct buf_writer out; /* the answer being written; its memory is used again */
-    int64_t date_s;        /* the second that date is for */
+    struct buf_writer out;       /* answers being collected; its memory is used again */
+    struct http_inbound *out_of; /* whose they are; only between its enter and leave */
+    int64_t date_s;              /* the second that date is for */
     char date[HTTP_DATE_SIZE];
 };
 
 enum http_reading {
     HTTP_READING_HEAD, /* between requests, or inside a head kept in inbound.in */
     HTTP_READING_BODY, /* the body of inbound.receiving */
+    HTTP_READING_HELD, /* a body that its handler will take: kept in inbound.in, no more is read */
     HTTP_READING_OFF   /* no further request: the last answer closes */
 };
 
@@ -52,7 +54,7 @@ struct http_inbound {
     size_t body_bytes;    /* of all exchanges */
     struct buf_writer in; /* a head that is not complete, or requests above max_pipelined */
     struct http_exchange *receiving;
-    struct http_body body; /* of receiving */
+    struct http_body body; /* of receiving, or held */
     size_t dropped_bytes;  /* read after the last request */
     struct timer timer;
     enum http_reading reading;
@@ -137,7 +139,11 @@ void http_inbound_enter(struct http_inbound *inbound);
 void http_inbound_leave(struct http_inbound *inbound); /* inbound may be gone after this */
 /* Handles what is ready: gives the first exchange to its handler, goes on with kept bytes. */
 void http_inbound_advance(struct http_inbound *inbound);
-/* Writes, or marks the inbound dead. */
+/* Lends what collects answers, until another function of an inbound is called. */
+struct buf_writer *http_inbound_out(struct http_inbound *inbound);
+/* Writes what was collected, or marks the inbound dead. */
+enum err http_inbound_flush(struct http_inbound *inbound);
+/* Writes bytes behind what was collected, or marks the inbound dead. */
 enum err http_inbound_write(struct http_inbound *inbound, struct buf_view bytes);
 
 /* http_receive.c */

@@ -57,16 +57,12 @@ enum err http_upstreams_init(struct http_upstreams *u, const struct http_client_
         *why = "no server is given";
         return E_INVAL;
     }
-    *why = err_text(E_NOMEM);
     u->list = calloc(conf->n_urls, sizeof *u->list);
-    u->authorization = make_authorization(conf->bearer_token ? conf->bearer_token : "");
-    if (!u->list || !u->authorization)
+    e = u->list ? http_upstreams_set_token(u, conf->bearer_token ? conf->bearer_token : "")
+                : E_NOMEM;
+    *why = e == E_INVAL ? "the token holds a line break" : err_text(e);
+    if (e != E_OK)
         goto fail;
-    e = E_INVAL;
-    if (strpbrk(u->authorization, "\r\n")) {
-        *why = "the token holds a line break";
-        goto fail;
-    }
     for (u->n = 0; u->n < conf->n_urls; u->n++) {
         struct http_upstream *s = &u->list[u->n];
 
@@ -86,11 +82,33 @@ fail:
     return e;
 }
 
+/* A secret is not left behind in freed memory. */
+static void forget(char *authorization)
+{
+    if (authorization)
+        explicit_bzero(authorization, strlen(authorization));
+    free(authorization);
+}
+
+enum err http_upstreams_set_token(struct http_upstreams *u, const char *token)
+{
+    char *fresh;
+
+    if (strpbrk(token, "\r\n"))
+        return E_INVAL;
+    fresh = make_authorization(token);
+    if (!fresh)
+        return E_NOMEM;
+    for (unsigned i = 0; i < u->n; i++)
+        u->list[i].target.authorization = fresh;
+    forget(u->authorization);
+    u->authorization = fresh;
+    return E_OK;
+}
+
 void http_upstreams_fini(struct http_upstreams *u)
 {
-    if (u->authorization) /* a secret is not left behind in freed memory */
-        explicit_bzero(u->authorization, strlen(u->authorization));
-    free(u->authorization);
+    forget(u->authorization);
     free(u->list);
     *u = (struct http_upstreams){.n = 0};
 }
@@ -109,6 +127,13 @@ int http_upstreams_pick(const struct http_upstreams *u, int64_t now_us, const bo
         }
     }
     return -1;
+}
+
+void http_upstreams_prefer(struct http_upstreams *u, const char *url)
+{
+    for (unsigned i = 0; i < u->n; i++)
+        if (strcmp(u->list[i].url, url) == 0)
+            u->current = i;
 }
 
 void http_upstreams_answered(struct http_upstreams *u, unsigned at)

@@ -27,9 +27,14 @@ struct http_upstreams {
 enum err http_upstreams_init(struct http_upstreams *u, const struct http_client_conf *conf,
                              const char **why);
 void http_upstreams_fini(struct http_upstreams *u);
+/* E_NOMEM, E_INVAL: it stays as it was. */
+enum err http_upstreams_set_token(struct http_upstreams *u, const char *token);
 /* Index of the server to ask: the current one first, those that failed lately last, none that was
  * tried (tried may be NULL). -1 when all were. */
 int http_upstreams_pick(const struct http_upstreams *u, int64_t now_us, const bool *tried);
+/* The one of this URL is the current one from now on; one that is not in the list changes nothing.
+ */
+void http_upstreams_prefer(struct http_upstreams *u, const char *url);
 void http_upstreams_answered(struct http_upstreams *u, unsigned at);
 /* status 0: e says what happened; else the status that counts as failure. */
 void http_upstreams_failed(struct http_upstreams *u, unsigned at, int64_t now_us, enum err e,

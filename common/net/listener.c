@@ -35,14 +35,20 @@ static struct metric k_metrics[] = {
            "connections closed at accept because the process had no descriptor left"),
 };
 
-struct listener {
-    struct loop *loop;
+struct listen_socket {
+    struct listener *listener;
     struct event ev;
     int fd;
+};
+
+struct listener {
+    struct loop *loop;
     int spare_fd; /* given up for a moment to take a connection off a full table; -1 = none */
     void (*on_accept)(void *arg, int fd, const struct addr *peer);
     void *arg;
     struct timer pause; /* the table is full and the spare is lost: try again later */
+    unsigned n_sockets;
+    struct listen_socket sockets[];
 };
 
 /* Whose batch runs on this thread; listener_close() takes it away. */
@@ -108,9 +114,8 @@ fail:
     return -1;
 }
 
-/* Blocking look-up, for the start of a program only. */
-static enum err resolve_now(const char *what, const char *text, struct addr *out,
-                            struct listen_error *error)
+enum err listen_resolve(const char *what, const char *text, struct addr *out,
+                        struct listen_error *error)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
@@ -195,7 +200,7 @@ enum err listen_reserve(const char *what, const char *text, struct addr *bound, 
                         struct listen_error *error)
 {
     struct addr a;
-    enum err e = resolve_now(what, text, &a, error);
+    enum err e = listen_resolve(what, text, &a, error);
     int code;
 
     *hold_fd = -1;
@@ -230,13 +235,14 @@ static void log_refused(void)
 
 /* Descriptor table full: takes one connection and closes it, so that the level-triggered event does
  * not fire for ever. False when nobody waits any more, or another thread took the descriptor. */
-static bool refuse_one(struct listener *l)
+static bool refuse_one(struct listen_socket *s)
 {
+    struct listener *l = s->listener;
     int fd, code;
 
     if (l->spare_fd >= 0)
         close(l->spare_fd);
-    fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     code = errno;
     if (fd >= 0) {
         close(fd);
@@ -244,7 +250,7 @@ static bool refuse_one(struct listener *l)
     }
     l->spare_fd = open_spare();
     if (fd < 0 && (code == EMFILE || code == ENFILE)) {
-        event_del(&l->ev);
+        event_del(&s->ev);
         timer_start_ms(&l->pause, PAUSE_MS);
     }
     return fd >= 0;
@@ -254,7 +260,8 @@ static void on_pause_over(struct timer *timer)
 {
     struct listener *l = (struct listener *)((char *)timer - offsetof(struct listener, pause));
 
-    event_add(&l->ev, NULL);
+    for (unsigned i = 0; i < l->n_sockets; i++)
+        event_add(&l->sockets[i].ev, NULL); /* fine where it was not taken off */
 }
 
 /* accept(2): errors of the connection itself are to be treated like EAGAIN by trying again. */
@@ -270,13 +277,14 @@ static bool is_worth_retry(int code)
 }
 
 /* True: try again within this batch. */
-static bool accept_one(struct listener *l)
+static bool accept_one(struct listen_socket *s)
 {
+    struct listener *l = s->listener;
     struct addr peer = {.size_bytes = sizeof peer.storage};
-    int fd = accept4(l->fd, &peer.storage.any, &peer.size_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(s->fd, &peer.storage.any, &peer.size_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-        return refuse_one(l);
+        return refuse_one(s);
     if (fd < 0)
         return is_worth_retry(errno);
     if (l->spare_fd < 0)
@@ -288,15 +296,52 @@ static bool accept_one(struct listener *l)
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
-    struct listener *l = arg;
+    struct listen_socket *s = arg;
+    const struct listener *l = s->listener;
 
     (void)fd, (void)what;
     t_accepting = l;
     for (int i = 0; i < ACCEPT_BATCH && t_accepting == l; i++) {
-        if (!accept_one(l))
+        if (!accept_one(s))
             break;
     }
     t_accepting = NULL;
+}
+
+/* Takes fds, and closes them when it fails; errno says why. */
+static struct listener *create(struct loop *loop, const int *fds, unsigned n_fds,
+                               void (*on_accept)(void *arg, int fd, const struct addr *peer),
+                               void *arg)
+{
+    struct listener *l = calloc(1, sizeof *l + n_fds * sizeof l->sockets[0]);
+    bool ok = l != NULL;
+
+    register_metrics();
+    if (!l) {
+        for (unsigned i = 0; i < n_fds; i++)
+            close(fds[i]);
+        errno = ENOMEM;
+        return NULL;
+    }
+    l->loop = loop;
+    l->on_accept = on_accept;
+    l->arg = arg;
+    l->spare_fd = open_spare();
+    l->n_sockets = n_fds;
+    timer_init(&l->pause, loop, on_pause_over);
+    for (unsigned i = 0; i < n_fds; i++) {
+        struct listen_socket *s = &l->sockets[i];
+
+        s->listener = l;
+        s->fd = fds[i];
+        event_assign(&s->ev, loop_base(loop), s->fd, EV_READ | EV_PERSIST, on_acceptable, s);
+        ok = event_add(&s->ev, NULL) == 0 && ok;
+    }
+    if (!ok) {
+        listener_close(&l);
+        errno = ENOMEM;
+    }
+    return l;
 }
 
 /* Options that accepted connections inherit, so that they cost no call each. */
@@ -308,35 +353,51 @@ static bool set_inherited(int fd)
            setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes) == 0;
 }
 
+/* A listening socket; -1 and errno. */
+static int listen_socket_open(const struct addr *bound)
+{
+    int code;
+    int fd = bind_socket(bound, true);
+
+    if (fd < 0)
+        return -1;
+    if (set_inherited(fd) && listen(fd, LISTEN_BACKLOG) == 0)
+        return fd;
+    code = errno;
+    close(fd);
+    errno = code;
+    return -1;
+}
+
 struct listener *listener_open(struct loop *loop, const struct addr *bound,
                                void (*on_accept)(void *arg, int fd, const struct addr *peer),
                                void *arg, struct listen_error *error)
 {
-    struct listener *l = calloc(1, sizeof *l);
+    int fd = listen_socket_open(bound);
+    struct listener *l = fd >= 0 ? create(loop, &fd, 1, on_accept, arg) : NULL;
     char text[ADDR_TEXT_SIZE];
 
-    register_metrics();
-    if (!l) {
-        set_error(error, "listen", addr_format(bound, text), err_text(E_NOMEM));
-        return NULL;
-    }
-    l->loop = loop;
-    l->on_accept = on_accept;
-    l->arg = arg;
-    l->spare_fd = open_spare();
-    timer_init(&l->pause, loop, on_pause_over);
-    l->fd = bind_socket(bound, true);
-    if (l->fd >= 0 && set_inherited(l->fd) && listen(l->fd, LISTEN_BACKLOG) == 0 &&
-        event_assign(&l->ev, loop_base(loop), l->fd, EV_READ | EV_PERSIST, on_acceptable, l) == 0 &&
-        event_add(&l->ev, NULL) == 0)
-        return l;
-    set_errno_error(error, "listen", addr_format(bound, text), errno);
-    if (l->fd >= 0)
-        close(l->fd);
-    if (l->spare_fd >= 0)
-        close(l->spare_fd);
-    free(l);
-    return NULL;
+    if (!l)
+        set_errno_error(error, "listen", addr_format(bound, text), errno);
+    return l;
+}
+
+struct listener *listener_adopt(struct loop *loop, const int *fds, unsigned n_fds,
+                                void (*on_accept)(void *arg, int fd, const struct addr *peer),
+                                void *arg, struct listen_error *error)
+{
+    struct listener *l = create(loop, fds, n_fds, on_accept, arg);
+
+    if (!l)
+        set_errno_error(error, "listen", "inherited", errno);
+    return l;
+}
+
+unsigned listener_fds(const struct listener *l, int *out, unsigned max)
+{
+    for (unsigned i = 0; l && i < l->n_sockets && i < max; i++)
+        out[i] = l->sockets[i].fd;
+    return l ? l->n_sockets : 0;
 }
 
 void listener_close(struct listener **listener)
@@ -349,8 +410,10 @@ void listener_close(struct listener **listener)
     if (t_accepting == l)
         t_accepting = NULL;
     timer_stop(&l->pause);
-    event_del(&l->ev);
-    close(l->fd);
+    for (unsigned i = 0; i < l->n_sockets; i++) {
+        event_del(&l->sockets[i].ev);
+        close(l->sockets[i].fd);
+    }
     if (l->spare_fd >= 0)
         close(l->spare_fd);
     free(l);

@@ -7,16 +7,20 @@
 #include "common/net/addr.h"
 #include "common/net/loop.h"
 
-struct listener; /* opaque; one per (address, loop) */
+struct listener; /* opaque; one per (address, loop); of several sockets after listener_adopt() */
 
 struct listen_error {
     char text[256]; /* "rtmp.listen 0.0.0.0:1935: address already in use" */
 };
 
+/* host:port as an address. what names the configuration key for the error. May block for a look-up:
+ * for the start of a program only. */
+enum err listen_resolve(const char *what, const char *text, struct addr *out,
+                        struct listen_error *error);
 /* Resolves text ("host:port", port 0 = any) and checks that the port is free. *bound is the address
- * to give to listener_open() on each loop (with the port chosen by the kernel when it was 0).
- * what names the configuration key for the error. Holds *hold_fd open (the caller closes it after
- * all listeners are open) so that a port chosen by the kernel stays ours. Main thread at start. */
+ * to give to listener_open() on each loop (with the port chosen by the kernel when it was 0). Holds
+ * *hold_fd open (the caller closes it after all listeners are open) so that a port chosen by the
+ * kernel stays ours. Main thread at start. */
 enum err listen_reserve(const char *what, const char *text, struct addr *bound, int *hold_fd,
                         struct listen_error *error);
 
@@ -28,6 +32,16 @@ enum err listen_reserve(const char *what, const char *text, struct addr *bound, 
 struct listener *listener_open(struct loop *loop, const struct addr *bound,
                                void (*on_accept)(void *arg, int fd, const struct addr *peer),
                                void *arg, struct listen_error *error);
+/* The same over sockets that listen already, of the process that this one replaces. Takes the n_fds
+ * (at least one) descriptors, on failure too. Each is a queue of its own that must be accepted
+ * from, so a process with fewer loops has several of them on one. */
+struct listener *listener_adopt(struct loop *loop, const int *fds, unsigned n_fds,
+                                void (*on_accept)(void *arg, int fd, const struct addr *peer),
+                                void *arg, struct listen_error *error);
+/* Its sockets, for a process that replaces this one: lent until listener_close(). The queue of a
+ * socket that another process has, too, outlives the close. Returns how many there are; out gets at
+ * most max. Any thread while nobody closes it. */
+unsigned listener_fds(const struct listener *l, int *out, unsigned max);
 void listener_close(struct listener **l); /* loop thread, or loop not running */
 
 /* Raises RLIMIT_NOFILE to the hard limit; returns how many connections may be open (limit - 64). */

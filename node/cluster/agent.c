@@ -89,17 +89,23 @@ struct agent *agent_create(struct node *node, const char **why)
     if (!agent)
         return NULL;
     agent->node = node;
+    snprintf(agent->id, sizeof agent->id, "%s", node->id);
     agent->poke_msg.run = on_poke;
+    pthread_mutex_init(&agent->refusal_lock, NULL);
     agent_beat_init(agent);
     agent_events_init(agent);
+    agent_orders_init(agent);
     agent_publish_init(agent);
     agent_route_init(agent);
+    agent_return_init(agent);
     agent->beat_client = make_client(node, BEAT_TIMEOUT_MS, BEAT_ANSWER_MAX_BYTES, why);
     if (agent->beat_client)
         agent->ask_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
     if (agent->ask_client)
         agent->publish_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
-    if (!agent->publish_client)
+    if (agent->publish_client)
+        agent->look_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
+    if (!agent->look_client)
         agent_destroy(&agent);
     return agent;
 }
@@ -111,12 +117,16 @@ void agent_destroy(struct agent **agent)
     if (!a)
         return;
     agent_events_fini(a);
+    agent_orders_fini(a);
     agent_route_fini(a);
     agent_publish_fini(a);
     agent_beat_fini(a);
+    agent_return_fini(a);
+    http_client_destroy(&a->look_client);
     http_client_destroy(&a->ask_client);
     http_client_destroy(&a->publish_client);
     http_client_destroy(&a->beat_client);
+    pthread_mutex_destroy(&a->refusal_lock);
     free(a);
     *agent = NULL;
 }
@@ -124,11 +134,27 @@ void agent_destroy(struct agent **agent)
 void agent_start(struct agent *agent)
 {
     choose_urls(agent);
+    agent->node->internal_http = agent->internal_urls.http;
     agent_beat_soon(agent, 0);
 }
 
 void agent_drain(struct agent *agent)
 {
+    agent_beat_soon(agent, 0);
+}
+
+bool agent_drain_is_known(const struct agent *agent)
+{
+    return agent->said_draining || agent->link != LINK_UP;
+}
+
+void agent_set_token(struct agent *agent, const char *token)
+{
+    struct http_client *clients[] = {agent->beat_client, agent->ask_client, agent->publish_client};
+
+    for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++)
+        if (http_client_set_token(clients[i], token) != E_OK)
+            log_error("cluster", "msg=\"out of memory: the token stays as it was\"");
     agent_beat_soon(agent, 0);
 }
 
@@ -140,17 +166,40 @@ void agent_note_epoch(struct agent *agent, uint64_t epoch)
         agent->highest_epoch = epoch;
 }
 
-void agent_set_link(struct agent *agent, bool up, const char *server, const char *why)
+static void set_refusal(struct agent *agent, const char *why)
 {
-    enum agent_link link = up ? LINK_UP : LINK_DOWN;
+    pthread_mutex_lock(&agent->refusal_lock);
+    snprintf(agent->refusal, sizeof agent->refusal, "%s", why);
+    pthread_mutex_unlock(&agent->refusal_lock);
+}
 
+bool agent_is_refused(struct agent *agent, char reason[AGENT_REFUSAL_SIZE])
+{
+    pthread_mutex_lock(&agent->refusal_lock);
+    memcpy(reason, agent->refusal, AGENT_REFUSAL_SIZE);
+    pthread_mutex_unlock(&agent->refusal_lock);
+    return reason[0] != '\0';
+}
+
+void agent_set_link(struct agent *agent, enum agent_link link, const char *server, const char *why)
+{
+    if (link == LINK_REFUSED)
+        set_refusal(agent, why); /* it may change while the link does not */
     if (agent->link == link)
         return;
+    if (agent->link == LINK_REFUSED)
+        set_refusal(agent, "");
     agent->link = link;
-    atomic_store_explicit(&agent->is_connected, up, memory_order_relaxed);
-    metric_set(&m_cluster_connected, up);
-    if (up)
+    atomic_store_explicit(&agent->is_connected, link == LINK_UP, memory_order_relaxed);
+    metric_set(&m_cluster_connected, link == LINK_UP);
+    metric_set(&m_cluster_refused, link == LINK_REFUSED);
+    if (link == LINK_UP)
         log_info("cluster", "msg=\"scheduler answers\" server=%s", LOG_STR(server));
+    else if (link == LINK_REFUSED)
+        log_error(
+            "cluster",
+            "msg=\"the scheduler refuses this node: it takes no publishers\" server=%s why=%s",
+            LOG_STR(server), LOG_STR(why));
     else
         log_warn("cluster",
                  "msg=\"no scheduler answers: media goes on, routes come from the cache and "
@@ -180,7 +229,7 @@ bool agent_is_connected(const struct agent *agent)
 
 bool agent_is_busy(const struct agent *agent)
 {
-    return agent->queues.n_entries > 0;
+    return agent->queues.n_entries > 0 || agent->beat;
 }
 
 /* --- doors for other threads --- */

@@ -1,32 +1,28 @@
 /* Heartbeats: one at a time. The media loops are asked what they have, what changed is sent, and
- * the answer says what to close. */
+ * the answer says what to do. A long full report goes out in parts, one heartbeat each, right after
+ * the other. */
 #include "node/cluster/agent_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
+#include "node/cluster/report.h"
 #include "node/control/gather.h"
-#include "node/control/node_metrics.h"
 
-#define SAMPLE_MIN_US 500000
 #define BEAT_MAX_BYTES ((size_t)256 << 20) /* CLUSTER_MAX_STREAMS of the longest names and URLs */
 
 struct beat {
     struct agent *agent;
     struct http_call *call; /* while the scheduler is asked */
     /* Written by the media loops, one after another. */
-    struct cluster_stream *streams; /* owned */
-    size_t n_streams, capacity;
-    bool out_of_memory;
-    struct cluster_load load;
+    struct report report;
     bool is_sampling; /* sessions are asked for their bytes, too */
     struct node_totals totals;
-    /* As sent. */
+    uint64_t owned_sum; /* of report.streams */
+    /* As sent; of a report in parts, the last one. */
     struct cluster_heartbeat message;
 };
 
@@ -34,118 +30,27 @@ static void beat_free(struct beat *beat)
 {
     http_call_cancel(&beat->call);
     cluster_heartbeat_fini(&beat->message);
-    free(beat->streams);
+    report_fini(&beat->report);
     free(beat);
 }
 
-/* --- on media loops --- */
-
-static struct cluster_stream *add_stream(struct beat *beat)
-{
-    if (beat->n_streams == CLUSTER_MAX_STREAMS)
-        return NULL; /* the scheduler takes no more in one report */
-    if (beat->n_streams == beat->capacity) {
-        size_t capacity = beat->capacity ? 2 * beat->capacity : 64;
-        void *grown = realloc(beat->streams, capacity * sizeof *beat->streams);
-
-        if (!grown) {
-            beat->out_of_memory = true;
-            return NULL;
-        }
-        beat->streams = grown;
-        beat->capacity = capacity;
-    }
-    beat->streams[beat->n_streams] = (struct cluster_stream){0};
-    return &beat->streams[beat->n_streams++];
-}
-
-static void collect_stream(struct stream *stream, void *arg)
-{
-    struct beat *beat = arg;
-    struct cluster_stream *to;
-    struct stream_info info;
-
-    stream_get_info(stream, &info);
-    beat->load.n_streams++;
-    beat->load.n_viewers += info.n_viewers;
-    beat->load.n_relays += info.n_children;
-    if (!info.live)
-        return;
-    if (info.kind == SOURCE_PUBLISHER)
-        beat->load.n_publishers++;
-    to = add_stream(beat);
-    if (!to)
-        return;
-    to->name = info.name;
-    to->kind = info.kind == SOURCE_PUBLISHER ? CLUSTER_STREAM_OWNED : CLUSTER_STREAM_CARRIED;
-    to->epoch = info.epoch;
-    to->n_viewers = info.n_viewers;
-    to->n_children = info.n_children;
-    if (to->kind == CLUSTER_STREAM_CARRIED && cluster_id_is_valid(info.upstream))
-        snprintf(to->upstream, sizeof to->upstream, "%.*s", CLUSTER_ID_SIZE - 1, info.upstream);
-}
-
+/* On media loops. */
 static void collect(struct media_loop *ml, void *arg)
 {
     struct beat *beat = arg;
 
-    gather_each_stream(ml, collect_stream, beat);
+    report_add_loop(&beat->report, ml);
     if (beat->is_sampling)
         node_totals_add_loop(&beat->totals, ml);
 }
 
-/* --- load --- */
-
-static int64_t cpu_used_us(void)
-{
-    struct rusage usage;
-
-    if (getrusage(RUSAGE_SELF, &usage) != 0)
-        return 0;
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * INT64_C(1000000) +
-           usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-}
-
-static uint64_t rate_bps(int64_t bytes, int64_t elapsed_us)
-{
-    return bytes <= 0 ? 0 : (uint64_t)((double)bytes * 8e6 / (double)elapsed_us);
-}
-
-static int64_t sum(const int64_t bytes[NODE_N_BYTE_ROWS], int64_t at_least)
-{
-    int64_t total = 0;
-
-    for (size_t i = 0; i < NODE_N_BYTE_ROWS; i++)
-        total += bytes[i];
-    return total > at_least ? total : at_least; /* a session that ended meanwhile comes next time */
-}
-
-/* Pokes come too soon after one sample to say anything new. */
-static bool wants_sample(const struct agent *agent)
-{
-    return !agent->sample.at_us || clock_mono_us() - agent->sample.at_us >= SAMPLE_MIN_US;
-}
-
-/* Rates over the time since the last sample. */
-static void sample_load(struct agent *agent, const struct node_totals *totals)
-{
-    struct agent_sample *old = &agent->sample;
-    struct agent_sample now = {.at_us = clock_mono_us(), .cpu_us = cpu_used_us()};
-    int64_t elapsed_us = now.at_us - old->at_us;
-    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    now.in_bytes = sum(totals->in_bytes, old->in_bytes);
-    now.out_bytes = sum(totals->out_bytes, old->out_bytes);
-    if (old->at_us && elapsed_us > 0) {
-        now.load.in_bps = rate_bps(now.in_bytes - old->in_bytes, elapsed_us);
-        now.load.out_bps = rate_bps(now.out_bytes - old->out_bytes, elapsed_us);
-        now.load.cpu_permille = (uint32_t)((now.cpu_us - old->cpu_us) * 1000 / elapsed_us /
-                                           (n_cores > 0 ? n_cores : 1));
-    }
-    *old = now;
-}
-
 /* --- sending --- */
+
+/* While nobody answers, nodes come back at different times. */
+static int64_t next_beat_ms(const struct agent *agent)
+{
+    return jitter_ms(agent->beat_interval_ms, agent->link == LINK_DOWN ? 0.5 : 0.1);
+}
 
 static void beat_end(struct agent *agent)
 {
@@ -155,8 +60,15 @@ static void beat_end(struct agent *agent)
     if (agent->beat_again)
         agent_beat_soon(agent, 0);
     else
-        timer_start_ms(&agent->beat_timer, jitter_ms(agent->beat_interval_ms, 0.1));
+        timer_start_ms(&agent->beat_timer, next_beat_ms(agent));
     agent->beat_again = false;
+}
+
+/* A process that was replaced is known to drain by what its successor says; of the two, only that
+ * one speaks for the node. */
+static enum cluster_node_state state_of(const struct node *node)
+{
+    return atomic_load(&node->draining) ? CLUSTER_NODE_DRAINING : CLUSTER_NODE_ACTIVE;
 }
 
 static void describe(struct agent *agent, struct beat *beat)
@@ -164,42 +76,62 @@ static void describe(struct agent *agent, struct beat *beat)
     const struct node *node = agent->node;
     struct cluster_heartbeat *m = &beat->message;
 
-    snprintf(m->node, sizeof m->node, "%s", node->id);
+    memcpy(m->node, agent->id, sizeof m->node);
     m->instance = node->instance;
+    m->replaces = node->replaces;
     m->role = (enum cluster_role)node->conf.cluster_role;
-    m->state = atomic_load(&node->draining) ? CLUSTER_NODE_DRAINING : CLUSTER_NODE_ACTIVE;
+    m->state = state_of(node);
     snprintf(m->zone, sizeof m->zone, "%s", node->conf.cluster_zone);
     m->public_urls = agent->public_urls;
     m->internal_urls = agent->internal_urls;
     m->capacity_egress_bps = node->conf.cluster_capacity_egress_bps;
+    m->max_viewers = (uint32_t)node->conf.limits_viewers;
+    m->weight = (uint32_t)node->conf.cluster_weight;
     m->highest_epoch = agent->highest_epoch;
-    if (beat->is_sampling)
-        sample_load(agent, &beat->totals);
-    m->load = beat->load;
+    m->owned_sum = beat->owned_sum;
+    m->load = beat->report.load;
     m->load.in_bps = agent->sample.load.in_bps;
     m->load.out_bps = agent->sample.load.out_bps;
     m->load.cpu_permille = agent->sample.load.cpu_permille;
 }
 
+/* Standbys stand in the first part of what is said. Lent to the message until it is written. */
+static enum err encode(struct beat *beat, struct buf_writer *out)
+{
+    struct cluster_heartbeat *m = &beat->message;
+    enum err e;
+
+    if (m->part == 0) {
+        m->standbys = beat->report.standbys;
+        m->n_standbys = beat->report.n_standbys;
+    }
+    e = cluster_heartbeat_encode(m, out);
+    m->standbys = NULL;
+    m->n_standbys = 0;
+    buf_write_u8(out, 0);
+    return e == E_OK ? buf_writer_status(out) : e;
+}
+
 static void on_reply(void *arg, const struct http_reply *reply);
 
-static enum err send_beat(struct agent *agent, struct beat *beat)
+/* Everything that is to be said now, or the next part of it. */
+static enum err send_next(struct agent *agent, struct beat *beat)
 {
     struct buf_writer out;
     char path[32 + CLUSTER_ID_SIZE];
     enum err e;
 
-    e = beat_book_build(&agent->book, beat->streams, beat->n_streams, clock_mono_us(),
+    cluster_heartbeat_fini(&beat->message);
+    beat->message = (struct cluster_heartbeat){0};
+    describe(agent, beat);
+    e = beat_book_build(&agent->book, beat->report.streams, beat->report.n_streams, clock_mono_us(),
                         &beat->message);
     if (e != E_OK)
         return e;
     buf_writer_init(&out, BEAT_MAX_BYTES);
-    e = cluster_heartbeat_encode(&beat->message, &out);
-    buf_write_u8(&out, 0);
-    if (e == E_OK)
-        e = buf_writer_status(&out);
+    e = encode(beat, &out);
     if (e == E_OK) {
-        snprintf(path, sizeof path, "/v1/nodes/%s/heartbeat", agent->node->id);
+        snprintf(path, sizeof path, "/v1/nodes/%s/heartbeat", agent->id);
         beat->call = http_client_call(agent->beat_client, "POST", path, (const char *)out.data,
                                       on_reply, agent);
         e = beat->call ? E_OK : E_NOMEM;
@@ -208,26 +140,33 @@ static enum err send_beat(struct agent *agent, struct beat *beat)
     return e;
 }
 
+static void send_or_give_up(struct agent *agent, struct beat *beat)
+{
+    if (!beat->report.out_of_memory && send_next(agent, beat) == E_OK)
+        return;
+    log_warn("cluster", "msg=\"no memory for a heartbeat\" streams=%zu", beat->report.n_streams);
+    beat_book_want_full(&agent->book);
+    beat_end(agent);
+}
+
 static void on_collected(void *arg)
 {
     struct beat *beat = arg;
     struct agent *agent = beat->agent;
 
-    for (size_t i = 0; i < beat->n_streams; i++) {
-        struct cluster_stream *s = &beat->streams[i];
+    beat->owned_sum = CLUSTER_SUM_OF_NONE;
+    for (size_t i = 0; i < beat->report.n_streams; i++) {
+        struct cluster_stream *s = &beat->report.streams[i];
 
         agent_note_epoch(agent, s->epoch);
-        if (s->kind == CLUSTER_STREAM_CARRIED)
+        if (s->kind == CLUSTER_STREAM_OWNED)
+            beat->owned_sum = cluster_sum_toggle(beat->owned_sum, &s->name, s->epoch);
+        if (s->kind == CLUSTER_STREAM_CARRIED && !s->depth) /* an upstream that does not say it */
             s->depth = route_cache_depth(&agent->routes, s->name.text, s->upstream);
     }
-    describe(agent, beat);
-    if (beat->out_of_memory || send_beat(agent, beat) != E_OK) {
-        log_warn("cluster", "msg=\"no memory for a heartbeat\" streams=%zu", beat->n_streams);
-        beat_end(agent);
-        return;
-    }
-    if (beat->message.full)
-        metric_add(&m_cluster_heartbeats_full, 1);
+    if (beat->is_sampling)
+        agent_take_sample(agent, &beat->totals);
+    send_or_give_up(agent, beat);
 }
 
 static void on_timer(struct timer *timer)
@@ -237,7 +176,8 @@ static void on_timer(struct timer *timer)
 
     if (beat) {
         beat->agent = agent;
-        beat->is_sampling = wants_sample(agent);
+        report_init(&beat->report, agent->node);
+        beat->is_sampling = agent_wants_sample(agent);
         node_totals_begin(&beat->totals);
         agent->beat_started_us = loop_now_us(agent->node->control);
         if (gather(agent->node, collect, on_collected, beat) == E_OK) {
@@ -246,27 +186,10 @@ static void on_timer(struct timer *timer)
         }
         free(beat);
     }
-    timer_start_ms(timer, jitter_ms(agent->beat_interval_ms, 0.1));
+    timer_start_ms(timer, next_beat_ms(agent));
 }
 
 /* --- the answer --- */
-
-static void apply_fenced(struct agent *agent, const struct cluster_heartbeat_reply *reply)
-{
-    for (size_t i = 0; i < reply->n_fenced; i++) {
-        const struct cluster_fenced *f = &reply->fenced[i];
-        uint64_t epoch = f->epoch;
-
-        agent_note_epoch(agent, f->epoch);
-        if (strcmp(f->owner, agent->node->id) == 0)
-            continue; /* its grant is on the way to us */
-        /* Of an owner with a lower epoch, or none: what was reported may not go on, what came after
-         * it may. */
-        if (beat_book_epoch(&agent->book, f->name.text) >= epoch)
-            epoch = beat_book_epoch(&agent->book, f->name.text) + 1;
-        agent_home_post(agent, HOME_FENCE, f->name.text, epoch, f->owner);
-    }
-}
 
 static int64_t clamp_interval_ms(uint32_t interval_ms)
 {
@@ -281,16 +204,28 @@ static void on_acknowledged(struct agent *agent, const struct cluster_heartbeat_
     bool recovered = agent->link != LINK_UP;
 
     metric_add(&m_cluster_heartbeats_ok, 1);
-    (void)beat_book_ack(&agent->book, &agent->beat->message, clock_mono_us());
+    if (agent->beat->message.full && !agent->beat->message.more)
+        metric_add(&m_cluster_heartbeats_full, 1);
+    (void)beat_book_ack(&agent->book, &agent->beat->message, reply->parts, clock_mono_us());
+    agent->said_draining = agent->beat->message.state == CLUSTER_NODE_DRAINING;
     agent->beat_interval_ms = clamp_interval_ms(reply->interval_ms);
     agent_note_epoch(agent, reply->highest_epoch);
-    if (reply->want_full) {
-        agent->book.want_full = true;
+    agent_set_link(agent, LINK_UP, server, "");
+    agent_return_on_beat(agent, server);
+    if (reply->want_full && beat_book_is_done(&agent->book)) { /* else it is under way */
+        beat_book_want_full(&agent->book);
         agent->beat_again = true;
     }
-    agent_set_link(agent, true, server, "");
-    apply_fenced(agent, reply);
+    agent_on_beat_reply(agent, reply);
     agent_events_want(agent, recovered);
+}
+
+static void on_failed(struct agent *agent, const struct http_reply *http, const char *why)
+{
+    metric_add(http->e == E_OK ? &m_cluster_heartbeats_refused : &m_cluster_heartbeats_failed, 1);
+    beat_book_want_full(&agent->book); /* nobody knows whether it arrived */
+    agent->beat_again = false;         /* what is new waits for the next period */
+    agent_set_link(agent, agent_reply_refuses(http) ? LINK_REFUSED : LINK_DOWN, http->server, why);
 }
 
 static void on_reply(void *arg, const struct http_reply *http)
@@ -306,17 +241,15 @@ static void on_reply(void *arg, const struct http_reply *http)
         why = agent_reply_problem(http, text);
     else if (cluster_heartbeat_reply_decode(http->body, &reply, &error) == E_OK)
         why = NULL;
-    if (!why) {
+    if (why)
+        on_failed(agent, http, why);
+    else
         on_acknowledged(agent, &reply, http->server);
-    } else {
-        metric_add(http->e == E_OK ? &m_cluster_heartbeats_refused : &m_cluster_heartbeats_failed,
-                   1);
-        agent->book.want_full = true; /* nobody knows whether it arrived */
-        agent->beat_again = false;    /* what is new waits for the next period */
-        agent_set_link(agent, false, http->server, why);
-    }
     cluster_heartbeat_reply_fini(&reply);
-    beat_end(agent);
+    if (!why && !beat_book_is_done(&agent->book))
+        send_or_give_up(agent, agent->beat);
+    else
+        beat_end(agent);
 }
 
 /* --- life --- */

@@ -9,52 +9,20 @@
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
 
-#define EVENTS_BACKOFF_MIN_MS 200
-#define EVENTS_BACKOFF_MAX_MS 5000
+/* When a scheduler dies, all its nodes come to the next one: spread over twice this. */
+#define EVENTS_BACKOFF_MIN_MS 250
+#define EVENTS_BACKOFF_MAX_MS 4000
 #define EVENTS_SILENCE_MS 12000 /* there is a ping every 5 s */
 
 static void forget_lines(struct agent *agent)
 {
     http_lines_close(&agent->lines);
-    timer_start_ms(&agent->events_timer, jitter_ms(agent->events_backoff_ms, 0.3));
+    timer_start_ms(&agent->events_timer, jitter_ms(agent->events_backoff_ms, 1));
     agent->events_backoff_ms *= 2;
     if (agent->events_backoff_ms > EVENTS_BACKOFF_MAX_MS)
         agent->events_backoff_ms = EVENTS_BACKOFF_MAX_MS;
     route_cache_expire_all(&agent->routes); /* what happens from here on is not heard */
 }
-
-static void on_published(struct agent *agent, const struct cluster_event *event)
-{
-    route_cache_expire(&agent->routes, event->name.text);
-    if (strcmp(event->node, agent->node->id) != 0)
-        agent_home_post(agent, HOME_PUBLISHED, event->name.text, event->epoch, event->node);
-}
-
-static void on_ended(struct agent *agent, const struct cluster_event *event)
-{
-    route_cache_forget(&agent->routes, event->name.text);
-}
-
-static void on_fenced(struct agent *agent, const struct cluster_event *event)
-{
-    if (strcmp(event->node, agent->node->id) != 0)
-        agent_home_post(agent, HOME_FENCE, event->name.text, event->epoch, event->node);
-}
-
-static void on_kick(struct agent *agent, const struct cluster_event *event)
-{
-    agent_home_post(agent, HOME_KICK, event->name.text, event->epoch, event->node);
-}
-
-static const struct {
-    void (*handle)(struct agent *agent, const struct cluster_event *event);
-    struct metric *count;
-} k_events[] = {
-    [CLUSTER_EVENT_PUBLISHED] = {on_published, &m_cluster_events_published},
-    [CLUSTER_EVENT_ENDED] = {on_ended, &m_cluster_events_ended},
-    [CLUSTER_EVENT_FENCED] = {on_fenced, &m_cluster_events_fenced},
-    [CLUSTER_EVENT_KICK] = {on_kick, &m_cluster_events_kick},
-};
 
 static void on_line(void *arg, struct buf_view line)
 {
@@ -71,11 +39,7 @@ static void on_line(void *arg, struct buf_view line)
         log_warn("cluster", "msg=\"bad event from the scheduler\" why=%s", LOG_STR(error.text));
         return;
     }
-    if ((size_t)event.type >= sizeof k_events / sizeof k_events[0] || !k_events[event.type].handle)
-        return; /* a ping, or a newer scheduler's */
-    agent_note_epoch(agent, event.epoch);
-    metric_add(k_events[event.type].count, 1);
-    k_events[event.type].handle(agent, &event);
+    agent_on_event(agent, &event);
 }
 
 static void on_end(void *arg, enum err e)
@@ -91,7 +55,7 @@ static void connect_lines(struct agent *agent)
 {
     char path[64 + CLUSTER_ID_SIZE];
 
-    snprintf(path, sizeof path, "/v1/nodes/%s/events?instance=%" PRIu64, agent->node->id,
+    snprintf(path, sizeof path, "/v1/nodes/%s/events?instance=%" PRIu64, agent->id,
              agent->node->instance);
     agent->lines = http_client_lines(agent->ask_client, path, on_line, on_end, agent);
     if (!agent->lines) {
@@ -125,6 +89,12 @@ void agent_events_fini(struct agent *agent)
 {
     timer_stop(&agent->events_timer);
     http_lines_close(&agent->lines);
+}
+
+void agent_events_move(struct agent *agent)
+{
+    if (agent->lines)
+        forget_lines(agent);
 }
 
 void agent_events_want(struct agent *agent, bool recovered)

@@ -3,12 +3,14 @@
 #ifndef HW_NODE_CLUSTER_AGENT_PRIVATE_H
 #define HW_NODE_CLUSTER_AGENT_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "common/net/http_client.h"
 #include "node/cluster/agent.h"
 #include "node/cluster/beat.h"
 #include "node/cluster/route_cache.h"
+#include "node/control/node_metrics.h"
 #include "node/node.h"
 
 #define ASK_DEADLINE_MS 1000 /* a publisher or viewer is waiting */
@@ -22,7 +24,8 @@
 enum agent_link {
     LINK_UNKNOWN, /* no heartbeat has ended yet */
     LINK_UP,      /* the last heartbeat was acknowledged */
-    LINK_DOWN     /* it was not */
+    LINK_DOWN,    /* nobody answered it */
+    LINK_REFUSED  /* a scheduler is there, and does not want this node */
 };
 
 struct beat; /* the heartbeat under way; agent_beat.c */
@@ -35,16 +38,24 @@ struct agent_sample { /* for rates between two heartbeats */
 
 struct agent {
     struct node *node;
+    char id[CLUSTER_ID_SIZE]; /* to schedulers; node->id differs in a process that was replaced */
     /* A long heartbeat never delays a question, nor a flood of viewers' questions a publish. */
     struct http_client *beat_client, *ask_client, *publish_client;
+    char server[CLUSTER_URL_SIZE]; /* acknowledged the last heartbeat; "" before the first one */
+    struct http_client *look_client;
+    struct http_call *look; /* for the first scheduler of the list, while it is another one */
+    struct timer look_timer;
     struct cluster_urls public_urls, internal_urls;
     uint64_t highest_epoch; /* ever seen */
     enum agent_link link;
     _Atomic bool is_connected; /* link == LINK_UP, for other threads */
+    pthread_mutex_t refusal_lock;
+    char refusal[AGENT_REFUSAL_SIZE]; /* LINK_REFUSED: why; else "" */
 
     struct beat_book book;
     struct beat *beat;
-    bool beat_again; /* something changed while one was under way */
+    bool beat_again;    /* something changed while one was under way */
+    bool said_draining; /* in the last one that was acknowledged */
     int64_t beat_interval_ms, beat_started_us;
     struct timer beat_timer;
     struct agent_sample sample;
@@ -54,10 +65,11 @@ struct agent {
     struct http_lines *lines;
     struct timer events_timer; /* reconnect; while connected: silence */
     int64_t events_backoff_ms;
+    struct list leavings; /* walks over the media loops, under way */
 
     struct map
         queues; /* stream name -> struct name_queue, owned: publishes and releases in order */
-    struct list held_releases;
+    struct list held_ops; /* they wait for the heartbeat under way */
 
     struct route_cache routes;
     struct list flights; /* route questions under way */
@@ -66,15 +78,25 @@ struct agent {
 
 /* agent.c */
 void agent_note_epoch(struct agent *agent, uint64_t epoch);
-void agent_set_link(struct agent *agent, bool up, const char *server, const char *why);
+void agent_set_link(struct agent *agent, enum agent_link link, const char *server, const char *why);
 /* Why a call is no answer: "timed out", "status 401: bad token", ... */
 #define PROBLEM_SIZE 140
 const char *agent_reply_problem(const struct http_reply *reply, char text[PROBLEM_SIZE]);
+/* A scheduler is there and says no. */
+static inline bool agent_reply_refuses(const struct http_reply *reply)
+{
+    return reply->e == E_OK && reply->status >= 400 && reply->status < 500;
+}
 
 /* agent_beat.c */
 void agent_beat_init(struct agent *agent);
 void agent_beat_fini(struct agent *agent);
 void agent_beat_soon(struct agent *agent, int64_t delay_ms);
+
+/* agent_load.c */
+/* Pokes come too soon after one sample to say anything new. */
+bool agent_wants_sample(const struct agent *agent);
+void agent_take_sample(struct agent *agent, const struct node_totals *totals);
 
 /* agent_events.c */
 void agent_events_init(struct agent *agent);
@@ -82,15 +104,20 @@ void agent_events_fini(struct agent *agent);
 /* A heartbeat was acknowledged: connect, if not done; at once when it is the first one in a while.
  */
 void agent_events_want(struct agent *agent, bool recovered);
+/* Another scheduler acknowledged: from now on it is the one to listen to. */
+void agent_events_move(struct agent *agent);
 
-/* agent_home.c: commands to a stream, if it is here, on its home loop. */
-enum home_command {
-    HOME_PUBLISHED, /* its owner is at epoch */
-    HOME_FENCE,     /* close a publisher below epoch */
-    HOME_KICK
-};
-void agent_home_post(struct agent *agent, enum home_command command, const char *name,
-                     uint64_t epoch, const char *owner);
+/* agent_return.c */
+void agent_return_init(struct agent *agent);
+void agent_return_fini(struct agent *agent);
+/* server acknowledged a heartbeat: questions go there, too. */
+void agent_return_on_beat(struct agent *agent, const char *server);
+
+/* agent_orders.c: what schedulers say, by event or in the answer to a heartbeat. */
+void agent_orders_init(struct agent *agent);
+void agent_orders_fini(struct agent *agent);
+void agent_on_event(struct agent *agent, const struct cluster_event *event);
+void agent_on_beat_reply(struct agent *agent, const struct cluster_heartbeat_reply *reply);
 
 /* agent_publish.c */
 void agent_publish_init(struct agent *agent);

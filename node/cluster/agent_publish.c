@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
+#include "proto/cluster/epoch.h"
 #include "proto/http/http.h"
 
 #define RELEASE_MAX_TRIES 4 /* then the lease has lapsed, or heartbeats have told it */
@@ -24,7 +25,7 @@ struct name_queue {
 
 enum name_op_what { OP_PUBLISH, OP_RELEASE };
 struct name_op {
-    struct list node; /* in the queue, or in agent->held_releases */
+    struct list node; /* in the queue, or in agent->held_ops */
     struct agent *agent;
     struct name_queue *queue;
     enum name_op_what what;
@@ -87,16 +88,15 @@ static enum err op_call(struct name_op *op, const char *method,
 
 /* --- publish --- */
 
-/* No scheduler: this node grants, with an epoch above all it has seen. When schedulers are back,
- * the higher epoch wins. */
+/* No scheduler: this node grants, with an epoch above all it has seen, and apart from what others
+ * may give meanwhile. When schedulers are back, the higher epoch wins. */
 static void grant_here(struct name_op *op, const char *why)
 {
     struct agent *agent = op->agent;
     struct cluster_publish_reply *reply = &op->ask->publish_reply;
-    uint64_t now = (uint64_t)clock_wall_us();
 
     *reply = (struct cluster_publish_reply){.decision = CLUSTER_PUBLISH_GRANTED};
-    reply->epoch = now > agent->highest_epoch ? now : agent->highest_epoch + 1;
+    reply->epoch = epoch_apart(clock_wall_us(), agent->highest_epoch, random_u64());
     agent_note_epoch(agent, reply->epoch);
     op->ask->degraded = true;
     metric_add(&m_cluster_asks_publish_degraded, 1);
@@ -114,8 +114,7 @@ static void refuse_here(struct name_op *op, const char *why)
     struct cluster_publish_reply *reply = &op->ask->publish_reply;
 
     *reply = (struct cluster_publish_reply){.decision = CLUSTER_PUBLISH_REFUSED};
-    snprintf(reply->reason, sizeof reply->reason, "the scheduler did not take the request: %.100s",
-             why);
+    snprintf(reply->reason, sizeof reply->reason, "the scheduler refuses this node: %.100s", why);
     metric_add(&m_cluster_asks_publish_answered, 1);
     agent_answer(op->ask);
     op_end(op);
@@ -129,7 +128,7 @@ static void on_publish_reply(void *arg, const struct http_reply *http)
     char text[PROBLEM_SIZE];
 
     op->call = NULL;
-    if (http->e == E_OK && http->status >= 400 && http->status < 500) {
+    if (agent_reply_refuses(http)) {
         refuse_here(op, agent_reply_problem(http, text));
         return;
     }
@@ -153,11 +152,19 @@ static void on_publish_deadline(struct timer *timer)
     grant_here(list_entry(timer, struct name_op, timer), "timed out");
 }
 
+/* The first heartbeat is let through first: schedulers that do not know this node, or this process
+ * of it, would refuse. */
 static void start_publish(struct name_op *op)
 {
-    op->message.highest_epoch = op->agent->highest_epoch;
-    if (op->agent->link == LINK_DOWN)
+    struct agent *agent = op->agent;
+
+    op->message.highest_epoch = agent->highest_epoch;
+    if (agent->link == LINK_UNKNOWN)
+        list_push_back(&agent->held_ops, &op->node);
+    else if (agent->link == LINK_DOWN)
         grant_here(op, "no scheduler answers heartbeats");
+    else if (agent->link == LINK_REFUSED)
+        refuse_here(op, agent->refusal);
     else if (op_call(op, "POST", on_publish_reply) != E_OK)
         grant_here(op, err_text(E_NOMEM));
 }
@@ -166,7 +173,7 @@ static void start_publish(struct name_op *op)
 
 static void release_failed(struct name_op *op)
 {
-    if (op->agent->link == LINK_DOWN || ++op->n_tries >= RELEASE_MAX_TRIES) {
+    if (op->agent->link != LINK_UP || ++op->n_tries >= RELEASE_MAX_TRIES) {
         metric_add(&m_cluster_asks_release_degraded, 1);
         op_end(op);
         return;
@@ -192,7 +199,7 @@ static void on_release_reply(void *arg, const struct http_reply *http)
 static void start_release(struct name_op *op)
 {
     if (op->agent->beat && op->n_tries == 0)
-        list_push_back(&op->agent->held_releases, &op->node);
+        list_push_back(&op->agent->held_ops, &op->node);
     else if (op_call(op, "DELETE", on_release_reply) != E_OK)
         release_failed(op);
 }
@@ -202,12 +209,23 @@ static void on_release_retry(struct timer *timer)
     start_release(list_entry(timer, struct name_op, timer));
 }
 
+static void start(struct name_op *op)
+{
+    if (op->what == OP_PUBLISH)
+        start_publish(op);
+    else
+        start_release(op);
+}
+
 void agent_publish_beat_ended(struct agent *agent)
 {
-    struct list *node;
+    struct list held, *node;
 
-    while ((node = list_pop_front(&agent->held_releases)))
-        start_release(list_entry(node, struct name_op, node));
+    list_init(&held); /* those that have to wait again go to a list of their own */
+    while ((node = list_pop_front(&agent->held_ops)))
+        list_push_back(&held, node);
+    while ((node = list_pop_front(&held)))
+        start(list_entry(node, struct name_op, node));
 }
 
 /* --- queues --- */
@@ -222,10 +240,7 @@ static void run_next(struct name_queue *queue)
     queue->is_starting = true;
     while (!queue->running && (node = list_pop_front(&queue->ops))) {
         queue->running = list_entry(node, struct name_op, node);
-        if (queue->running->what == OP_PUBLISH)
-            start_publish(queue->running);
-        else
-            start_release(queue->running);
+        start(queue->running);
     }
     queue->is_starting = false;
     if (!queue->running) {
@@ -264,8 +279,9 @@ static struct name_op *make_op(struct agent *agent, enum name_op_what what,
     op->what = what;
     op->message = *message;
     list_init(&op->node);
-    snprintf(op->message.node, sizeof op->message.node, "%s", agent->node->id);
+    memcpy(op->message.node, agent->id, sizeof op->message.node);
     op->message.instance = agent->node->instance;
+    op->message.role = (enum cluster_role)agent->node->conf.cluster_role;
     timer_init(&op->timer, agent->node->control,
                what == OP_PUBLISH ? on_publish_deadline : on_release_retry);
     op->queue = get_queue(agent, &message->name);
@@ -308,7 +324,7 @@ void agent_publish_release(struct agent *agent, const struct stream_name *name, 
     struct cluster_publish message = {.name = *name, .epoch = epoch};
     struct name_op *op;
 
-    if (agent->link == LINK_DOWN)
+    if (agent->link == LINK_DOWN || agent->link == LINK_REFUSED)
         return; /* the first heartbeat after the recovery tells it */
     op = make_op(agent, OP_RELEASE, &message);
     if (op)
@@ -318,7 +334,7 @@ void agent_publish_release(struct agent *agent, const struct stream_name *name, 
 void agent_publish_init(struct agent *agent)
 {
     map_init(&agent->queues);
-    list_init(&agent->held_releases);
+    list_init(&agent->held_ops);
 }
 
 static void op_abandon(struct name_op *op)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
@@ -168,11 +169,21 @@ static bool join(struct flight *flight, struct agent_ask *ask)
     return true;
 }
 
+/* Where else than here? A node that is full asks it for each viewer that comes: they share a
+ * question while it is under way, but its answer is for them alone, or all who come after would be
+ * sent to one place. */
+static bool is_away(const struct cluster_route_query *query)
+{
+    return query->intent == CLUSTER_INTENT_PLAY && query->avoid.n == 1;
+}
+
 /* True when the cache or a flight under way takes care of it. */
 static bool try_shared(struct agent *agent, struct agent_ask *ask, const struct route_entry *entry)
 {
     const struct cluster_route *route =
-        route_entry_fresh(entry, ask->route.have_epoch, loop_now_us(agent->node->control));
+        is_away(&ask->route)
+            ? NULL
+            : route_entry_fresh(entry, ask->route.have_epoch, loop_now_us(agent->node->control));
 
     if (route) {
         metric_add(&m_cluster_asks_route_cached, 1);
@@ -191,13 +202,13 @@ void agent_route_ask(struct agent *agent, struct agent_ask *ask)
     struct route_entry *shared = NULL;
     struct flight *flight;
 
-    snprintf(ask->route.node, sizeof ask->route.node, "%s", agent->node->id);
+    memcpy(ask->route.node, agent->id, sizeof ask->route.node);
     ask->route_reply = (struct cluster_route){0};
-    if (agent->link == LINK_DOWN) {
+    if (agent->link == LINK_DOWN || agent->link == LINK_REFUSED) {
         answer_degraded(agent, ask);
         return;
     }
-    if (ask->route.n_avoid == 0) {
+    if (ask->route.avoid.n == 0 || is_away(&ask->route)) {
         shared = route_cache_get(&agent->routes, &ask->route, loop_now_us(agent->node->control));
         if (shared && try_shared(agent, ask, shared))
             return;

@@ -172,19 +172,11 @@ uint32_t route_cache_depth(const struct route_cache *cache, const char *name, co
 
 /* --- without scheduler --- */
 
-static bool is_avoided(const struct cluster_route_query *query, const char *node)
-{
-    for (unsigned i = 0; i < query->n_avoid; i++)
-        if (*node && strcmp(query->avoid[i], node) == 0)
-            return true;
-    return false;
-}
-
 static void add_cached(const struct cluster_route_query *query, const struct cluster_route *cached,
                        struct cluster_route *out)
 {
     for (unsigned i = 0; i < cached->n_upstreams; i++)
-        if (!is_avoided(query, cached->upstreams[i].node))
+        if (!cluster_ids_hold(&query->avoid, cached->upstreams[i].node))
             out->upstreams[out->n_upstreams++] = cached->upstreams[i];
 }
 

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "common/base/log.h"
+#include "node/token.h"
 
 #define METRICS_MAX_BYTES ((size_t)1 << 20)
 
@@ -14,11 +15,9 @@
 
 bool admin_may_see(struct admin *admin, struct http_exchange *x)
 {
-    const char *token = admin->node->token;
-
     if (addr_is_loopback(&admin->node->admin_addr) && http_is_local(x))
         return true;
-    if (token && *token && http_bearer_is(x, token))
+    if (node_bears_token(admin->node, x))
         return true;
     log_info("admin", "msg=\"request refused\" peer=%s method=%s path=%s", http_peer(x),
              LOG_STR(http_method(x)), LOG_STR(http_path(x)));
@@ -106,6 +105,11 @@ void admin_request_run(struct admin_request *request)
 
 void admin_respond_json(struct http_exchange *x, json_t *json)
 {
+    admin_respond_json_as(x, 200, json);
+}
+
+void admin_respond_json_as(struct http_exchange *x, unsigned status, json_t *json)
+{
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
     json_decref(json);
@@ -113,7 +117,7 @@ void admin_respond_json(struct http_exchange *x, json_t *json)
         http_respond_problem(x, 503, "out of memory");
         return;
     }
-    http_respond(x, 200, "application/json", buf_view_str(text));
+    http_respond(x, status, "application/json", buf_view_str(text));
     free(text);
 }
 
@@ -210,12 +214,17 @@ static const struct http_route k_routes[] = {
     {"GET",    "/api/v1/streams/{name...}", admin_get_stream,   0},
     {"DELETE", "/api/v1/streams/{name...}", admin_kick_stream,  0},
     {"GET",    "/api/v1/sessions",         admin_list_sessions, 0},
+    {"GET",    "/api/v1/sessions/{id}",    admin_get_session,   0},
     {"DELETE", "/api/v1/sessions/{id}",    admin_kick_session,  0},
+    {"GET",    "/api/v1/trace",            admin_get_trace,     0},
+    {"POST",   "/api/v1/nodes/{id}/drain", admin_drain,         0},
+    {"DELETE", "/api/v1/nodes/{id}/drain", admin_undrain,       0},
     {NULL,     NULL,                       NULL,                0},
 };
 /* clang-format on */
 
-struct admin *admin_create(struct node *node, struct listen_error *error)
+struct admin *admin_create(struct node *node, const int *fds, unsigned n_fds,
+                           struct listen_error *error)
 {
     struct admin *admin = calloc(1, sizeof *admin);
 
@@ -227,12 +236,25 @@ struct admin *admin_create(struct node *node, struct listen_error *error)
     list_init(&admin->requests);
     admin->server =
         http_server_create(node->control, &k_http_limits_default, "admin", k_routes, admin);
-    if (admin->server)
+    if (admin->server && n_fds)
+        admin->listener =
+            listener_adopt(node->control, fds, n_fds, http_server_accept, admin->server, error);
+    else if (admin->server)
         admin->listener = listener_open(node->control, &node->admin_addr, http_server_accept,
                                         admin->server, error);
     if (!admin->listener)
         admin_destroy(&admin);
     return admin;
+}
+
+const struct listener *admin_listener(const struct admin *admin)
+{
+    return admin->listener;
+}
+
+void admin_stop_listening(struct admin *admin)
+{
+    listener_close(&admin->listener);
 }
 
 void admin_destroy(struct admin **admin)

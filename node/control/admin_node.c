@@ -10,26 +10,42 @@
 
 static const char *cluster_text(const struct node *node)
 {
+    char reason[AGENT_REFUSAL_SIZE];
+
     if (!node->agent)
         return "none";
+    if (agent_is_refused(node->agent, reason))
+        return "refused";
     return agent_is_connected(node->agent) ? "connected" : "disconnected";
 }
 
 void node_handle_healthz(struct http_exchange *x, void *arg)
 {
-    (void)arg;
-    http_respond(x, 200, "application/json", buf_view_str("{\"status\":\"alive\"}"));
+    const struct node *node = arg;
+    char text[120];
+    int size =
+        snprintf(text, sizeof text,
+                 "{\"status\":\"alive\",\"instance\":\"%" PRIu64 "\",\"replaces\":\"%" PRIu64 "\"}",
+                 node->instance, node->replaces);
+
+    http_respond(x, 200, "application/json", buf_view_of(text, (size_t)size));
 }
 
 void node_handle_readyz(struct http_exchange *x, void *arg)
 {
     const struct node *node = arg;
     bool draining = atomic_load(&node->draining);
-    char body[96];
+    char reason[AGENT_REFUSAL_SIZE] = "";
+    bool refused = node->agent && agent_is_refused(node->agent, reason);
+    json_t *json = json_pack("{s:s, s:s}", "status",
+                             draining  ? "draining"
+                             : refused ? "refused"
+                                       : "ready",
+                             "cluster", cluster_text(node));
 
-    snprintf(body, sizeof body, "{\"status\":\"%s\",\"cluster\":\"%s\"}",
-             draining ? "draining" : "ready", cluster_text(node));
-    http_respond(x, draining ? 503 : 200, "application/json", buf_view_str(body));
+    if (refused)
+        json_object_set_new(json, "reason", json_string(reason));
+    admin_respond_json_as(x, draining || refused ? 503 : 200, json);
 }
 
 /* --- /api/v1/node --- */
@@ -50,17 +66,13 @@ static json_t *list_json(const struct conf_list *list)
     return items;
 }
 
-void admin_get_node(struct http_exchange *x, void *arg)
+static json_t *node_json(const struct admin *admin)
 {
-    struct admin *admin = arg;
     const struct node *node = admin->node;
     char instance[24];
 
-    if (!admin_may_see(admin, x))
-        return;
     snprintf(instance, sizeof instance, "%" PRIu64, node->instance);
-    admin_respond_json(
-        x, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:{s:o, s:o, s:o}, "
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:{s:o, s:o, s:o}, "
                      "s:{s:s, s:o}}",
                      "id", node->id, "instance", instance, "version", HW_VERSION, "role",
                      k_cluster_roles[node->conf.cluster_role], "zone", node->conf.cluster_zone,
@@ -70,7 +82,46 @@ void admin_get_node(struct http_exchange *x, void *arg)
                      (json_int_t)conn_budget_used(node->budget), "listen", "rtmp",
                      addr_json(&node->rtmp_addr), "http", addr_json(&node->http_addr), "admin",
                      addr_json(&node->admin_addr), "cluster", "state", cluster_text(node),
-                     "schedulers", list_json(&node->conf.cluster_schedulers)));
+                     "schedulers", list_json(&node->conf.cluster_schedulers));
+}
+
+void admin_get_node(struct http_exchange *x, void *arg)
+{
+    struct admin *admin = arg;
+
+    if (admin_may_see(admin, x))
+        admin_respond_json(x, node_json(admin));
+}
+
+/* --- drain --- */
+
+/* For this node alone; the scheduler's API takes any id. */
+static bool is_this_node(struct admin *admin, struct http_exchange *x)
+{
+    if (strcmp(http_path_arg(x, "id"), admin->node->id) == 0)
+        return true;
+    http_respond_problem(x, 404, "this is node %s: ask a scheduler, or that node", admin->node->id);
+    return false;
+}
+
+void admin_drain(struct http_exchange *x, void *arg)
+{
+    struct admin *admin = arg;
+
+    if (!admin_may_change(admin, x) || !is_this_node(admin, x))
+        return;
+    node_drain(admin->node, DRAIN_ORDER);
+    admin_respond_json(x, node_json(admin));
+}
+
+void admin_undrain(struct http_exchange *x, void *arg)
+{
+    struct admin *admin = arg;
+
+    if (!admin_may_change(admin, x) || !is_this_node(admin, x))
+        return;
+    node_resume(admin->node);
+    admin_respond_json(x, node_json(admin));
 }
 
 /* --- /api/v1/config --- */

@@ -8,6 +8,7 @@
 #include "node/control/gather.h"
 #include "node/control/listing.h"
 #include "node/control/node_metrics.h"
+#include "node/control/trace.h"
 
 struct admin {
     struct node *node;
@@ -27,7 +28,7 @@ struct admin_request {
     /* What the handlers need, most of it for one of them. */
     struct listing listing;
     struct stream *stream; /* owned reference, or NULL */
-    struct stream_info info;
+    struct trace_stream read;
     char filter_stream[LISTING_KEY_SIZE], filter_protocol[16], session_id[24];
     bool found;
     struct node_totals totals;
@@ -44,10 +45,13 @@ void admin_request_drop(struct admin_request *request);
 /* Takes the request. */
 void admin_request_run(struct admin_request *request);
 
-/* Takes json. NULL is answered with 503. */
+/* Takes json. NULL is answered with 503. Any loop. */
 void admin_respond_json(struct http_exchange *x, json_t *json);
+void admin_respond_json_as(struct http_exchange *x, unsigned status, json_t *json);
 /* {"items": [...], "next": key or null}. Takes items. */
 void admin_respond_page(struct admin_request *request, json_t *items);
+/* lag_us and lag_uncertainty_us of a stream, null where they are not known. */
+void admin_add_lag(json_t *json, const struct stream_info *info);
 /* limit and after; answers 400 and gives false when they are wrong. */
 bool admin_read_page(struct admin_request *request, size_t item_bytes);
 
@@ -56,9 +60,13 @@ void admin_list_streams(struct http_exchange *x, void *arg);
 void admin_get_stream(struct http_exchange *x, void *arg);
 void admin_kick_stream(struct http_exchange *x, void *arg);
 void admin_list_sessions(struct http_exchange *x, void *arg);
+void admin_get_session(struct http_exchange *x, void *arg);
+void admin_get_trace(struct http_exchange *x, void *arg);
 void admin_kick_session(struct http_exchange *x, void *arg);
 void admin_get_node(struct http_exchange *x, void *arg);
 void admin_get_config(struct http_exchange *x, void *arg);
+void admin_drain(struct http_exchange *x, void *arg);
+void admin_undrain(struct http_exchange *x, void *arg);
 
 /* An URL with only scheme, host and port shown: user, path and query may hold keys. Other text
  * stays as it is. Returns out. */

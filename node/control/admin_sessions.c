@@ -4,23 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
-struct session_item {
-    char id[sizeof((struct session_info *)0)->id]; /* the key */
-    const char *protocol, *kind;                   /* static */
-    char peer[ADDR_TEXT_SIZE];
-    char stream[STREAM_NAME_SIZE];
-    int64_t age_us, lag_us;
-    uint64_t bytes_in, bytes_out, n_jumps;
-};
-
-static json_t *session_json(const struct session_item *item)
+static json_t *session_json(const struct trace_session *session)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "id", item->id,
-                     "protocol", item->protocol, "kind", item->kind, "peer", item->peer, "stream",
-                     item->stream, "age_ms", (json_int_t)(item->age_us / 1000), "bytes_in",
-                     (json_int_t)item->bytes_in, "bytes_out", (json_int_t)item->bytes_out, "lag_ms",
-                     (json_int_t)(item->lag_us / 1000), "jumps", (json_int_t)item->n_jumps);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "id", session->id,
+                     "protocol", session->protocol, "kind", session->kind, "peer", session->peer,
+                     "stream", session->stream, "age_ms", (json_int_t)(session->age_us / 1000),
+                     "bytes_in", (json_int_t)session->bytes_in, "bytes_out",
+                     (json_int_t)session->bytes_out, "lag_ms", (json_int_t)(session->lag_us / 1000),
+                     "jumps", (json_int_t)session->n_jumps);
 }
+
+/* --- the list --- */
 
 static bool is_wanted(const struct admin_request *request, const struct session_info *info)
 {
@@ -32,21 +26,13 @@ static bool is_wanted(const struct admin_request *request, const struct session_
 static void list_session(struct media_loop *ml, const struct session_info *info,
                          struct admin_request *request)
 {
-    struct session_item *item;
+    struct trace_session *item;
 
     if (!is_wanted(request, info))
         return;
     item = listing_add(&request->listing, info->id);
-    if (!item)
-        return;
-    memcpy(item->id, info->id, sizeof item->id);
-    snprintf(item->peer, sizeof item->peer, "%s", info->peer);
-    snprintf(item->stream, sizeof item->stream, "%s", info->stream);
-    item->protocol = info->protocol;
-    item->kind = info->kind;
-    item->age_us = loop_now_us(ml->loop) - info->since_us;
-    if (info->count)
-        info->count(info, &item->bytes_in, &item->bytes_out, &item->lag_us, &item->n_jumps);
+    if (item)
+        trace_read_session(ml, info, item);
 }
 
 static void collect_sessions(struct media_loop *ml, void *arg)
@@ -84,7 +70,7 @@ void admin_list_sessions(struct http_exchange *x, void *arg)
     request = admin_request_create(admin, x);
     if (!request)
         return;
-    if (!admin_read_page(request, sizeof(struct session_item))) {
+    if (!admin_read_page(request, sizeof(struct trace_session))) {
         admin_request_drop(request);
         return;
     }
@@ -93,6 +79,36 @@ void admin_list_sessions(struct http_exchange *x, void *arg)
     request->collect = collect_sessions;
     request->answer = answer_sessions;
     admin_request_run(request);
+}
+
+/* --- one session, with the way of its stream --- */
+
+static json_t *whole_session_json(const struct trace *trace)
+{
+    json_t *json = session_json(&trace->session);
+    const struct trace_stream *stream = &trace->stream;
+
+    if (!trace->has_stream)
+        return json;
+    admin_add_lag(json, &stream->info);
+    json_object_set_new(json, "hops", trace_hops_json(trace->node, stream));
+    return json;
+}
+
+void admin_get_session(struct http_exchange *x, void *arg)
+{
+    struct admin *admin = arg;
+
+    if (admin_may_see(admin, x))
+        trace_start(x, admin->node, http_path_arg(x, "id"), whole_session_json);
+}
+
+void admin_get_trace(struct http_exchange *x, void *arg)
+{
+    struct admin *admin = arg;
+
+    if (admin_may_see(admin, x))
+        trace_start(x, admin->node, http_query_arg(x, "session"), trace_json);
 }
 
 /* --- kick --- */

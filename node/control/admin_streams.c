@@ -36,12 +36,22 @@ static json_t *source_json(const struct stream_info *info)
                      admin_mask_url(info->upstream, upstream, sizeof upstream));
 }
 
+void admin_add_lag(json_t *json, const struct stream_info *info)
+{
+    bool is_known = info->lag_unc_us >= 0;
+
+    json_object_set_new(json, "lag_us", is_known ? json_integer(info->lag_us) : json_null());
+    json_object_set_new(json, "lag_uncertainty_us",
+                        is_known ? json_integer(info->lag_unc_us) : json_null());
+}
+
 static json_t *stream_json(const struct stream_info *info)
 {
     char epoch[24];
+    json_t *json;
 
     snprintf(epoch, sizeof epoch, "%" PRIu64, info->epoch); /* above 2^53 a number loses digits */
-    return json_pack(
+    json = json_pack(
         "{s:s, s:b, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I, "
         "s:{s:I, s:I, s:I}, s:I, s:I}",
         "name", info->name.text, "live", info->live, "source", source_json(info), "epoch", epoch,
@@ -52,6 +62,8 @@ static json_t *stream_json(const struct stream_info *info)
         "video", (json_int_t)info->n_frames[MEDIA_VIDEO], "data",
         (json_int_t)info->n_frames[MEDIA_DATA], "rebased", (json_int_t)info->n_rebased, "clamped",
         (json_int_t)info->n_clamped);
+    admin_add_lag(json, info);
+    return json;
 }
 
 /* --- the list --- */
@@ -112,12 +124,15 @@ static void collect_one(struct media_loop *ml, void *arg)
     struct admin_request *request = arg;
 
     if (stream_home(request->stream) == ml)
-        stream_get_info(request->stream, &request->info);
+        trace_read_stream(request->stream, &request->read);
 }
 
 static void answer_one(struct admin_request *request)
 {
-    admin_respond_json(request->x, stream_json(&request->info));
+    json_t *json = stream_json(&request->read.info);
+
+    json_object_set_new(json, "hops", trace_hops_json(request->admin->node, &request->read));
+    admin_respond_json(request->x, json);
 }
 
 static void collect_kick(struct media_loop *ml, void *arg)

@@ -24,11 +24,32 @@ struct metric_histogram m_first_byte = {
     .n_bounds = sizeof k_first_byte_bounds / sizeof k_first_byte_bounds[0],
 };
 
+static const double k_lag_bounds[] = {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
+                                      0.1,    0.2,    0.5,   1,     2,     5,    10};
+
+struct metric_histogram m_stream_lag = {
+    .name = "headwater_stream_lag_seconds",
+    .labels = "",
+    .help = "From where a stream was taken in to here, twice a second for each that is relayed",
+    .bounds = k_lag_bounds,
+    .n_bounds = sizeof k_lag_bounds / sizeof k_lag_bounds[0],
+};
+
+struct metric_histogram m_stream_lag_uncertainty = {
+    .name = "headwater_stream_lag_uncertainty_seconds",
+    .labels = "",
+    .help = "How wrong headwater_stream_lag_seconds may be, since clocks differ",
+    .bounds = k_lag_bounds,
+    .n_bounds = sizeof k_lag_bounds / sizeof k_lag_bounds[0],
+};
+
 void node_metrics_register(void)
 {
 #define NODE_METRIC_REGISTER(name, type, family, labels, help) metrics_register(&name, 1);
     NODE_METRIC_MAP(NODE_METRIC_REGISTER)
     metrics_register_histogram(&m_first_byte);
+    metrics_register_histogram(&m_stream_lag);
+    metrics_register_histogram(&m_stream_lag_uncertainty);
 }
 
 static const struct {
@@ -37,12 +58,18 @@ static const struct {
 } k_session_gauges[] = {
     {"rtmp", "idle", &m_sessions_rtmp_idle},
     {"rtmp", "publish", &m_sessions_rtmp_publish},
+    {"rtmp", "standby", &m_sessions_rtmp_standby},
     {"rtmp", "play", &m_sessions_rtmp_play},
     {"rtmp", "pull", &m_sessions_rtmp_pull},
+    {"flv", "publish", &m_sessions_flv_publish},
+    {"flv", "standby", &m_sessions_flv_standby},
     {"flv", "play", &m_sessions_flv_play},
     {"flv", "pull", &m_sessions_flv_pull},
     {"relay", "play", &m_sessions_relay_play},
     {"relay", "pull", &m_sessions_relay_pull},
+    {"relay", "publish", &m_sessions_relay_publish},
+    {"relay", "standby", &m_sessions_relay_standby},
+    {"relay", "push", &m_sessions_relay_push},
     {"", "", &m_sessions_other},
 };
 #define N_SESSION_GAUGES (sizeof k_session_gauges / sizeof k_session_gauges[0])

@@ -20,17 +20,26 @@ struct node;
     X(m_sessions_total_rtmp_play,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"play\"",     "Sessions that began") \
     X(m_sessions_total_rtmp_pull,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"pull\"",     "Sessions that began") \
     X(m_sessions_total_flv_play,       COUNTER, "sessions_total", "protocol=\"flv\",kind=\"play\"",      "Sessions that began") \
+    X(m_sessions_total_flv_publish,    COUNTER, "sessions_total", "protocol=\"flv\",kind=\"publish\"", "Sessions that began") \
     X(m_sessions_total_flv_pull,       COUNTER, "sessions_total", "protocol=\"flv\",kind=\"pull\"",      "Sessions that began") \
     X(m_sessions_total_relay_play,     COUNTER, "sessions_total", "protocol=\"relay\",kind=\"play\"",    "Sessions that began") \
     X(m_sessions_total_relay_pull,     COUNTER, "sessions_total", "protocol=\"relay\",kind=\"pull\"",    "Sessions that began") \
+    X(m_sessions_total_relay_publish,  COUNTER, "sessions_total", "protocol=\"relay\",kind=\"publish\"", "Sessions that began") \
+    X(m_sessions_total_relay_push,     COUNTER, "sessions_total", "protocol=\"relay\",kind=\"push\"", "Sessions that began") \
     X(m_sessions_rtmp_idle,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"idle\"",           "Sessions (gathered)") \
     X(m_sessions_rtmp_publish,         GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"publish\"",        "Sessions (gathered)") \
+    X(m_sessions_rtmp_standby,         GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"standby\"", "Sessions (gathered)") \
     X(m_sessions_rtmp_play,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"play\"",           "Sessions (gathered)") \
     X(m_sessions_rtmp_pull,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"pull\"",           "Sessions (gathered)") \
     X(m_sessions_flv_play,             GAUGE,   "sessions", "protocol=\"flv\",kind=\"play\"",            "Sessions (gathered)") \
+    X(m_sessions_flv_publish,          GAUGE,   "sessions", "protocol=\"flv\",kind=\"publish\"", "Sessions (gathered)") \
+    X(m_sessions_flv_standby,          GAUGE,   "sessions", "protocol=\"flv\",kind=\"standby\"", "Sessions (gathered)") \
     X(m_sessions_flv_pull,             GAUGE,   "sessions", "protocol=\"flv\",kind=\"pull\"",            "Sessions (gathered)") \
     X(m_sessions_relay_play,           GAUGE,   "sessions", "protocol=\"relay\",kind=\"play\"",          "Sessions (gathered)") \
     X(m_sessions_relay_pull,           GAUGE,   "sessions", "protocol=\"relay\",kind=\"pull\"",          "Sessions (gathered)") \
+    X(m_sessions_relay_publish,        GAUGE,   "sessions", "protocol=\"relay\",kind=\"publish\"", "Sessions (gathered)") \
+    X(m_sessions_relay_standby,        GAUGE,   "sessions", "protocol=\"relay\",kind=\"standby\"", "Sessions (gathered)") \
+    X(m_sessions_relay_push,           GAUGE,   "sessions", "protocol=\"relay\",kind=\"push\"", "Sessions (gathered)") \
     X(m_sessions_other,                GAUGE,   "sessions", "protocol=\"other\",kind=\"other\"",         "Sessions (gathered)") \
     X(m_streams_published,             GAUGE,   "streams", "kind=\"published\"",                         "Streams by where their media comes from (gathered)") \
     X(m_streams_pulled,                GAUGE,   "streams", "kind=\"pulled\"",                            "Streams by where their media comes from (gathered)") \
@@ -47,6 +56,13 @@ struct node;
     X(m_play_refused_closed,           COUNTER, "play_refused_total", "reason=\"closed\"",               "Viewers turned away") \
     X(m_play_refused_limit,            COUNTER, "play_refused_total", "reason=\"limit\"",                "Viewers turned away") \
     X(m_play_refused_denied,           COUNTER, "play_refused_total", "reason=\"denied\"",               "Viewers turned away") \
+    X(m_play_refused_draining,         COUNTER, "play_refused_total", "reason=\"draining\"", "Viewers turned away") \
+    X(m_play_redirected,               COUNTER, "play_redirected_total", "", "Viewers sent to another node") \
+    X(m_publish_reconnects,            COUNTER, "publish_reconnect_requests_total", "", "Publishers that were asked to go on over a new connection") \
+    X(m_draining,                      GAUGE,   "draining", "", "1 while this node takes no new work") \
+    X(m_drain_publishers,              GAUGE,   "drain_sessions", "kind=\"publish\"", "Who still has to leave a node that drains") \
+    X(m_drain_viewers,                 GAUGE,   "drain_sessions", "kind=\"play\"", "Who still has to leave a node that drains") \
+    X(m_drain_relays,                  GAUGE,   "drain_sessions", "kind=\"relay\"", "Who still has to leave a node that drains") \
     X(m_protocol_error_rtmp_handshake, COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"handshake\"", "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_chunk,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"chunk\"",     "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_amf,       COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"amf\"",       "Peers that broke their protocol") \
@@ -54,6 +70,7 @@ struct node;
     X(m_protocol_error_rtmp_size,      COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"size\"",      "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_media,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"media\"",     "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_other,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"other\"",     "Peers that broke their protocol") \
+    X(m_protocol_error_flv_media,      COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"media\"", "Peers that broke their protocol") \
     X(m_timeout_handshake,             COUNTER, "timeouts_total", "kind=\"handshake\"",                  "Connections closed by time") \
     X(m_timeout_idle,                  COUNTER, "timeouts_total", "kind=\"idle\"",                       "Connections closed by time") \
     X(m_timeout_publish_stall,         COUNTER, "timeouts_total", "kind=\"publish_stall\"",              "Connections closed by time") \
@@ -73,12 +90,24 @@ struct node;
     X(m_relay_pulls_refused,           COUNTER, "relay_pulls_total", "result=\"refused\"",               "Pulls from other servers") \
     X(m_relay_pulls_stalled,           COUNTER, "relay_pulls_total", "result=\"stalled\"",               "Pulls from other servers") \
     X(m_relay_pulls_lost,              COUNTER, "relay_pulls_total", "result=\"lost\"",                  "Pulls from other servers") \
+    X(m_relay_pulls_ended,             COUNTER, "relay_pulls_total", "result=\"ended\"",                 "Pulls from other servers") \
+    X(m_relay_pulls_switched,          COUNTER, "relay_pulls_total", "result=\"switched\"",              "Pulls from other servers") \
     X(m_relay_pulls_idle,              COUNTER, "relay_pulls_total", "result=\"idle\"",                  "Pulls from other servers") \
     X(m_relay_loops_refused,           COUNTER, "relay_loops_refused_total", "",                         "Pulls refused since their hop list names this node") \
+    X(m_relay_pushes_granted,          COUNTER, "relay_pushes_total", "result=\"granted\"", "Streams of encoders here sent to an origin") \
+    X(m_relay_pushes_refused,          COUNTER, "relay_pushes_total", "result=\"refused\"", "Streams of encoders here sent to an origin") \
+    X(m_relay_pushes_unreachable,      COUNTER, "relay_pushes_total", "result=\"unreachable\"", "Streams of encoders here sent to an origin") \
+    X(m_relay_pushes_stalled,          COUNTER, "relay_pushes_total", "result=\"stalled\"", "Streams of encoders here sent to an origin") \
+    X(m_relay_pushes_lost,             COUNTER, "relay_pushes_total", "result=\"lost\"", "Streams of encoders here sent to an origin") \
     X(m_frames_audio,                  COUNTER, "frames_total", "kind=\"audio\"",                        "Frames received") \
     X(m_frames_video,                  COUNTER, "frames_total", "kind=\"video\"",                        "Frames received") \
     X(m_frames_data,                   COUNTER, "frames_total", "kind=\"data\"",                         "Frames received") \
+    X(m_clock_peers,                   GAUGE,   "clock_peers", "", "Nodes whose clocks are asked for, since streams come from them") \
+    X(m_clock_asks_answered,           COUNTER, "clock_asks_total", "result=\"answered\"", "Questions for the clocks of other nodes") \
+    X(m_clock_asks_failed,             COUNTER, "clock_asks_total", "result=\"failed\"", "Questions for the clocks of other nodes") \
+    X(m_clock_asks_limit,              COUNTER, "clock_asks_total", "result=\"limit\"", "Questions for the clocks of other nodes") \
     X(m_cluster_connected,             GAUGE,   "cluster_connected", "",                                 "1 while a scheduler answers") \
+    X(m_cluster_refused,               GAUGE,   "cluster_refused", "", "1 while the scheduler refuses this node: wrong token, id in use, replaced") \
     X(m_cluster_heartbeats_ok,         COUNTER, "cluster_heartbeats_total", "result=\"ok\"",             "Heartbeats sent") \
     X(m_cluster_heartbeats_refused,    COUNTER, "cluster_heartbeats_total", "result=\"refused\"",        "Heartbeats sent") \
     X(m_cluster_heartbeats_failed,     COUNTER, "cluster_heartbeats_total", "result=\"failed\"",         "Heartbeats sent") \
@@ -95,6 +124,10 @@ struct node;
     X(m_cluster_events_ended,          COUNTER, "cluster_events_total", "type=\"ended\"",                "Events from the scheduler") \
     X(m_cluster_events_fenced,         COUNTER, "cluster_events_total", "type=\"fenced\"",               "Events from the scheduler") \
     X(m_cluster_events_kick,           COUNTER, "cluster_events_total", "type=\"kick\"",                 "Events from the scheduler") \
+    X(m_cluster_events_promote,        COUNTER, "cluster_events_total", "type=\"promote\"", "Events from the scheduler") \
+    X(m_cluster_events_leaving,        COUNTER, "cluster_events_total", "type=\"leaving\"", "Events from the scheduler") \
+    X(m_cluster_events_drain,          COUNTER, "cluster_events_total", "type=\"drain\"", "Events from the scheduler") \
+    X(m_cluster_events_resume,         COUNTER, "cluster_events_total", "type=\"resume\"", "Events from the scheduler") \
     X(m_cluster_events_bad,            COUNTER, "cluster_events_total", "type=\"bad\"",                  "Events from the scheduler") \
     X(m_cluster_events_connects,       COUNTER, "cluster_events_connects_total", "",                     "Events connections made")
 /* clang-format on */
@@ -110,6 +143,9 @@ extern struct metric m_bytes_out_rtmp, m_bytes_out_flv, m_bytes_out_relay;
 
 /* From the play request (or the connection, for HTTP) to the first media byte. */
 extern struct metric_histogram m_first_byte;
+/* Of streams that come from other nodes, twice a second each: from where they were taken in to
+ * here, and how wrong that may be. */
+extern struct metric_histogram m_stream_lag, m_stream_lag_uncertainty;
 
 /* Once, at start, before other threads run. */
 void node_metrics_register(void);
@@ -119,7 +155,7 @@ void node_metrics_register(void);
 struct node_totals {
     int64_t n_published, n_pulled, n_waiting; /* streams */
     int64_t n_people, n_relays;               /* viewers */
-    int64_t n_sessions[16];                   /* private to node_metrics.c */
+    int64_t n_sessions[24];                   /* private to node_metrics.c */
     int64_t in_bytes[NODE_N_BYTE_ROWS], out_bytes[NODE_N_BYTE_ROWS];
 };
 /* Before the walk; control loop. */

@@ -10,6 +10,9 @@
 void pull_need_source(void *arg, struct stream *stream);
 /* The scheduler says that the stream lives at another place or epoch now: look again at once. */
 void pull_on_published(struct node *node, struct stream *stream, uint64_t epoch, const char *owner);
+/* A node is about to leave the cluster: who pulls from it finds another upstream first. Home loop.
+ */
+void pull_on_leaving(struct node *node, struct stream *stream, const char *leaving_node);
 /* stream_hooks.changed: a pull of a stream that ended has no more to do. Home loop. */
 void pull_stream_changed(struct stream *stream);
 /* Stops all pulls of a loop; at shutdown. */

@@ -1,92 +1,179 @@
-/* A pull as its transports see it. */
+/* A pull as its files see it: the policy (pull.c), where to try (pull_candidates.c), one connection
+ * (pull_link.c), and what is spoken over it (pull_http.c, pull_rtmp.c). */
 #ifndef HW_NODE_RELAY_PULL_PRIVATE_H
 #define HW_NODE_RELAY_PULL_PRIVATE_H
 
 #include "node/cluster/agent.h"
 #include "node/relay/pull.h"
+#include "node/stream/hops.h"
 #include "proto/flv/flv.h"
 #include "proto/http/http.h"
 #include "proto/rtmp/rtmp.h"
 
+struct pull;
+
+/* --- where to try (pull_candidates.c) --- */
+
 #define PULL_MAX_CANDIDATES 8
+#define PULL_UNKNOWN_NODE "-" /* one of fallback_origins */
 
 struct pull_candidate {
     char url[512];              /* whole: scheme://host:port/app/name[.flv] */
     char node[CLUSTER_ID_SIZE]; /* "" = foreign */
+    uint32_t depth;             /* of that node; 0 = the origin */
 };
 
-enum pull_state {
-    PULL_IDLE,    /* nothing under way; asked again by the stream */
-    PULL_ROUTING, /* the agent was asked */
-    PULL_RESOLVING,
-    PULL_CONNECTING,
-    PULL_REQUESTING, /* waiting for the answer */
-    PULL_RUNNING     /* attached: media flows */
+struct pull_candidates {
+    struct pull_candidate all[PULL_MAX_CANDIDATES]; /* the best first */
+    unsigned n, next, end;                          /* tried are those from next up to end */
+    int64_t known_us;                               /* when they were told */
+    struct {
+        char node[CLUSTER_ID_SIZE];
+        int64_t until_us;
+    } avoid[CLUSTER_MAX_UPSTREAMS]; /* told to the scheduler, and not tried */
+    unsigned next_avoid;
 };
 
-struct pull;
+/* What is known is forgotten, but for whom to avoid. */
+void pull_candidates_clear(struct pull_candidates *c, int64_t now_us);
+/* url_base/name and suffix, or url_base alone when suffix is NULL; dropped when there is no room.
+ */
+void pull_candidates_add(struct pull_candidates *c, const struct pull_candidate *like,
+                         const char *url_base, const char *name, const char *suffix);
+/* What this node knows without asking: its other process, pull.sources (the only ones of their
+ * streams), and without a scheduler fallback_origins. */
+void pull_candidates_add_own(struct pull_candidates *c, struct node *node,
+                             const struct stream_name *name);
+/* The scheduler's answer. */
+void pull_candidates_add_route(struct pull_candidates *c, const struct node *node,
+                               const struct stream_name *name, const struct cluster_route *r);
+/* Begins a search with the first n_max. */
+void pull_candidates_begin(struct pull_candidates *c, unsigned n_max);
+/* Begins one with those of the last search, while they are fresh. Whoever lost the same upstream
+ * has the same list: of those that are equally good a random one comes first. */
+void pull_candidates_begin_again(struct pull_candidates *c, int64_t now_us);
+/* The next one to try; NULL when none is left. Lent until the next change. */
+const struct pull_candidate *pull_candidates_next(struct pull_candidates *c, int64_t now_us);
+bool pull_candidates_hold(const struct pull_candidates *c, const char *url);
+void pull_candidates_avoid(struct pull_candidates *c, const char *node, int64_t until_us);
+/* Whom to avoid now. */
+void pull_candidates_avoided(const struct pull_candidates *c, int64_t now_us,
+                             struct cluster_ids *out);
+
+/* --- a connection to one of them (pull_link.c) --- */
+
+#define PULL_LINKS HOPS_UPSTREAMS
+
+enum link_state {
+    LINK_RESOLVING,
+    LINK_CONNECTING,
+    LINK_REQUESTING, /* waiting for the answer */
+    LINK_RUNNING     /* the stream's source: media flows */
+};
+
+struct pull_link;
 struct pull_transport {
     const char *scheme;
     unsigned default_port;
     /* Connected: write the request. */
-    enum err (*start)(struct pull *p);
-    /* Bytes arrived. Calls pull_attach() when the source said yes. E_AGAIN = go on; else the pull
-     * of this candidate is over: E_NOT_FOUND, E_DENIED, E_END, E_PROTO... with p->why. */
-    enum err (*feed)(struct pull *p, struct buf_reader *in);
-    void (*fini)(struct pull *p);
+    enum err (*start)(struct pull_link *l);
+    /* Bytes arrived. Calls pull_link_attach() when the upstream said yes, and notes in heard_us
+     * that it lives. E_AGAIN = go on; else the link is over: E_NOT_FOUND, E_DENIED, E_END,
+     * E_PROTO... with l->why. Returns at once when l->pull is NULL. */
+    enum err (*feed)(struct pull_link *l, struct buf_reader *in);
+    void (*fini)(struct pull_link *l);
 };
 extern const struct pull_transport k_pull_http, k_pull_rtmp;
 
-struct pull {
-    struct list node; /* in node_loop.pulls */
+struct pull_link {
+    struct pull *pull; /* borrowed; NULL once it was closed while its own feed() is on the stack */
     struct node_loop *nl;
-    struct stream *stream; /* owned reference */
-    struct source source;
+    struct stream *stream; /* borrowed: the pull holds a reference */
+    unsigned slot;         /* in pull.links, and in the stream's hops */
+    struct pull_candidate to;
+    enum link_state state;
+    struct source source; /* attached while RUNNING */
     struct session_info info;
-    enum pull_state state;
-    bool feeding; /* our own feed() is on the stack: closing waits */
-    bool doomed;  /* to be freed when it is not */
-
-    struct pull_candidate candidates[PULL_MAX_CANDIDATES];
-    unsigned n_candidates, at; /* at: the one being tried */
-    struct {
-        char node[CLUSTER_ID_SIZE];
-        int64_t until_us;
-    } avoid[CLUSTER_MAX_UPSTREAMS];
-    unsigned next_avoid;
-    struct agent_ask *ask; /* under way; freed by its answer */
+    bool feeding; /* feed() is on the stack: freeing waits */
 
     const struct pull_transport *transport;
     char host[256];
     struct net_resolve *resolve;
     struct conn *conn;
     struct timer timer; /* connect, answer, stall */
-    bool heard;         /* bytes since the timer was set */
-    unsigned n_failed;  /* candidates in a row */
-    const char *why;    /* static detail of a failure */
+    int64_t heard_us;   /* from the upstream, last */
+    enum err start_error;
+    const char *why; /* static detail of a failure */
+    struct ts_unwrap unwrap;
 
     /* k_pull_http */
     struct buf_writer head;
-    bool have_head;
+    bool have_head, told_tracks;
+    uint64_t asked_run; /* what the stream had when the upstream was asked */
     struct http_body body;
     struct flv_decoder *flv;
-    bool told_tracks, had_have;
-    uint64_t pulled_epoch; /* of the last run: to resume */
+    struct clock_peer *clock;  /* the upstream's, against which its @hw is understood */
+    int64_t ingest_us;         /* of the last @hw */
+    char path[HOPS_PATH_SIZE]; /* from the upstream to the origin, the nearest first */
     /* k_pull_rtmp */
     struct rtmp_client *rtmp;
-
-    struct ts_unwrap unwrap;
 };
 
-/* The source answered yes. E_OK, or why the stream does not want it (then end the candidate). */
-enum err pull_attach(struct pull *p, uint64_t epoch, bool numbers_gops, bool same_clock);
-static inline bool pull_is_relay(const struct pull *p)
+/* Begins to connect. NULL when out of memory; other failures are told by pull_link_over(), later.
+ */
+struct pull_link *pull_link_open(struct pull *pull, unsigned slot, const struct pull_candidate *to);
+/* Takes *link: the stream loses its source, if it was this one. */
+void pull_link_close(struct pull_link **link);
+/* For transports: the upstream said yes. E_OK, or why the stream does not want it: then the link is
+ * over. */
+enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer);
+/* The upstream as logs show it: path, query and user of a foreign one may be its key. */
+#define PULL_SHOWN_SIZE 320
+const char *pull_link_shown(const struct pull_link *l, char out[PULL_SHOWN_SIZE]);
+/* Number of ids in a path. */
+static inline unsigned pull_path_depth(const char *path)
 {
-    return p->candidates[p->at].node[0] != '\0';
+    unsigned n_ids;
+
+    (void)hops_hold(path, "", &n_ids);
+    return n_ids;
 }
-static inline const char *pull_url(const struct pull *p)
+/* Nodes between the upstream and the origin. */
+uint32_t pull_link_depth(const struct pull_link *l);
+
+static inline bool pull_link_is_relay(const struct pull_link *l)
 {
-    return p->candidates[p->at].url;
+    return l->to.node[0] != '\0';
 }
+
+/* --- the policy (pull.c) as links see it --- */
+
+struct pull {
+    struct list node; /* in node_loop.pulls */
+    struct node_loop *nl;
+    struct stream *stream; /* owned reference */
+    /* At most one is RUNNING. Beside it one is tried, to be there before it goes; without it two
+     * race. */
+    struct pull_link *links[PULL_LINKS]; /* owned */
+    struct pull_candidates candidates;
+    struct agent_ask *ask;   /* under way; freed by its answer */
+    bool ask_again;          /* what it will say may be out of date */
+    bool attaching;          /* stream_attach() is on the stack: who is evicted is our own */
+    struct timer head_start; /* of the link being tried over the next candidate */
+    struct timer look;       /* while RUNNING: for a better upstream, or a necessary one */
+    int64_t look_backoff_ms;
+    uint64_t moved_epoch;          /* the stream's, as events say: the upstream is to have it too */
+    char leaving[CLUSTER_ID_SIZE]; /* node that is about to go */
+    unsigned n_failed;             /* candidates in a row */
+};
+
+/* The upstream said yes: attaches the link's source. E_OK: all other links are closed. */
+enum err pull_answered(struct pull_link *l, const struct source_offer *offer);
+/* The upstream has other nodes above it now. */
+void pull_path_changed(struct pull_link *l);
+/* The link failed, or ended; the pull closes it. */
+void pull_link_over(struct pull_link *l, enum err e);
+/* The stream let go of the link's source. */
+void pull_evicted(struct pull_link *l, enum err why);
 
 #endif

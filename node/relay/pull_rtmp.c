@@ -6,13 +6,14 @@
 
 /* rtmp://host[:port]/app[/sub]/name[?query]: the last part is the stream, the rest the app. */
 /* app has room for size_bytes, the others for 1024. */
-static enum err split_url(const struct pull *p, char *app, size_t size, char *stream, char *tc_url)
+static enum err split_url(const struct pull_link *l, char *app, size_t size, char *stream,
+                          char *tc_url)
 {
     struct url url;
     char path[256];
     char *slash;
 
-    if (url_parse(buf_view_str(pull_url(p)), &url) != E_OK ||
+    if (url_parse(buf_view_str(l->to.url), &url) != E_OK ||
         !buf_view_to_str(url.path, path, sizeof path))
         return E_INVAL;
     slash = strrchr(path, '/');
@@ -23,21 +24,21 @@ static enum err split_url(const struct pull *p, char *app, size_t size, char *st
     snprintf(stream, 1024, "%s%s%.*s", slash + 1, url.query.size_bytes ? "?" : "",
              (int)url.query.size_bytes, (const char *)url.query.data);
     snprintf(tc_url, 1024, "rtmp://%.*s:%u/%s", (int)url.host.size_bytes,
-             (const char *)url.host.data, url.port ? url.port : p->transport->default_port, app);
+             (const char *)url.host.data, url.port ? url.port : l->transport->default_port, app);
     return E_OK;
 }
 
-static enum err send_out(struct pull *p, struct buf_writer *out)
+static enum err send_out(struct pull_link *l, struct buf_writer *out)
 {
     enum err e = buf_writer_status(out);
 
     if (e == E_OK && out->used_bytes)
-        e = conn_write(p->conn, buf_writer_view(out));
+        e = conn_write(l->conn, buf_writer_view(out));
     buf_writer_fini(out);
     return e;
 }
 
-static enum err start(struct pull *p)
+static enum err start(struct pull_link *l)
 {
     char app[256], stream[1024], tc_url[1024];
     struct rtmp_client_conf conf = {
@@ -45,57 +46,65 @@ static enum err start(struct pull *p)
     uint8_t seed[RTMP_SEED_BYTES];
     struct buf_writer out;
 
-    if (split_url(p, app, sizeof app, stream, tc_url) != E_OK)
+    if (split_url(l, app, sizeof app, stream, tc_url) != E_OK)
         return E_INVAL;
     random_bytes(seed, sizeof seed);
-    p->rtmp = rtmp_client_create(&conf, seed);
-    if (!p->rtmp)
+    l->rtmp = rtmp_client_create(&conf, seed);
+    if (!l->rtmp)
         return E_NOMEM;
     buf_writer_init(&out, 65536);
-    rtmp_client_start(p->rtmp, &out);
-    return send_out(p, &out);
+    rtmp_client_start(l->rtmp, &out);
+    return send_out(l, &out);
 }
 
-static enum err on_event(struct pull *p, const struct rtmp_client_event *ev)
+static enum err on_started(struct pull_link *l)
+{
+    struct source_offer offer = {.numbers_gops = true, .run = random_u64() | 1};
+
+    return pull_link_attach(l, &offer);
+}
+
+static enum err on_event(struct pull_link *l, const struct rtmp_client_event *ev)
 {
     switch (ev->type) {
     case RTMP_CLIENT_STARTED:
-        return pull_attach(p, 0, true, false);
+        return on_started(l);
     case RTMP_CLIENT_MEDIA:
-        return stream_push(&p->source, ev->media_type, ts_unwrap_us(&p->unwrap, ev->timestamp_ms),
-                           ev->body, &p->why);
+        return stream_push(&l->source, ev->media_type, ts_unwrap_us(&l->unwrap, ev->timestamp_ms),
+                           ev->body, &l->why);
     case RTMP_CLIENT_ENDED:
-        p->why = "the source ended the stream";
+        l->why = "the source ended the stream";
         return E_END;
     case RTMP_CLIENT_REFUSED:
-        p->why = "the source refused to play";
+        l->why = "the source refused to play";
         return E_NOT_FOUND;
     }
     return E_OK;
 }
 
-static enum err feed(struct pull *p, struct buf_reader *in)
+static enum err feed(struct pull_link *l, struct buf_reader *in)
 {
-    uint32_t now_ms = (uint32_t)(loop_now_us(p->nl->media.loop) / 1000);
+    uint32_t now_ms = (uint32_t)(loop_now_us(l->nl->media.loop) / 1000);
     struct rtmp_client_event ev;
     struct buf_writer out;
     enum err e, sent;
 
+    l->heard_us = loop_now_us(l->nl->media.loop);
     buf_writer_init(&out, 65536);
-    while ((e = rtmp_client_feed(p->rtmp, in, now_ms, &ev, &out)) == E_OK) {
-        e = on_event(p, &ev);
-        if (e != E_OK || p->doomed)
+    while ((e = rtmp_client_feed(l->rtmp, in, now_ms, &ev, &out)) == E_OK) {
+        e = on_event(l, &ev);
+        if (e != E_OK || !l->pull)
             break;
     }
     if (e == E_PROTO || e == E_TOO_BIG)
-        p->why = "the source broke the protocol";
-    sent = send_out(p, &out);
+        l->why = "the source broke the protocol";
+    sent = send_out(l, &out);
     return e == E_AGAIN && sent != E_OK ? sent : e;
 }
 
-static void fini(struct pull *p)
+static void fini(struct pull_link *l)
 {
-    rtmp_client_destroy(&p->rtmp);
+    rtmp_client_destroy(&l->rtmp);
 }
 
 const struct pull_transport k_pull_rtmp = {

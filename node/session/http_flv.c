@@ -1,21 +1,24 @@
 /* HTTP-FLV sessions, for people and for relays: GET /{app}/{name}.flv takes the connection out of
  * the HTTP server; the answer is withheld until the stream is there. A relay (a node that pulls) is
- * the same with
- * @hw tags, a token and a hop list. */
+ * the same with @hw tags, a token and a hop list. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
-#include "node/control/admin.h"
+#include "node/cluster/clocks.h"
 #include "node/control/node_metrics.h"
+#include "node/control/trace.h"
+#include "node/session/admission.h"
 #include "node/session/redirect.h"
 #include "node/session/session.h"
 #include "node/stream/hops.h"
 #include "node/stream/viewer.h"
+#include "node/token.h"
 #include "proto/flv/flv.h"
 
 #define SUFFIX ".flv"
+#define SESSION_HEADER "X-Headwater-Session" /* what /v1/trace calls it */
 
 /* What only a relay needs. */
 struct flv_relay {
@@ -30,7 +33,8 @@ struct flv_session {
     struct viewer viewer;
     struct flv_relay *relay; /* NULL for people */
     bool busy, closed;
-    bool flush_at_close; /* the end of the stream is to reach the player */
+    bool is_admitted;    /* a person */
+    bool flush_at_close; /* what is queued is to reach the player */
     char stream[];       /* its name, for info */
 };
 
@@ -48,6 +52,8 @@ static void session_free(struct flv_session *s)
 {
     viewer_leave(&s->viewer);
     relay_drop(s);
+    if (s->is_admitted)
+        admission_give(s->nl->node);
     session_info_fini(&s->info, &s->nl->media);
     conn_close(&s->conn);
     free(s);
@@ -78,6 +84,17 @@ static struct flv_session *session_of_viewer(struct viewer *viewer)
     return list_entry(viewer, struct flv_session, viewer);
 }
 
+/* What the relay gets, and by which way it came. */
+static void write_relay_fields(const struct flv_session *s, struct buf_writer *head)
+{
+    char path[HOPS_ID_SIZE + HOPS_PATH_SIZE];
+
+    hops_write_path(stream_hops(s->relay->stream), s->nl->node->id, path);
+    buf_printf(head, "X-Headwater-Epoch: %llu\r\nX-Headwater-Run: %llu\r\nX-Headwater-Path: %s\r\n",
+               (unsigned long long)viewer_epoch(&s->viewer),
+               (unsigned long long)viewer_run(&s->viewer), path);
+}
+
 static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_video)
 {
     struct flv_session *s = session_of_viewer(viewer);
@@ -89,10 +106,11 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     buf_writer_init(&head, 4096);
     buf_write_str(&head,
                   "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nCache-Control: no-store\r\n"
-                  "Access-Control-Allow-Origin: *\r\n"
-                  "Connection: close\r\n");
-    if (viewer->relay)
-        buf_printf(&head, "X-Headwater-Epoch: %llu\r\n", (unsigned long long)viewer_epoch(viewer));
+                  "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: " SESSION_HEADER
+                  "\r\nConnection: close\r\n");
+    buf_printf(&head, SESSION_HEADER ": %s/%s\r\n", s->nl->node->id, s->info.id);
+    if (s->relay)
+        write_relay_fields(s, &head);
     buf_write_str(&head, "\r\n");
     flv_write_file_header(&head, has_audio, has_video);
     e = buf_writer_status(&head);
@@ -134,12 +152,16 @@ static void say_end(struct flv_session *s)
     buf_writer_fini(&tag);
 }
 
+static bool is_unanswered(const struct flv_session *s)
+{
+    return !strcmp(s->info.kind, "waiting");
+}
+
 static void on_viewer_end(struct viewer *viewer, enum err why)
 {
     struct flv_session *s = session_of_viewer(viewer);
-    bool unanswered = !strcmp(s->info.kind, "waiting");
 
-    if (s->closed || !unanswered || why == E_CLOSED || why == E_IO) {
+    if (s->closed || !is_unanswered(s) || why == E_CLOSED || why == E_IO) {
         s->flush_at_close = why == E_END;
         if (why == E_END && viewer->relay)
             say_end(s);
@@ -201,9 +223,23 @@ static void on_error(struct conn *conn, void *arg, enum err e)
 static const struct conn_ops k_conn_ops = {
     .on_readable = on_readable, .on_writable = on_writable, .on_error = on_error};
 
+/* The tag in flight is completed. A relay takes an end without @hw for the end of the node, and
+ * goes elsewhere; but another process of this node has its place. */
 static void session_kick(struct session_info *info)
 {
-    session_close(list_entry(info, struct flv_session, info), "closed by the operator");
+    struct flv_session *s = list_entry(info, struct flv_session, info);
+    const char *why = sessions_kick_reason(s->nl);
+    bool unanswered = is_unanswered(s);
+
+    s->flush_at_close = viewer_leave_whole(&s->viewer) == E_OK && !unanswered;
+    if (s->flush_at_close && s->relay && s->nl->node->drain.why == DRAIN_REPLACED)
+        say_end(s);
+    s->busy = true;
+    session_close(s, why);
+    s->busy = false;
+    if (unanswered)
+        answer_error(s, 503, why);
+    session_free(s);
 }
 
 static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
@@ -224,29 +260,42 @@ static void session_count(const struct session_info *info, uint64_t *bytes_in, u
 struct flv_request {
     struct stream_name name;
     const char *hops; /* lent by the request; NULL = a person */
-    uint64_t have_epoch, have_gop;
+    uint64_t have_run, have_gop;
 };
 
 static void refuse_loop(struct http_exchange *x, struct node *node, const char *hops)
 {
     metric_add(&m_relay_loops_refused, 1);
     log_warn("relay", "msg=\"loop refused\" peer=%s hops=%s", http_peer(x), LOG_STR(hops));
-    http_respond_problem(x, 508,
-                         "relay loop: the hop list names node %s or its upstream, or more than %d",
-                         node->id, HOPS_MAX);
+    http_respond_problem(
+        x, 508,
+        "relay loop: the hop list names node %s or one above it, or more than %d, or "
+        "this node has too many above it",
+        node->id, HOPS_MAX);
+}
+
+/* Where the relay broke off: GOP numbers are those of one run, whatever the epoch. */
+static void read_have(struct http_exchange *x, struct flv_request *r)
+{
+    const char *have = http_header(x, "X-Headwater-Have"); /* epoch,gop */
+    const char *run = http_header(x, "X-Headwater-Have-Run");
+    unsigned long long gop;
+
+    if (!have || !run || sscanf(have, "%*20u,%20llu", &gop) != 1)
+        return;
+    r->have_run = strtoull(run, NULL, 10);
+    r->have_gop = gop;
 }
 
 /* Relay headers: token, hop list, where to resume. False: answered. */
 static bool check_relay(struct http_exchange *x, struct node *node, struct flv_request *r)
 {
     const char *hops = http_header(x, "X-Headwater-Hops");
-    const char *have = http_header(x, "X-Headwater-Have");
-    unsigned long long epoch = 0, gop = 0;
     unsigned n_hops;
 
     if (!hops)
         return true;
-    if (node->token[0] ? !http_bearer_is(x, node->token) : !addr_is_loopback(http_peer_addr(x))) {
+    if (!node_trusts(node, x)) {
         metric_add(&m_play_refused_denied, 1);
         http_respond_problem(x, 401, "a relay needs the node token (cluster.token_file)");
         return false;
@@ -255,10 +304,7 @@ static bool check_relay(struct http_exchange *x, struct node *node, struct flv_r
         refuse_loop(x, node, hops);
         return false;
     }
-    if (have && sscanf(have, "%20llu,%20llu", &epoch, &gop) == 2) {
-        r->have_epoch = epoch;
-        r->have_gop = gop;
-    }
+    read_have(x, r);
     r->hops = hops;
     return true;
 }
@@ -286,21 +332,23 @@ static bool parse_request(struct http_exchange *x, struct node *node, struct flv
         http_respond_problem(x, 403, "playing is closed on this server");
         return false;
     }
-    if (atomic_load(&node->draining)) {
-        metric_add(&m_play_refused_closed, 1);
-        http_add_header(x, "Retry-After", "2");
-        http_respond_problem(x, 503, "this node is shutting down");
-        return false;
-    }
     return true;
+}
+
+static bool is_here(struct node *node, const struct stream_name *name)
+{
+    struct stream *stream = registry_find(node->registry, name->text);
+    bool found = stream != NULL;
+
+    stream_unref(&stream);
+    return found;
 }
 
 static void answer_head(struct http_exchange *x, struct node *node, const struct stream_name *name)
 {
-    struct stream *stream = registry_find(node->registry, name->text);
+    bool found = is_here(node, name);
 
-    http_respond(x, stream ? 200 : 404, stream ? "video/x-flv" : NULL, buf_view_of(NULL, 0));
-    stream_unref(&stream);
+    http_respond(x, found ? 200 : 404, found ? "video/x-flv" : NULL, buf_view_of(NULL, 0));
 }
 
 /* E_STALE: the relay would be a loop. */
@@ -323,7 +371,7 @@ static enum err relay_begin(struct flv_session *s, struct node *node, const stru
     return hops_add_child(stream_hops(relay->stream), &relay->child, r->hops) ? E_OK : E_STALE;
 }
 
-/* NULL: answered. */
+/* Of somebody who was admitted. NULL: answered. */
 static struct flv_session *session_create(struct http_exchange *x, struct node_loop *nl,
                                           const struct flv_request *r)
 {
@@ -338,10 +386,13 @@ static struct flv_session *session_create(struct http_exchange *x, struct node_l
             http_respond_problem(x, 503, "%s", err_text(e));
         if (s)
             relay_drop(s);
+        if (!r->hops)
+            admission_give(nl->node);
         free(s);
         return NULL;
     }
     s->nl = nl;
+    s->is_admitted = !r->hops;
     memcpy(s->stream, r->name.text, name_size);
     session_info_init(&s->info, &nl->media, r->hops ? 'n' : 'f', r->hops ? "relay" : "flv",
                       http_peer(x));
@@ -358,18 +409,39 @@ static struct flv_session *session_create(struct http_exchange *x, struct node_l
     return NULL;
 }
 
+/* A node that drains still gives other nodes what it has: it may be the only one. */
+static const char *why_no_relay(struct node *node, const struct flv_request *r)
+{
+    return atomic_load(&node->draining) && !is_here(node, &r->name) ? "this node is shutting down"
+                                                                    : NULL;
+}
+
+/* May it come? Else it is answered. */
+static bool admit(struct http_exchange *x, struct node_loop *nl, const struct flv_request *r)
+{
+    const char *why = r->hops ? why_no_relay(nl->node, r) : admission_take(nl->node);
+
+    if (!why)
+        return true;
+    if (r->hops)
+        http_respond_problem(x, 503, "%s", why);
+    else
+        redirect_away(x, nl, &r->name, why);
+    return false;
+}
+
 static void serve(struct http_exchange *x, struct node_loop *nl, const struct flv_request *r)
 {
     struct viewer_join join = {.name = &r->name,
                                .format = r->hops ? FORMAT_RELAY : FORMAT_FLV,
                                .ops = &k_viewer_ops,
                                .relay = r->hops != NULL,
-                               .have_epoch = r->have_epoch,
+                               .have_run = r->have_run,
                                .have_gop = r->have_gop};
-    struct flv_session *s = session_create(x, nl, r); /* r->hops is gone with x */
+    struct flv_session *s;
     enum err e;
 
-    if (!s)
+    if (!admit(x, nl, r) || !(s = session_create(x, nl, r))) /* r->hops is gone with x */
         return;
     join.conn = s->conn;
     e = viewer_join(&nl->media, &s->viewer, &join);
@@ -393,7 +465,7 @@ static void serve_here(struct http_exchange *x, void *arg)
         serve(x, nl, &r);
 }
 
-static void handle_flv(struct http_exchange *x, void *arg)
+void http_flv_handle(struct http_exchange *x, void *arg)
 {
     struct node_loop *nl = arg;
     struct flv_request r = {0};
@@ -405,20 +477,3 @@ static void handle_flv(struct http_exchange *x, void *arg)
     else if (r.hops || !redirect_viewer(x, nl, &r.name, serve_here))
         serve(x, nl, &r);
 }
-
-static void handle_healthz(struct http_exchange *x, void *arg)
-{
-    node_handle_healthz(x, ((struct node_loop *)arg)->node);
-}
-
-static void handle_readyz(struct http_exchange *x, void *arg)
-{
-    node_handle_readyz(x, ((struct node_loop *)arg)->node);
-}
-
-const struct http_route k_media_routes[] = {
-    {"GET", "/healthz", handle_healthz, 0},
-    {"GET", "/readyz", handle_readyz, 0},
-    {"GET", "/{path...}", handle_flv, HTTP_ROUTE_CORS},
-    {0},
-};

@@ -3,7 +3,11 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "node/cluster/clocks.h"
+#include "node/control/admin.h"
 #include "node/control/node_metrics.h"
+#include "node/control/trace.h"
+#include "node/session/http_publish.h"
 #include "node/session/session.h"
 
 static const char *rtmp_listen(const struct node_conf *conf)
@@ -36,7 +40,7 @@ static struct listener **http_listener(struct node_loop *nl)
     return &nl->http_listener;
 }
 
-static void http_accept(void *arg, int fd, const struct addr *peer)
+void http_session_accept(void *arg, int fd, const struct addr *peer)
 {
     struct node_loop *nl = arg;
 
@@ -46,7 +50,7 @@ static void http_accept(void *arg, int fd, const struct addr *peer)
 
 const struct protocol k_protocols[] = {
     {"rtmp", "rtmp.listen", rtmp_listen, rtmp_bound, rtmp_session_accept, rtmp_listener},
-    {"http", "http.listen", http_listen, http_bound, http_accept, http_listener},
+    {"http", "http.listen", http_listen, http_bound, http_session_accept, http_listener},
 };
 const unsigned k_n_protocols = sizeof k_protocols / sizeof k_protocols[0];
 
@@ -71,6 +75,11 @@ bool connection_admit(struct node *node, int fd, const struct addr *peer, const 
     return false;
 }
 
+const char *sessions_kick_reason(const struct node_loop *nl)
+{
+    return nl->closed ? "this node is shutting down" : "closed by the operator";
+}
+
 void sessions_close_all(struct node_loop *nl)
 {
     struct list *node;
@@ -82,3 +91,26 @@ void sessions_close_all(struct node_loop *nl)
         info->kick(info); /* last: info may be gone */
     }
 }
+
+/* --- the media HTTP port --- */
+
+static void handle_healthz(struct http_exchange *x, void *arg)
+{
+    node_handle_healthz(x, ((struct node_loop *)arg)->node);
+}
+
+static void handle_readyz(struct http_exchange *x, void *arg)
+{
+    node_handle_readyz(x, ((struct node_loop *)arg)->node);
+}
+
+const struct http_route k_media_routes[] = {
+    {"GET", "/healthz", handle_healthz, 0},
+    {"GET", "/readyz", handle_readyz, 0},
+    {"GET", "/v1/clock", clocks_handle, 0},
+    {"GET", "/v1/trace", trace_handle, 0},
+    {"GET", "/{path...}", http_flv_handle, HTTP_ROUTE_CORS},
+    {"POST", "/{path...}", http_publish_handle, HTTP_ROUTE_UPLOAD},
+    {"PUT", "/{path...}", http_publish_handle, HTTP_ROUTE_UPLOAD},
+    {0},
+};

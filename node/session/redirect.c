@@ -6,15 +6,19 @@
 #include <string.h>
 
 #include "node/cluster/agent.h"
+#include "node/control/node_metrics.h"
 #include "proto/http/http.h"
 
 #define LOCATION_MAX_BYTES 8192
+#define RETRY_MAX_S 4 /* those who were turned away together do not come back together */
 
 struct redirect {
     struct agent_ask ask;
     struct node_loop *nl;
     struct http_exchange *x; /* NULL: the viewer left */
+    /* When there is no better place: serve here, or say why not. One of them is NULL. */
     void (*serve)(struct http_exchange *x, void *arg);
+    const char *why;
 };
 
 static void on_gone(struct http_exchange *x, void *arg)
@@ -49,6 +53,7 @@ static void answer(struct http_exchange *x, const char *url)
     buf_writer_init(&location, LOCATION_MAX_BYTES);
     e = write_location(url, http_query(x), &location);
     if (e == E_OK) {
+        metric_add(&m_play_redirected, 1);
         http_add_header(x, "Location", (const char *)location.data);
         http_add_header(x, "Cache-Control", "no-store");
         http_respond(x, 302, NULL, buf_view_of(NULL, 0));
@@ -60,6 +65,15 @@ static void answer(struct http_exchange *x, const char *url)
     buf_writer_fini(&location);
 }
 
+static void turn_away(struct http_exchange *x, const char *why)
+{
+    char seconds[8];
+
+    snprintf(seconds, sizeof seconds, "%u", (unsigned)(1 + random_u64() % RETRY_MAX_S));
+    http_add_header(x, "Retry-After", seconds);
+    http_respond_problem(x, 503, "%s", why);
+}
+
 static void on_route(struct agent_ask *ask)
 {
     struct redirect *r = ask->arg;
@@ -67,9 +81,32 @@ static void on_route(struct agent_ask *ask)
 
     if (r->x && route->decision == CLUSTER_REDIRECT && route->redirect_url[0])
         answer(r->x, route->redirect_url);
+    else if (r->x && r->why)
+        turn_away(r->x, r->why);
     else if (r->x)
         r->serve(r->x, r->nl);
     free(r);
+}
+
+/* NULL when out of memory; agent_ask() follows. */
+static struct redirect *make(struct http_exchange *x, struct node_loop *nl,
+                             const struct stream_name *name)
+{
+    struct redirect *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return NULL;
+    r->nl = nl;
+    r->x = x;
+    r->ask.reply_loop = nl->media.loop;
+    r->ask.arg = r;
+    r->ask.done = on_route;
+    r->ask.what = AGENT_ASK_ROUTE;
+    r->ask.route.name = *name;
+    r->ask.route.intent = CLUSTER_INTENT_PLAY;
+    snprintf(r->ask.route.protocol, sizeof r->ask.route.protocol, "flv");
+    http_set_pending(x, on_gone, r);
+    return r;
 }
 
 static bool is_here(const struct node *node, const struct stream_name *name)
@@ -90,20 +127,26 @@ bool redirect_viewer(struct http_exchange *x, struct node_loop *nl, const struct
     if (!node->agent || !node->conf.cluster_redirect || node->conf.cluster_role != CLUSTER_ORIGIN ||
         is_here(node, name))
         return false;
-    r = calloc(1, sizeof *r);
+    r = make(x, nl, name);
     if (!r)
         return false;
-    r->nl = nl;
-    r->x = x;
     r->serve = serve;
-    r->ask.reply_loop = nl->media.loop;
-    r->ask.arg = r;
-    r->ask.done = on_route;
-    r->ask.what = AGENT_ASK_ROUTE;
-    r->ask.route.name = *name;
-    r->ask.route.intent = CLUSTER_INTENT_PLAY;
-    snprintf(r->ask.route.protocol, sizeof r->ask.route.protocol, "flv");
-    http_set_pending(x, on_gone, r);
     agent_ask(node->agent, &r->ask);
     return true;
+}
+
+void redirect_away(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
+                   const char *why)
+{
+    struct node *node = nl->node;
+    struct redirect *r = node->agent ? make(x, nl, name) : NULL;
+
+    if (!r) {
+        turn_away(x, why);
+        return;
+    }
+    r->why = why;
+    snprintf(r->ask.route.avoid.id[0], sizeof r->ask.route.avoid.id[0], "%s", node->id);
+    r->ask.route.avoid.n = 1;
+    agent_ask(node->agent, &r->ask);
 }

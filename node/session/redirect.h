@@ -1,5 +1,6 @@
-/* Sending HTTP viewers elsewhere: an origin with cluster.redirect on asks the scheduler for the
- * best edge instead of pulling and serving itself. */
+/* Sending HTTP viewers elsewhere: the scheduler is asked where. An origin with cluster.redirect on
+ * does so instead of pulling and serving itself; a node that is full, or drains, with each viewer
+ * that comes. */
 #ifndef HW_NODE_SESSION_REDIRECT_H
 #define HW_NODE_SESSION_REDIRECT_H
 
@@ -10,5 +11,8 @@
  * False: serve it here. Loop thread. */
 bool redirect_viewer(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
                      void (*serve)(struct http_exchange *x, void *arg));
+/* Not here: 302 to another node, else 503 with Retry-After and the reason (static). Loop thread. */
+void redirect_away(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
+                   const char *why);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
+#include "node/session/admission.h"
 #include "node/session/rtmp_play.h"
 #include "node/session/rtmp_publish.h"
 #include "node/session/rtmp_session.h"
@@ -59,6 +60,8 @@ void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state stat
     (void)k_moves; /* without assertions */
     if (has_timer(s))
         timer_stop(&s->timer);
+    if (rtmp_session_has_viewer(s) && state == RTMP_SESSION_IDLE)
+        admission_give(s->nl->node);
     s->state = state;
     s->info.kind = k_state_kinds[state];
     if (state == RTMP_SESSION_IDLE) {
@@ -91,8 +94,10 @@ void rtmp_session_discard(struct rtmp_session *s)
 static void session_free(struct rtmp_session *s)
 {
     rtmp_publish_drop(s);
-    if (rtmp_session_has_viewer(s))
+    if (rtmp_session_has_viewer(s)) {
         viewer_leave(&s->viewer);
+        admission_give(s->nl->node);
+    }
     if (has_timer(s))
         timer_stop(&s->timer);
     session_info_fini(&s->info, &s->nl->media);
@@ -164,10 +169,10 @@ void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *t
 void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text)
 {
     struct buf_writer *out = rtmp_session_out(s);
+    bool whole = !rtmp_session_has_viewer(s) || viewer_leave_whole(&s->viewer) == E_OK;
 
     rtmp_server_end(s->proto, code, text, out);
-    (void)rtmp_session_send(s, out);
-    s->flush_at_close = true;
+    s->flush_at_close = whole && rtmp_session_send(s, out) == E_OK;
     rtmp_session_close(s, text);
 }
 
@@ -402,13 +407,19 @@ static void on_timer(struct timer *timer)
 static void session_kick(struct session_info *info)
 {
     struct rtmp_session *s = list_entry(info, struct rtmp_session, info);
+    const char *why = sessions_kick_reason(s->nl);
 
     if (s->state == RTMP_SESSION_PLAYING)
-        rtmp_session_end(s, "NetStream.Play.UnpublishNotify", "closed by the operator");
+        rtmp_session_end(s, "NetStream.Play.UnpublishNotify", why);
     else if (s->state == RTMP_SESSION_PUBLISHING)
-        rtmp_session_end(s, "NetStream.Unpublish.Success", "closed by the operator");
+        rtmp_session_end(s, "NetStream.Unpublish.Success", why);
     else
-        rtmp_session_close(s, "closed by the operator");
+        rtmp_session_close(s, why);
+}
+
+struct rtmp_session *rtmp_session_of(struct session_info *info)
+{
+    return info->kick == session_kick ? list_entry(info, struct rtmp_session, info) : NULL;
 }
 
 static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,

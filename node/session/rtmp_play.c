@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
+#include "node/session/admission.h"
 
 static struct rtmp_session *session_of_viewer(struct viewer *viewer)
 {
@@ -65,6 +66,7 @@ void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name)
 {
     struct viewer_join join = {
         .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
+    const char *why;
     enum err e;
 
     if (!s->nl->node->conf.play_open) {
@@ -72,9 +74,9 @@ void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name)
         rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");
         return;
     }
-    if (atomic_load(&s->nl->node->draining)) {
-        metric_add(&m_play_refused_closed, 1);
-        rtmp_session_refuse(s, "NetStream.Play.Failed", "this node is shutting down");
+    why = admission_take(s->nl->node); /* given back on the way out of JOINING and PLAYING */
+    if (why) {
+        rtmp_session_refuse(s, "NetStream.Play.Failed", why);
         return;
     }
     rtmp_session_set_state(s, RTMP_SESSION_JOINING);

@@ -4,8 +4,7 @@
 
 #include "node/session/rtmp_session.h"
 
-/* IDLE -> ASKING: finds the stream; the session moves to its home loop, the duplicate policy is
- * asked, then the scheduler; accepted or refused in the end. */
+/* IDLE -> ASKING: accepted or refused in the end; see publisher.h. */
 void rtmp_publish_begin(struct rtmp_session *s, const struct stream_name *name);
 /* The calls on the stack have returned: now go. */
 void rtmp_publish_move(struct rtmp_session *s);

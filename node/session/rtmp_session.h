@@ -66,6 +66,8 @@ void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *t
 void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text);
 /* Goes on with bytes held back. The session may be gone after. */
 void rtmp_session_resume(struct rtmp_session *s);
+/* The session that info is part of; NULL when it is one of another protocol. */
+struct rtmp_session *rtmp_session_of(struct session_info *info);
 /* Frees s, which no loop knows any more. */
 void rtmp_session_discard(struct rtmp_session *s);
 

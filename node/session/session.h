@@ -23,10 +23,19 @@ bool connection_admit(struct node *node, int fd, const struct addr *peer, const 
 
 /* rtmp.c */
 void rtmp_session_accept(void *arg, int fd, const struct addr *peer);
-/* http_flv.c: route handlers of the media HTTP port; arg is the struct node_loop. */
+/* rtmp_reconnect.c: asks the publishers of a loop that drains to go on over a new connection: to
+ * where they came from, or to a better place where the scheduler knows one. Loop thread. */
+void rtmp_ask_reconnect(struct node_loop *nl, bool same_place);
+/* A connection to the media HTTP port; arg is the struct node_loop. */
+void http_session_accept(void *arg, int fd, const struct addr *peer);
+/* What is at the media HTTP port; arg of the handlers is the struct node_loop. */
 extern const struct http_route k_media_routes[];
+/* http_flv.c: GET /{app}/{name}.flv */
+void http_flv_handle(struct http_exchange *x, void *arg);
 
 /* Ends every session of the loop, each in its protocol's way. Loop thread; at shutdown. */
 void sessions_close_all(struct node_loop *nl);
+/* What a kicked session says: an operator's doing, or the node's end. Static. */
+const char *sessions_kick_reason(const struct node_loop *nl);
 
 #endif

@@ -13,6 +13,8 @@
 /* Init data of entry points that are not published yet: a burst of tiny key frames under a large
  * header must not fill the memory before the window is trimmed. */
 #define MAX_FRESH_INIT_BYTES ((size_t)2 << 20)
+#define RELAY_KEEP_US 1000000 /* longer than a relay takes to come from another node */
+#define SILENCE_US 400000     /* looked at every 100 ms: relays hear something within 500 */
 
 struct page_sink {
     struct mux_sink sink;
@@ -133,6 +135,8 @@ static struct feed_init *make_init(struct feed *f, int64_t dts_us)
     f->format->write_init(&out, &f->tracks, dts_us);
     if (buf_writer_status(&out) == E_OK)
         init = feed_init_create(f->tracks.version, buf_writer_view(&out));
+    if (init)
+        init->run = f->mux.run;
     buf_writer_fini(&out);
     return init;
 }
@@ -146,12 +150,13 @@ static void note_entry(struct feed *f)
         f->published_us = 0; /* viewers may be waiting for the first one: due now */
 }
 
-static bool begin_unit(struct feed *f, const struct media_frame *frame, bool entry)
+/* Inline: for each frame of each feed. */
+static inline bool begin_unit(struct feed *f, const struct media_frame_info *info, bool entry)
 {
     struct feed_init *init = NULL;
     struct feed_mark *mark;
 
-    if (entry && !(init = make_init(f, frame->info.dts_us)))
+    if (entry && !(init = make_init(f, info->dts_us)))
         return false;
     if (page_is_full(f->tail) && !add_page(f)) {
         feed_init_unref(&init);
@@ -160,7 +165,7 @@ static bool begin_unit(struct feed *f, const struct media_frame *frame, bool ent
     mark = page_begin_unit(f->tail);
     mark->version = f->tracks.version;
     mark->appended_us = loop_now_us(f->home->loop);
-    mark->gop = frame->info.gop;
+    mark->gop = info->gop;
     mark->init = init;
     if (entry) {
         f->fresh_init_bytes += init->size_bytes;
@@ -178,7 +183,7 @@ static void append(struct feed *f, const struct media_frame *frame, bool entry)
         return;
     entry = entry && f->fresh_init_bytes < MAX_FRESH_INIT_BYTES;
     track_set_apply(&f->tracks, frame);
-    if (!begin_unit(f, frame, entry)) {
+    if (!begin_unit(f, &frame->info, entry)) {
         feed_set_flags(f, FEED_ENDED | FEED_BROKEN);
         return;
     }
@@ -211,35 +216,81 @@ void feed_clear_tracks(struct feed *feed)
     track_set_clear(&feed->tracks);
 }
 
-void feed_set_upstream(struct feed *feed, uint64_t epoch, int64_t wall_offset_us)
+void feed_set_upstream(struct feed *feed, uint64_t epoch, uint64_t run, int64_t wall_offset_us)
 {
     feed->mux.epoch = epoch;
+    feed->mux.run = run;
     feed->mux.wall_offset_us = wall_offset_us;
     atomic_store_explicit(&feed->epoch, epoch, memory_order_relaxed);
+    atomic_store_explicit(&feed->run, run, memory_order_relaxed);
+}
+
+void feed_set_path(struct feed *feed, const char *path)
+{
+    feed->mux.path = path;
+}
+
+void feed_set_lag(struct feed *feed, const struct stream_lag *lag)
+{
+    feed->mux.lag = lag;
+}
+
+void feed_check_silence(struct feed *feed, const struct media_frame_info *now)
+{
+    struct page_sink ps = {.sink = {put_bytes, put_body}, .feed = feed};
+
+    if (!feed->format->write_idle || feed->pending || feed->set_flags & FEED_ENDED)
+        return;
+    if (!feed->mux.path && (loop_now_us(feed->home->loop) - feed->published_us < SILENCE_US ||
+                            now->ingest_us == feed->mux.last_hw_us))
+        return;
+    if (!begin_unit(feed, now, false))
+        return; /* the next look tries again */
+    feed->format->write_idle(&ps.sink, &feed->mux, now);
+    if (ps.failed)
+        feed_set_flags(feed, FEED_ENDED | FEED_BROKEN);
+    flush_touch(feed);
+}
+
+static void change_flags(struct feed *f, uint32_t flags)
+{
+    f->set_flags = flags;
+    f->published_us = 0; /* due now */
+    f->pending_video = true;
+    flush_touch(f);
 }
 
 void feed_set_flags(struct feed *feed, uint32_t flags)
 {
-    feed->set_flags |= flags;
-    feed->published_us = 0; /* due now */
-    feed->pending_video = true;
-    flush_touch(feed);
+    change_flags(feed, feed->set_flags | flags);
+}
+
+void feed_set_live(struct feed *feed, bool live)
+{
+    change_flags(feed, live ? feed->set_flags | FEED_LIVE : feed->set_flags & ~(uint32_t)FEED_LIVE);
+}
+
+static int64_t age_us(const struct feed *f, const struct feed_entry *entry)
+{
+    return loop_now_us(f->home->loop) - entry->page->marks[entry->mark].appended_us;
 }
 
 static bool is_outgrown(const struct feed *f, const struct feed_entry *entry)
 {
-    int64_t age_us = loop_now_us(f->home->loop) - entry->page->marks[entry->mark].appended_us;
-
     return f->tail->before_bytes - entry->page->before_bytes > f->conf->gop.max_bytes ||
-           age_us > f->conf->gop.max_us;
+           age_us(f, entry) > f->conf->gop.max_us;
 }
 
-/* The window keeps the latest gop_cache.count entry points, within the cache's size. */
+/* The window keeps the latest gop_cache.count entry points, and for relays the one before for a
+ * moment, within the cache's size. */
 static void trim_window(struct feed *f)
 {
     unsigned keep = f->conf->gop.max_gops ? f->conf->gop.max_gops : 1;
     struct feed_page *first;
 
+    if (f->format->relay && f->n_entries > keep &&
+        age_us(f, &f->entries[f->n_entries - keep]) < RELAY_KEEP_US)
+        keep++;
     while (f->n_entries > keep || (f->n_entries && is_outgrown(f, &f->entries[0])))
         memmove(f->entries, f->entries + 1, --f->n_entries * sizeof f->entries[0]);
     first = f->n_entries ? f->entries[0].page : f->tail;

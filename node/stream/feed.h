@@ -19,10 +19,12 @@ enum {                      /* feed.flags: set by the home loop, read by taps */
        FEED_VIDEO = 1 << 2,
        FEED_ENDED = 1 << 3,  /* nothing follows */
        FEED_KICKED = 1 << 4, /* with FEED_ENDED: viewers are not to wait for the rest */
-       FEED_BROKEN = 1 << 5  /* with FEED_ENDED: out of memory inside a unit */
+       FEED_BROKEN = 1 << 5, /* with FEED_ENDED: out of memory inside a unit */
+       FEED_LIVE = 1 << 6    /* the stream has a source: relays may start. One that started at a
+                              * node without would take it for one, and two such nodes each other */
 };
 
-#define FEED_MAX_ENTRIES 17 /* gop_cache.count at most 16, and one being written */
+#define FEED_MAX_ENTRIES 18 /* gop_cache.count at most 16, one being written, one for relays */
 
 struct feed_entry {
     struct feed_page *page; /* borrowed from the window */
@@ -36,7 +38,7 @@ struct feed {
     _Atomic uint32_t flags;        /* published after the bytes that they speak of */
     _Atomic uint64_t window_seq;   /* first page of the window: entry points before it are void */
     _Atomic uint64_t window_bytes; /* before_bytes of that page */
-    _Atomic uint64_t epoch;        /* of the stream's publish, for relays */
+    _Atomic uint64_t epoch, run;   /* of the stream's publish, for relays */
 
     /* home loop only */
     struct media_loop *home;
@@ -75,7 +77,18 @@ void feed_append(struct feed *feed, const struct media_frame *frame, bool entry)
 /* Home loop: the configuration of an earlier source is void. */
 void feed_clear_tracks(struct feed *feed);
 /* Home loop: what @hw tags say from now on. */
-void feed_set_upstream(struct feed *feed, uint64_t epoch, int64_t wall_offset_us);
+void feed_set_upstream(struct feed *feed, uint64_t epoch, uint64_t run, int64_t wall_offset_us);
+/* Home loop: the nodes above us have changed; path is borrowed for as long as the feed lives. */
+void feed_set_path(struct feed *feed, const char *path);
+/* Home loop: how late we are, which the next nodes are told; borrowed for as long as the feed
+ * lives. */
+void feed_set_lag(struct feed *feed, const struct stream_lag *lag);
+/* Home loop: the stream got a source, or lost it. */
+void feed_set_live(struct feed *feed, bool live);
+/* Home loop, ten times a second: where nothing came for a while, relays hear that we are there, and
+ * what changed above us. A node that has not heard from its own upstream either (now->ingest_us
+ * stands still) has nothing to say. */
+void feed_check_silence(struct feed *feed, const struct media_frame_info *now);
 /* Home loop: sets flags, which are published with all that is written at the end of this turn. */
 void feed_set_flags(struct feed *feed, uint32_t flags);
 /* Home loop: what is written becomes visible, and the taps are woken. */

@@ -50,7 +50,7 @@ static int64_t due_us(const struct feed *feed)
 {
     int64_t by_age, by_video;
 
-    if (feed->format->realtime || feed->conf->latency == LATENCY_REALTIME || !feed->published_us)
+    if (feed->format->relay || feed->conf->latency == LATENCY_REALTIME || !feed->published_us)
         return 0;
     if (feed->conf->latency == LATENCY_EFFICIENT)
         return feed->published_us + EFFICIENT_US;

@@ -1,10 +1,12 @@
 /* The muxers of the formats that carry frame bodies untouched: RTMP chunks and FLV tags. */
 #include "node/stream/format.h"
 
+#include "node/stream/lag.h"
 #include "proto/flv/flv.h"
 #include "proto/rtmp/rtmp.h"
 
-#define HW_TAG_INTERVAL_US 1000000
+#define HW_TAG_INTERVAL_US 500000
+#define HW_TAG_MAX_BYTES 2048
 
 static uint32_t to_ms(int64_t dts_us)
 {
@@ -83,34 +85,54 @@ static void flv_write_init(struct buf_writer *out, const struct track_set *track
 
 /* --- FLV between nodes --- */
 
+static void write_hw(struct mux_sink *sink, struct mux_context *ctx,
+                     const struct media_frame_info *now)
+{
+    char trail[FLV_TRAIL_SIZE];
+    struct flv_hw hw = {.v = FLV_HW_VERSION,
+                        .epoch = ctx->epoch,
+                        .run = ctx->run,
+                        .gop = now->gop,
+                        .ingest_us = now->ingest_us,
+                        .wall_us = now->ingest_us + ctx->wall_offset_us};
+    struct buf_writer body, tag;
+
+    if (ctx->path)
+        hw.path = buf_view_str(ctx->path);
+    if (ctx->lag && now->flags & FRAME_TIMED)
+        stream_lag_say(ctx->lag, &hw, trail);
+    buf_writer_init(&body, HW_TAG_MAX_BYTES);
+    buf_writer_init(&tag, HW_TAG_MAX_BYTES);
+    flv_write_hw_body(&body, &hw);
+    flv_write_tag(&tag, FLV_TAG_SCRIPT, to_ms(now->dts_us), buf_writer_view(&body));
+    if (buf_writer_status(&tag) == E_OK) {
+        sink->put(sink, buf_writer_view(&tag));
+        ctx->path = NULL;
+    }
+    buf_writer_fini(&body);
+    buf_writer_fini(&tag);
+    ctx->last_hw_us = now->ingest_us;
+}
+
+static void relay_write_idle(struct mux_sink *sink, struct mux_context *ctx,
+                             const struct media_frame_info *now)
+{
+    write_hw(sink, ctx, now);
+    ctx->stood_alone = true;
+}
+
 static void relay_write_unit(struct mux_sink *sink, struct mux_context *ctx,
                              const struct media_frame *frame, bool entry)
 {
-    int64_t ingest_us = frame->info.ingest_us;
-
-    if (entry || ingest_us - ctx->last_hw_us >= HW_TAG_INTERVAL_US) {
-        struct flv_hw hw = {.v = FLV_HW_VERSION,
-                            .epoch = ctx->epoch,
-                            .gop = frame->info.gop,
-                            .ingest_us = ingest_us,
-                            .wall_us = ingest_us + ctx->wall_offset_us};
-        struct buf_writer body, tag;
-
-        buf_writer_init(&body, 4096);
-        buf_writer_init(&tag, 4096);
-        flv_write_hw_body(&body, &hw);
-        flv_write_tag(&tag, FLV_TAG_SCRIPT, to_ms(frame->info.dts_us), buf_writer_view(&body));
-        if (buf_writer_status(&tag) == E_OK)
-            sink->put(sink, buf_writer_view(&tag));
-        buf_writer_fini(&body);
-        buf_writer_fini(&tag);
-        ctx->last_hw_us = ingest_us;
-    }
+    if (entry || ctx->path || ctx->stood_alone ||
+        frame->info.ingest_us - ctx->last_hw_us >= HW_TAG_INTERVAL_US)
+        write_hw(sink, ctx, &frame->info);
+    ctx->stood_alone = false;
     flv_write_unit(sink, ctx, frame, entry);
 }
 
 const struct feed_format k_formats[FORMAT_COUNT] = {
-    [FORMAT_RTMP] = {"rtmp", false, rtmp_write_unit, rtmp_write_init},
-    [FORMAT_FLV] = {"flv", false, flv_write_unit, flv_write_init},
-    [FORMAT_RELAY] = {"relay", true, relay_write_unit, flv_write_init},
+    [FORMAT_RTMP] = {"rtmp", false, rtmp_write_unit, NULL, rtmp_write_init},
+    [FORMAT_FLV] = {"flv", false, flv_write_unit, NULL, flv_write_init},
+    [FORMAT_RELAY] = {"relay", true, relay_write_unit, relay_write_idle, flv_write_init},
 };

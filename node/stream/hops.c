@@ -8,7 +8,8 @@ void hops_init(struct hops *h)
 {
     pthread_mutex_init(&h->lock, NULL);
     list_init(&h->children);
-    h->upstream[0] = '\0';
+    memset(h->upstreams, 0, sizeof h->upstreams);
+    h->path[0] = '\0';
 }
 
 void hops_fini(struct hops *h)
@@ -45,13 +46,35 @@ bool hops_hold(const char *ids, const char *id, unsigned *n_ids)
     return found;
 }
 
+static bool is_above_us(const struct hops *h, const char *id)
+{
+    if (hops_hold(h->path, id, NULL))
+        return true;
+    for (unsigned i = 0; i < HOPS_UPSTREAMS; i++)
+        if (!strcmp(h->upstreams[i], id))
+            return true;
+    return false;
+}
+
+static bool any_is_above_us(const struct hops *h, const char *ids)
+{
+    char id[HOPS_ID_SIZE];
+
+    while (next_id(&ids, id))
+        if (is_above_us(h, id))
+            return true;
+    return false;
+}
+
 bool hops_add_child(struct hops *h, struct hops_child *child, const char *ids)
 {
+    unsigned depth;
     bool ok;
 
     snprintf(child->ids, sizeof child->ids, "%s", ids);
     pthread_mutex_lock(&h->lock);
-    ok = !h->upstream[0] || !hops_hold(child->ids, h->upstream, NULL);
+    (void)hops_hold(h->path, "", &depth);
+    ok = depth < HOPS_MAX_DEPTH && !any_is_above_us(h, child->ids);
     if (ok)
         list_push_back(&h->children, &child->node);
     else
@@ -67,7 +90,7 @@ void hops_remove_child(struct hops *h, struct hops_child *child)
     pthread_mutex_unlock(&h->lock);
 }
 
-bool hops_set_upstream(struct hops *h, const char *id)
+bool hops_set_upstream(struct hops *h, unsigned slot, const char *id)
 {
     struct list *node, *tmp;
     bool ok = true;
@@ -78,7 +101,7 @@ bool hops_set_upstream(struct hops *h, const char *id)
 
         ok &= !id[0] || !hops_hold(child->ids, id, NULL);
     }
-    snprintf(h->upstream, sizeof h->upstream, "%s", ok ? id : "");
+    snprintf(h->upstreams[slot], sizeof h->upstreams[slot], "%s", ok ? id : "");
     pthread_mutex_unlock(&h->lock);
     return ok;
 }
@@ -102,5 +125,22 @@ void hops_write(struct hops *h, const char *own_id, char out[HOPS_SIZE])
             n_ids++;
         }
     }
+    pthread_mutex_unlock(&h->lock);
+}
+
+bool hops_set_path(struct hops *h, const char *path)
+{
+    if (!strcmp(h->path, path))
+        return false;
+    pthread_mutex_lock(&h->lock);
+    snprintf(h->path, sizeof h->path, "%s", path);
+    pthread_mutex_unlock(&h->lock);
+    return true;
+}
+
+void hops_write_path(struct hops *h, const char *own_id, char out[HOPS_ID_SIZE + HOPS_PATH_SIZE])
+{
+    pthread_mutex_lock(&h->lock);
+    snprintf(out, HOPS_ID_SIZE + HOPS_PATH_SIZE, "%s%s%s", own_id, h->path[0] ? "," : "", h->path);
     pthread_mutex_unlock(&h->lock);
 }

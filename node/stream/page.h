@@ -34,6 +34,7 @@ enum page_size {
 struct feed_init {
     _Atomic uint32_t refs;
     uint32_t version; /* equal versions carry the same headers */
+    uint64_t run;     /* of the encoder's session that the entry is of; 0 = unknown */
     size_t size_bytes;
     uint8_t bytes[];
 };

@@ -1,4 +1,5 @@
-/* Stream: life, sources and taps. What happens to a frame is in stream_frames.c. */
+/* Stream: life, sources and taps. What happens to a frame is in stream_frames.c, what others may
+ * know in stream_info.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +8,7 @@
 #include "node/stream/tap.h"
 
 #define WAITING_IDLE_US 3000000 /* a name nobody watches or publishes is forgotten after this */
-#define LAST_CHANCE_US \
-    2000000 /* a relay that lost its upstream always gets this long to find another */
+#define LAST_CHANCE_US 2000000  /* a relay that lost its upstream gets this long at least */
 #define ASK_BACKOFF_MIN_MS 250
 #define ASK_BACKOFF_MAX_MS 2000
 
@@ -52,9 +52,12 @@ struct stream *stream_create(struct registry *registry, struct media_loop *home,
     s->home = home;
     s->registry = registry;
     s->ask_backoff_ms = ASK_BACKOFF_MIN_MS;
+    s->lag.node_id = registry_hooks(registry)->node_id;
     hops_init(&s->hops);
     list_init(&s->home_node);
+    list_init(&s->standbys);
     track_set_init(&s->tracks);
+    track_set_init(&s->held);
     timeline_init(&s->timeline);
     media_arena_init(&s->arena, home->pool);
     gop_cache_init(&s->cache, &conf_of(s)->gop);
@@ -67,7 +70,7 @@ struct stream *stream_create(struct registry *registry, struct media_loop *home,
 
 static void clean(struct stream *s)
 {
-    stream_drop_early(s);
+    stream_drop_waiting(s);
     track_set_fini(&s->tracks);
     gop_cache_fini(&s->cache);
     media_arena_close(&s->arena);
@@ -156,10 +159,33 @@ void stream_tell_feeds(struct stream *s)
 {
     for (unsigned i = 0; i < FORMAT_COUNT; i++)
         if (s->feeds[i])
-            feed_set_upstream(s->feeds[i], s->epoch, wall_offset_us(s));
+            feed_set_upstream(s->feeds[i], s->epoch, s->run, wall_offset_us(s));
+}
+
+void stream_set_epoch(struct stream *s, uint64_t epoch)
+{
+    s->epoch = epoch;
+    stream_tell_feeds(s);
+    tell_changed(s);
+}
+
+void stream_set_path(struct stream *s, const char *path)
+{
+    if (!hops_set_path(&s->hops, path))
+        return;
+    for (unsigned i = 0; i < FORMAT_COUNT; i++)
+        if (s->feeds[i])
+            feed_set_path(s->feeds[i], s->hops.path);
 }
 
 /* --- sources --- */
+
+static void tell_live(struct stream *s)
+{
+    for (unsigned i = 0; i < FORMAT_COUNT; i++)
+        if (s->feeds[i])
+            feed_set_live(s->feeds[i], s->source != NULL);
+}
 
 static void source_gone(struct stream *s)
 {
@@ -171,7 +197,18 @@ static void source_gone(struct stream *s)
     s->next_ask_us = 0;
     s->ask_backoff_ms = ASK_BACKOFF_MIN_MS;
     media_arena_close(&s->arena);
-    stream_drop_early(s);
+    stream_drop_waiting(s);
+    tell_live(s);
+}
+
+static void replace(struct stream *s)
+{
+    struct source *source = s->source;
+
+    if (!source)
+        return;
+    source_gone(s);
+    source->on_evict(source, E_BUSY);
 }
 
 static void evict(struct stream *s, enum err why)
@@ -185,13 +222,21 @@ static void evict(struct stream *s, enum err why)
     tell_changed(s); /* after: who hears it may free an idle pull, and the source with it */
 }
 
+static bool has_publisher(const struct stream *s)
+{
+    return s->source && s->source->kind == SOURCE_PUBLISHER;
+}
+
+static bool is_taken(const struct stream *s)
+{
+    return has_publisher(s) && !s->source->yields;
+}
+
 enum err stream_can_publish(const struct stream *stream)
 {
     if (stream->state == STREAM_ENDED)
         return E_STALE;
-    if (stream->source && stream->source->kind == SOURCE_PUBLISHER && !conf_of(stream)->takeover)
-        return E_BUSY;
-    return E_OK;
+    return is_taken(stream) ? E_BUSY : E_OK;
 }
 
 /* What an earlier source left must not mix with what this one brings. */
@@ -206,22 +251,48 @@ static void start_afresh(struct stream *s)
             feed_clear_tracks(s->feeds[i]);
     s->ready = s->has_audio = s->has_video = false;
     s->wait_key = true;
+    s->resuming = false;
     s->first_frame_us = 0;
-    s->last_entry_dts_us = INT64_MIN;
+    s->at = (struct stream_position){0};
     s->audio = s->video = CODEC_NONE;
     s->ingest_us = s->wall_us = 0;
+}
+
+/* The same session of the encoder by another way: what we have of it is left out, and time goes on
+ * where it was. Without a position in it, as when it had only just begun here, after a gap. */
+static void go_on(struct stream *s)
+{
+    timeline_new_source(&s->timeline);
+    s->resuming = s->at.gop != 0;
+    s->wait_key |= !s->resuming;
+    memcpy(s->n_known, s->at.n_frames, sizeof s->n_known);
+}
+
+static bool goes_on(const struct stream *s, const struct source_offer *offer)
+{
+    return offer->run && offer->run == s->run && !offer->numbers_gops && s->timeline.running;
+}
+
+static enum err may_attach(const struct stream *s, const struct source *source,
+                           const struct source_offer *offer)
+{
+    if (s->state == STREAM_ENDED)
+        return E_STALE;
+    if (source->kind == SOURCE_PULL ? has_publisher(s) : is_taken(s) && !offer->takes_over)
+        return E_BUSY;
+    return E_OK;
 }
 
 enum err stream_attach(struct stream *stream, struct source *source,
                        const struct source_offer *offer)
 {
-    enum err e = stream_can_publish(stream);
+    enum err e = may_attach(stream, source, offer);
 
-    if (e != E_OK || (stream->source && source->kind == SOURCE_PULL))
-        return e != E_OK ? e : E_BUSY;
-    evict(stream, E_BUSY);
-    if (offer->same_clock && stream->timeline.running)
-        timeline_same_source(&stream->timeline);
+    if (e != E_OK)
+        return e;
+    replace(stream);
+    if (goes_on(stream, offer))
+        go_on(stream);
     else
         start_afresh(stream);
     stream->state = STREAM_LIVE;
@@ -230,11 +301,16 @@ enum err stream_attach(struct stream *stream, struct source *source,
     stream_pace_begin(stream);
     stream->last_kind = source->kind;
     stream->numbers_gops = offer->numbers_gops;
+    stream->upstream_gop = 0;
+    stream->is_timed = false;
+    stream_lag_begin(&stream->lag, offer->numbers_gops);
     stream->epoch = offer->epoch;
+    stream->run = offer->run;
     stream->attached_us = now_us(stream);
     stream->ask_backoff_ms = ASK_BACKOFF_MIN_MS;
-    stream->resume[MEDIA_AUDIO] = stream->resume[MEDIA_VIDEO] = offer->same_clock;
     stream_tell_feeds(stream);
+    stream_set_path(stream, offer->path ? offer->path : "");
+    tell_live(stream);
     tell_changed(stream);
     return E_OK;
 }
@@ -242,10 +318,13 @@ enum err stream_attach(struct stream *stream, struct source *source,
 void stream_detach(struct source *source)
 {
     struct stream *s = source->stream;
+    bool was_published = source->kind == SOURCE_PUBLISHER;
 
     if (!s)
         return;
     source_gone(s);
+    if (was_published)
+        stream_give_turn(s);
     tell_changed(s); /* last: the source may be gone */
 }
 
@@ -260,6 +339,7 @@ void stream_end(struct stream *stream, uint32_t flags)
             feed_set_flags(stream->feeds[i], FEED_ENDED | flags);
     tell_changed(stream);
     registry_forget(stream->registry, stream); /* the home loop still holds a reference */
+    stream_end_standbys(stream);
     if (!stream->n_taps)
         bury(stream);
 }
@@ -271,8 +351,10 @@ void stream_kick(struct stream *stream)
 
 void stream_fence(struct stream *stream)
 {
-    if (stream->source && stream->source->kind == SOURCE_PUBLISHER)
-        evict(stream, E_STALE);
+    if (!has_publisher(stream))
+        return;
+    stream->next_turn_us = INT64_MAX; /* it lives on elsewhere: no standby's turn */
+    evict(stream, E_STALE);
 }
 
 /* --- taps --- */
@@ -286,8 +368,10 @@ static struct feed *feed_for(struct stream *s, enum feed_format_id format)
     feed = s->feeds[format] = feed_create(s->home, format, conf_of(s));
     if (!feed)
         return NULL;
-    feed_set_upstream(feed, s->epoch, wall_offset_us(s));
+    feed_set_upstream(feed, s->epoch, s->run, wall_offset_us(s));
+    feed_set_lag(feed, &s->lag);
     feed_fill(feed, &s->cache);
+    feed_set_live(feed, s->source != NULL);
     if (s->ready)
         feed_set_flags(feed, FEED_READY | (s->has_audio ? FEED_AUDIO : 0u) |
                                  (s->has_video ? FEED_VIDEO : 0u));
@@ -334,6 +418,12 @@ void stream_tap_close(struct stream *stream, struct tap *tap)
 
 /* --- time rules --- */
 
+static void end_unless_awaited(struct stream *s)
+{
+    if (list_is_empty(&s->standbys))
+        stream_end(s, 0);
+}
+
 static void check_live(struct stream *s, int64_t now)
 {
     const struct stream_conf *conf = conf_of(s);
@@ -343,11 +433,13 @@ static void check_live(struct stream *s, int64_t now)
         stream_become_ready(s);
     stream_check_pace(s, now);
     if (s->source->kind == SOURCE_PUBLISHER) {
-        if (now - heard_us >= conf->publish_stall_ms * 1000)
+        if (now - heard_us >= conf->publish_stall_ms * 1000) {
             evict(s, E_TIMEOUT);
+            stream_give_turn(s);
+        }
     } else if (!s->n_taps && now - s->idle_since_us >= conf->pull_idle_ms * 1000) {
         evict(s, E_END);
-        stream_end(s, 0);
+        end_unless_awaited(s);
     }
 }
 
@@ -363,120 +455,46 @@ static void check_grace(struct stream *s, int64_t now)
         if (!s->n_taps)
             until_us = now;
     }
-    if (now >= until_us)
+    if (now >= until_us && list_is_empty(&s->standbys)) {
         stream_end(s, 0);
-    else
-        ask_for_source(s);
+        return;
+    }
+    stream_check_standbys(s, now);
+    ask_for_source(s);
+}
+
+/* A silent encoder must not look like a dead node, nor must one that is awaited here after its edge
+ * has died. */
+static void check_relays(struct stream *s, int64_t now)
+{
+    bool awaits = s->state == STREAM_GRACE && s->last_kind == SOURCE_PUBLISHER;
+    int64_t away_us = awaits ? now - s->detached_us : 0; /* the edge's clock goes on */
+    struct media_frame_info info = {.dts_us = s->timeline.end_us,
+                                    .gop = s->gop,
+                                    .ingest_us = s->ingest_us ? s->ingest_us + away_us : now};
+
+    if (s->feeds[FORMAT_RELAY])
+        feed_check_silence(s->feeds[FORMAT_RELAY], &info);
 }
 
 void stream_housekeeping(struct stream *stream, int64_t now)
 {
     switch (stream->state) {
     case STREAM_LIVE:
+        check_relays(stream, now);
         check_live(stream, now);
         break;
     case STREAM_GRACE:
+        check_relays(stream, now);
         check_grace(stream, now);
         break;
     case STREAM_WAITING:
         if (!stream->n_taps && now - stream->idle_since_us >= WAITING_IDLE_US)
-            stream_end(stream, 0);
+            end_unless_awaited(stream);
         else
             ask_for_source(stream);
         break;
     case STREAM_ENDED:
         break;
     }
-}
-
-/* --- what others may know --- */
-
-bool stream_has_source(const struct stream *stream)
-{
-    return stream->source != NULL;
-}
-
-bool stream_has_ended(const struct stream *stream)
-{
-    return stream->state == STREAM_ENDED;
-}
-
-bool stream_is_wanted(const struct stream *stream)
-{
-    return stream->n_taps > 0 && stream->state != STREAM_ENDED;
-}
-
-void stream_set_puller(struct stream *stream, void *puller)
-{
-    stream->puller = puller;
-}
-
-void *stream_puller(const struct stream *stream)
-{
-    return stream->puller;
-}
-
-uint64_t stream_epoch(const struct stream *stream)
-{
-    return stream->epoch;
-}
-
-uint64_t stream_gop(const struct stream *stream)
-{
-    return stream->gop;
-}
-
-int64_t stream_last_dts_us(const struct stream *stream, enum media_kind kind)
-{
-    return stream->n_frames[kind] ? stream->timeline.last_dts_us[kind] : INT64_MIN;
-}
-
-static void count_viewers(const struct stream *s, struct stream_info *info)
-{
-    for (unsigned i = 0; i < FORMAT_COUNT; i++) {
-        struct list *node, *tmp;
-
-        if (!s->feeds[i])
-            continue;
-        list_for_each_safe(node, tmp, &s->feeds[i]->taps) {
-            struct tap *tap = list_entry(node, struct tap, home_node);
-
-            info->n_viewers += atomic_load_explicit(&tap->n_viewers, memory_order_relaxed);
-            info->n_children += atomic_load_explicit(&tap->n_relays, memory_order_relaxed);
-        }
-    }
-}
-
-static void copy_text(char *to, size_t size, const char *from)
-{
-    size_t n = strnlen(from, size - 1);
-
-    memcpy(to, from, n);
-    to[n] = '\0';
-}
-
-void stream_get_info(const struct stream *stream, struct stream_info *info)
-{
-    memset(info, 0, sizeof *info);
-    info->name = stream->name;
-    info->live = stream->source != NULL;
-    info->kind = stream->last_kind;
-    if (stream->source) {
-        copy_text(info->protocol, sizeof info->protocol, stream->source->protocol);
-        copy_text(info->session_id, sizeof info->session_id, stream->source->session_id);
-        copy_text(info->upstream, sizeof info->upstream, stream->source->upstream);
-    }
-    info->epoch = stream->epoch;
-    info->gop = stream->gop;
-    info->age_us = now_us(stream) - stream->created_us;
-    info->since_frame_us = stream->last_frame_us ? now_us(stream) - stream->last_frame_us : -1;
-    info->bytes_in = stream->bytes_in;
-    memcpy(info->n_frames, stream->n_frames, sizeof info->n_frames);
-    info->audio = stream->audio;
-    info->video = stream->video;
-    info->has_audio = stream->has_audio;
-    info->has_video = stream->has_video;
-    info->n_rebased = stream->timeline.n_rebased;
-    info->n_clamped = stream->timeline.n_clamped;
-    count_viewers(stream, info);
 }

@@ -26,7 +26,6 @@ enum latency_policy { LATENCY_REALTIME, LATENCY_BALANCED, LATENCY_EFFICIENT };
 struct stream_conf { /* one for the node; fixed after start, or changed by reload between turns */
     struct gop_cache_limits gop;
     enum latency_policy latency;
-    bool takeover; /* duplicate publish: takeover instead of refuse */
     int64_t play_wait_ms, tracks_wait_ms, publish_stall_ms, publisher_grace_ms;
     int64_t max_lag_ms, stall_timeout_ms, pull_idle_ms;
     size_t max_pinned_bytes;
@@ -41,6 +40,8 @@ struct stream_hooks {
     /* A source was attached or detached, or the stream ended. */
     void (*changed)(void *arg, struct stream *stream);
     void *arg;
+    const char *node_id; /* what this node is called by those who pull from here; lent. NULL = it is
+                          * not said */
 };
 
 struct registry *registry_create(const struct stream_conf *conf, const struct stream_hooks *hooks);
@@ -79,17 +80,26 @@ struct source { /* embedded in the session that feeds the stream */
      * read together. NULL = it is always read at once, as relays are. */
     void (*set_pace)(struct source *source, enum conn_pace pace);
     enum conn_pace pace; /* private: as it was told last */
+    bool yields;         /* private: a publisher that was sent away */
 };
 
 struct source_offer {
     uint64_t epoch;    /* fencing epoch of this publish, 0 without a cluster */
+    uint64_t run;      /* of the encoder's session. The run that the stream had: its frames are
+                        * known by GOP number, so those that it has are left out and time goes on
+                        * exactly; another, or 0 = unknown: time goes on after a gap */
     bool numbers_gops; /* an origin: count GOPs here; else frames bring their number */
-    bool same_clock;   /* a relay that resumes: time goes on as it was */
+    bool takes_over;  /* a publisher: a live one is evicted (E_BUSY) instead of refusing this one */
+    const char *path; /* a relay: ids of the nodes from here to the origin, the nearest first,
+                       * comma-separated; lent. NULL = none */
 };
-/* Would a publisher be let in now? E_OK, E_BUSY (policy refuse), E_STALE (ended: get it again). */
+/* Would a publisher be let in now? E_OK, E_BUSY (another one is live), E_STALE (ended: get it
+ * again). */
 enum err stream_can_publish(const struct stream *stream);
 /* E_OK attached (an earlier source was evicted if policy or kind allow); E_BUSY; E_STALE when the
- * stream has ended meanwhile. A pull never replaces a live publisher (E_BUSY). */
+ * stream has ended meanwhile. A pull never replaces a live publisher (E_BUSY); it replaces
+ * another pull, which is evicted with E_BUSY: a relay's new connection is attached before the old
+ * one is let go. */
 enum err stream_attach(struct stream *stream, struct source *source,
                        const struct source_offer *offer);
 /* Grace begins. Fine when the source was already evicted. */
@@ -98,11 +108,39 @@ void stream_detach(struct source *source);
  * *why (static) when the body is broken: the source should end. Others are E_OK. */
 enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us,
                      struct buf_view body, const char **why);
+struct stream_clock { /* our monotonic clock minus the one that ingest_us is of */
+    bool is_known;
+    int64_t us;
+    int64_t unc_us; /* how wrong that may be, either way */
+};
 /* For relays: what the upstream said about what follows. */
-void stream_set_upstream(struct source *source, uint64_t epoch, uint64_t gop, int64_t ingest_us,
-                         int64_t wall_us);
+struct stream_upstream {
+    uint64_t epoch, run, gop;
+    int64_t ingest_us, wall_us;
+    const char *path; /* lent; NULL = as it was */
+    bool is_timed; /* ingest_us is that of the next frame itself; clock and trail are said, too */
+    struct stream_clock clock;
+    struct buf_view trail; /* as it came with @hw; lent. Broken, or data NULL = unknown */
+};
+void stream_set_upstream(struct source *source, const struct stream_upstream *said);
 /* For inputs whose header says truly which tracks come: no need to wait. */
 void stream_expect_tracks(struct source *source, bool audio, bool video);
+
+/* --- publishers held ready for when the source fails: home loop --- */
+
+struct standby {      /* embedded in the session of the publisher */
+    struct list node; /* private; list_init() before the first use */
+    /* Its turn: the source is gone (epoch 0: the owner gets its own lease first), or the scheduler
+     * gave this node the stream (epoch). It is out of the list; it attaches, or closes itself, or
+     * waits again. Also when the stream has ended: then only closing is left. */
+    void (*on_turn)(struct standby *standby, uint64_t epoch);
+};
+/* In the order of coming. A stream with standbys does not end while they wait. E_STALE: it has
+ * ended. */
+enum err stream_add_standby(struct stream *stream, struct standby *standby);
+void stream_remove_standby(struct standby *standby); /* fine when it is in no list */
+/* The scheduler's word. False: nobody is waiting. */
+bool stream_promote(struct stream *stream, uint64_t epoch);
 
 /* --- for relays, the cluster agent and the API: home loop --- */
 
@@ -111,15 +149,22 @@ struct stream_info {
     bool live; /* has a source */
     enum source_kind kind;
     char protocol[16], session_id[24], upstream[128];
-    uint64_t epoch, gop;
-    uint32_t n_viewers, n_children; /* people, relays */
+    uint64_t epoch, run, gop;
+    uint32_t n_viewers, n_children, n_standbys; /* people, relays, publishers held ready */
+    uint32_t depth;                             /* nodes between here and the origin; 0 = it is */
     int64_t age_us, since_frame_us;
     uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
     enum media_codec audio, video;
     bool has_audio, has_video;
     uint64_t n_rebased, n_clamped;
+    int64_t lag_us;     /* from where the stream was taken in to here; of a frame within the last
+                         * half second of media */
+    int64_t lag_unc_us; /* how wrong that may be, either way; -1 = lag_us is not known */
 };
 void stream_get_info(const struct stream *stream, struct stream_info *info);
+/* The nodes above this one, from the one that took the stream in on; lent until the next message
+ * or frame. "" = none, or unknown. Format: flv_parse_trail(). */
+const char *stream_trail(const struct stream *stream);
 bool stream_has_source(const struct stream *stream);
 bool stream_has_ended(const struct stream *stream); /* its name is free for another */
 /* The relay room keeps its pull of this stream here. */
@@ -127,10 +172,13 @@ void stream_set_puller(struct stream *stream, void *puller);
 void *stream_puller(const struct stream *stream);
 bool stream_is_wanted(const struct stream *stream); /* some viewer or relay is there */
 uint64_t stream_epoch(const struct stream *stream);
+/* The publisher goes on under another lease: an edge's stream, at another origin. */
+void stream_set_epoch(struct stream *stream, uint64_t epoch);
+/* That node leaves. If the publisher is connected to it, it was sent elsewhere: the next one that
+ * comes is let in, whatever the policy. */
+void stream_node_leaves(struct stream *stream, const char *node_id);
+uint64_t stream_run(const struct stream *stream);
 uint64_t stream_gop(const struct stream *stream); /* of the newest frame */
-/* Last stream time per kind, for a resuming relay to drop what it already has; INT64_MIN if none.
- */
-int64_t stream_last_dts_us(const struct stream *stream, enum media_kind kind);
 /* Closes source and viewers with the reason (kick: E_DENIED; fenced publisher: E_STALE keeps the
  * viewers, the stream then needs a source again). */
 void stream_kick(struct stream *stream);

@@ -27,7 +27,7 @@ static void flag_feeds(struct stream *s)
             feed_set_flags(s->feeds[i], feed_flags(s));
 }
 
-void stream_drop_early(struct stream *stream)
+static void drop_early(struct stream *stream)
 {
     for (unsigned i = 0; i < stream->n_early; i++)
         media_frame_unref(&stream->early[i]);
@@ -36,19 +36,50 @@ void stream_drop_early(struct stream *stream)
     stream->early = NULL;
 }
 
+static void drop_held(struct stream *stream)
+{
+    track_set_fini(&stream->held);
+    stream->holds_headers = false;
+}
+
+void stream_drop_waiting(struct stream *stream)
+{
+    drop_early(stream);
+    drop_held(stream);
+}
+
 /* May a viewer start at this frame? */
 static bool is_entry(const struct stream *s, const struct media_frame_info *info)
 {
-    if (info->flags & (FRAME_CONFIG | FRAME_METADATA | FRAME_SEQ_END))
+    if (info->flags & (FRAME_HEADERS | FRAME_SEQ_END))
         return false;
     if (info->kind == MEDIA_VIDEO)
         return info->flags & FRAME_KEY;
     if (info->kind != MEDIA_AUDIO || s->has_video || !s->ready)
         return false;
     if (!s->numbers_gops) /* the same boundaries on every node */
-        return info->gop != s->gop || s->last_entry_dts_us == INT64_MIN;
-    return s->last_entry_dts_us == INT64_MIN ||
-           info->dts_us - s->last_entry_dts_us >= AUDIO_ENTRY_US;
+        return info->gop != s->at.gop;
+    return !s->at.gop || info->dts_us - s->at.dts_us >= AUDIO_ENTRY_US;
+}
+
+/* Gives the frame its GOP, and tells whether that begins with it. */
+static bool number(struct stream *s, struct media_frame_info *info)
+{
+    bool entry;
+
+    info->gop = s->gop;
+    if (info->flags & FRAME_HEADERS)
+        return false;
+    if (!s->numbers_gops)
+        info->gop = s->upstream_gop;
+    entry = is_entry(s, info);
+    if (s->numbers_gops)
+        info->gop += entry;
+    s->gop = info->gop;
+    if (info->gop != s->at.gop && (entry || !s->numbers_gops))
+        s->at = (struct stream_position){.gop = info->gop, .dts_us = info->dts_us};
+    s->at.n_frames[info->kind]++;
+    return entry;
 }
 
 /* Takes the frame: numbers it, then feeds and cache. It is ours alone until here, so it may be
@@ -56,16 +87,8 @@ static bool is_entry(const struct stream *s, const struct media_frame_info *info
 static void deliver(struct stream *s, const struct media_frame **frame_ref)
 {
     struct media_frame *frame = (struct media_frame *)(uintptr_t)*frame_ref;
-    bool entry;
+    bool entry = number(s, &frame->info);
 
-    frame->info.gop = s->numbers_gops ? s->gop : s->upstream_gop;
-    entry = is_entry(s, &frame->info);
-    if (entry) {
-        if (s->numbers_gops)
-            frame->info.gop = s->gop + 1;
-        s->last_entry_dts_us = frame->info.dts_us;
-    }
-    s->gop = frame->info.gop;
     track_set_apply(&s->tracks, frame);
     for (unsigned i = 0; i < FORMAT_COUNT; i++)
         if (s->feeds[i])
@@ -78,7 +101,7 @@ void stream_become_ready(struct stream *stream)
     stream->ready = true;
     for (unsigned i = 0; i < stream->n_early; i++)
         deliver(stream, &stream->early[i]);
-    stream_drop_early(stream);
+    drop_early(stream);
     flag_feeds(stream);
 }
 
@@ -89,7 +112,7 @@ static void settle_early(struct stream *s)
     for (unsigned i = 0; i < s->n_early; i++)
         if (s->early[i]->info.flags & FRAME_CONFIG)
             deliver(s, &s->early[i]);
-    stream_drop_early(s);
+    drop_early(s);
 }
 
 /* Audio that comes before it is known whether there is video: kept, since it may be all there is.
@@ -137,22 +160,98 @@ static bool is_useless(struct stream *s, const struct media_frame_info *info)
     return s->wait_key;
 }
 
-/* A relay that resumes starts at the GOP that it broke off in: what we have of it is left out. */
-static bool is_repeat(struct stream *s, const struct media_frame_info *info, int64_t src_dts_us)
+/* Of the newest frame, on the clock of the node that took the stream in. */
+static int64_t ingest_us(const struct stream *s)
 {
-    if (!s->resume[info->kind] || info->flags & FRAME_CONFIG)
+    return s->ingest_us ? s->ingest_us : s->last_frame_us;
+}
+
+/* --- going on with a run --- */
+
+/* A connection begins with the headers of its first GOP, which may be before ours: what the tracks
+ * were then is nobody's business here, only what they are at the first new frame. */
+static void hold_header(struct stream *s, const struct media_frame_info *info, struct buf_view body)
+{
+    const struct media_frame *frame = media_frame_create(info, body);
+
+    if (!frame)
+        return;
+    (void)track_set_apply(&s->held, frame);
+    s->holds_headers = true;
+    media_frame_unref(&frame);
+}
+
+/* Takes *header. */
+static void give_header(struct stream *s, const struct media_frame **header, int64_t src_dts_us)
+{
+    struct media_frame *frame = (struct media_frame *)(uintptr_t)*header; /* ours alone */
+
+    if (frame && !track_set_holds(&s->tracks, &frame->info, media_frame_body(frame))) {
+        frame->info.dts_us = timeline_map(&s->timeline, frame->info.kind, true, src_dts_us);
+        frame->info.ingest_us = ingest_us(s);
+        deliver(s, header);
+    }
+    media_frame_unref(header);
+}
+
+static void give_held(struct stream *s, int64_t src_dts_us)
+{
+    give_header(s, &s->held.metadata, src_dts_us);
+    for (unsigned i = 0; i < s->held.n_configs; i++)
+        give_header(s, &s->held.configs[i], src_dts_us);
+    drop_held(s);
+}
+
+/* A frame of a GOP that we have: left out as long as there are known ones. */
+static bool is_known_of_gop(struct stream *s, const struct media_frame_info *info,
+                            int64_t src_dts_us)
+{
+    if (!s->timeline.anchored) /* its entry point: upstreams begin with one */
+        timeline_anchor(&s->timeline, src_dts_us, s->at.dts_us);
+    if (!s->n_known[info->kind])
         return false;
-    s->resume[info->kind] =
-        src_dts_us + s->timeline.offset_us <= s->timeline.last_dts_us[info->kind];
-    return s->resume[info->kind];
+    s->n_known[info->kind]--;
+    return true;
+}
+
+/* The source is of the run that we had. It may be behind us, and have other times; GOP numbers and
+ * the order of frames are the same. What we have is left out. */
+static bool is_known(struct stream *s, const struct media_frame_info *info, struct buf_view body,
+                     int64_t src_dts_us)
+{
+    if (!s->resuming)
+        return false;
+    if (info->flags & FRAME_HEADERS) {
+        hold_header(s, info, body);
+        return true;
+    }
+    if (s->upstream_gop == s->at.gop)
+        return is_known_of_gop(s, info, src_dts_us);
+    if (s->upstream_gop < s->at.gop)
+        return true;
+    s->resuming = false;
+    s->wait_key |= !s->timeline.anchored; /* the rest of our GOP was missed, at least */
+    return false;
 }
 
 /* Configurations are kept for long and would hold all that lies in a block with them. */
 static const struct media_frame *make_frame(struct stream *s, const struct media_frame_info *info,
                                             struct buf_view body)
 {
-    return info->flags & (FRAME_CONFIG | FRAME_METADATA) ? media_frame_create(info, body)
-                                                         : media_arena_frame(&s->arena, info, body);
+    return info->flags & FRAME_HEADERS ? media_frame_create(info, body)
+                                       : media_arena_frame(&s->arena, info, body);
+}
+
+/* By a new frame whose ingest time the upstream has said. */
+static void measure_lag(struct stream *s)
+{
+    int64_t lag_us, unc_us;
+
+    stream_lag_measure(&s->lag, s->last_frame_us, s->ingest_us);
+    if (!stream_lag_get(&s->lag, &lag_us, &unc_us))
+        return;
+    metric_observe_us(&m_stream_lag, lag_us);
+    metric_observe_us(&m_stream_lag_uncertainty, unc_us);
 }
 
 enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us,
@@ -162,7 +261,7 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
     struct media_frame_info info = {0};
     const struct media_frame *frame;
     struct buf_view inner;
-    bool metadata = flv_type == FLV_TAG_SCRIPT && flv_is_metadata(body, &inner);
+    bool metadata = flv_type == FLV_TAG_SCRIPT && flv_is_metadata(body, &inner), is_timed;
     enum err e;
 
     if (!s ||
@@ -180,10 +279,18 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
     metric_add(k_frame_counters[info.kind], 1);
     s->last_frame_us = loop_now_us(s->home->loop);
     note_track(s, &info);
-    if (is_useless(s, &info) || is_repeat(s, &info, src_dts_us))
+    is_timed = s->is_timed;
+    s->is_timed = false;
+    if (is_known(s, &info, body, src_dts_us) || is_useless(s, &info))
         return E_OK;
+    if (s->holds_headers)
+        give_held(s, src_dts_us);
+    if (is_timed)
+        measure_lag(s);
+    if (is_timed || s->numbers_gops)
+        info.flags |= FRAME_TIMED;
     info.dts_us = timeline_map(&s->timeline, info.kind, info.flags & FRAME_CONFIG, src_dts_us);
-    info.ingest_us = s->ingest_us ? s->ingest_us : s->last_frame_us;
+    info.ingest_us = ingest_us(s);
     frame = make_frame(s, &info, body);
     if (!frame)
         return E_NOMEM;
@@ -194,18 +301,35 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
     return E_OK;
 }
 
-void stream_set_upstream(struct source *source, uint64_t epoch, uint64_t gop, int64_t ingest_us,
-                         int64_t wall_us)
+/* The upstream went over to another session of the encoder in mid-connection: its times go on, but
+ * GOP numbers may begin again, so what was counted, and what is kept by number, is void. */
+static void change_run(struct stream *s, uint64_t run)
+{
+    s->run = run;
+    s->at = (struct stream_position){0};
+    s->resuming = false;
+    s->wait_key = true;
+    gop_cache_clear(&s->cache);
+}
+
+void stream_set_upstream(struct source *source, const struct stream_upstream *said)
 {
     struct stream *s = source->stream;
 
     if (!s)
         return;
-    s->epoch = epoch;
-    s->upstream_gop = gop;
-    s->ingest_us = ingest_us;
-    s->wall_us = wall_us;
+    if (said->run != s->run)
+        change_run(s, said->run);
+    s->epoch = said->epoch;
+    s->upstream_gop = said->gop;
+    s->ingest_us = said->ingest_us;
+    s->wall_us = said->wall_us;
+    s->is_timed = said->is_timed;
+    if (said->is_timed)
+        stream_lag_hear(&s->lag, said);
     stream_tell_feeds(s);
+    if (said->path)
+        stream_set_path(s, said->path);
 }
 
 void stream_expect_tracks(struct source *source, bool audio, bool video)

@@ -4,16 +4,26 @@
 
 #include "node/stream/feed.h"
 #include "node/stream/hops.h"
+#include "node/stream/lag.h"
 #include "node/stream/media_loop.h"
 #include "node/stream/stream.h"
 
 #define EARLY_FRAMES_MAX 512 /* audio kept while it is open whether video comes */
+#define FRAME_HEADERS (FRAME_CONFIG | FRAME_METADATA) /* carry neither picture nor sound */
 
 enum stream_state {
     STREAM_WAITING, /* no source yet */
     STREAM_LIVE,    /* has a source */
     STREAM_GRACE,   /* lost its source, keeps its viewers for a while */
     STREAM_ENDED    /* out of the registry; its last taps are leaving */
+};
+
+/* Where we are in a run: enough to find the place in what another node has of it, since GOPs have
+ * their numbers from its origin, and their frames the same order everywhere. */
+struct stream_position {
+    uint64_t gop;                     /* 0 = none of this run has begun here */
+    int64_t dts_us;                   /* of its entry point, stream time */
+    uint32_t n_frames[MEDIA_N_KINDS]; /* of it so far, headers not counted */
 };
 
 struct stream {
@@ -29,16 +39,18 @@ struct stream {
     struct source *source; /* borrowed while LIVE */
     struct feed *feeds[FORMAT_COUNT];
     enum media_codec audio, video;
-    bool numbers_gops;          /* the source leaves GOP numbers to us */
-    bool ready;                 /* tracks are known */
-    bool wait_key;              /* pictures before the first key frame are left out */
-    bool has_audio, has_video;  /* seen, or promised, for this source */
-    bool resume[MEDIA_N_KINDS]; /* a resumed relay repeats frames that we have */
+    bool numbers_gops;         /* the source leaves GOP numbers to us */
+    bool ready;                /* tracks are known */
+    bool wait_key;             /* pictures before the first key frame are left out */
+    bool has_audio, has_video; /* seen, or promised, for this source */
+    bool resuming;             /* the source is not past our position yet */
+    bool holds_headers;        /* something is in held */
+    bool is_timed;             /* ingest_us is that of the next frame itself */
     uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
     int64_t first_frame_us; /* of this source, home loop's clock; 0 none yet */
     int64_t last_frame_us;
-    int64_t last_entry_dts_us;
     uint64_t gop, upstream_gop; /* of the newest frame; upstream's latest word, 0 at an origin */
+    struct stream_position at;
     int64_t ingest_us, wall_us; /* likewise upstream's */
     struct timeline timeline;
     struct media_arena arena; /* of frames that come and go */
@@ -49,9 +61,13 @@ struct stream {
     int64_t rate_since_us; /* when the rate was looked at last, and bytes_in then */
     uint64_t rate_bytes;
     bool is_thin; /* it sends so little that a slow tick's worth fits into any socket buffer */
-    uint64_t epoch;
-    void *puller; /* node/relay's, for this stream */
+    uint64_t epoch, run;
+    uint32_t n_known[MEDIA_N_KINDS]; /* resuming: frames of the GOP that we are in, still to come */
+    struct list standbys;            /* struct standby */
+    int64_t next_turn_us;            /* of a standby, while there is no source */
+    void *puller;                    /* node/relay's, for this stream */
     struct track_set tracks;
+    struct track_set held; /* headers that came while resuming, for the first frame that is new */
     unsigned n_taps;
     const struct media_frame **early; /* EARLY_FRAMES_MAX of them, while needed */
     unsigned n_early;
@@ -60,6 +76,7 @@ struct stream {
     int64_t next_ask_us;   /* for a source */
     int64_t ask_backoff_ms;
     enum source_kind last_kind;
+    struct stream_lag lag;
 };
 
 /* Two references: the registry's and the home loop's, which gets it by message. Under the
@@ -77,9 +94,17 @@ void stream_housekeeping(struct stream *stream, int64_t now_us);
 void stream_end(struct stream *stream, uint32_t flags);
 /* The tracks are known, or have to do. Home loop. */
 void stream_become_ready(struct stream *stream);
-/* Epoch and clocks to the feeds. Home loop. */
+/* Epoch, run and clocks to the feeds. Home loop. */
 void stream_tell_feeds(struct stream *stream);
-void stream_drop_early(struct stream *stream);
+/* The nodes above us are these. Home loop. */
+void stream_set_path(struct stream *stream, const char *path);
+/* What waits to be given to the feeds. Home loop. */
+void stream_drop_waiting(struct stream *stream);
+
+/* stream_standby.c, home loop: the publisher is gone, or the stream has ended. */
+void stream_give_turn(struct stream *stream);
+void stream_check_standbys(struct stream *stream, int64_t now_us);
+void stream_end_standbys(struct stream *stream);
 
 /* stream_pace.c, home loop: how the source is read. Begin after it was attached, end before it is
  * let go; choose when the first viewer joined; check with each housekeeping. */

@@ -184,7 +184,7 @@ static void scan_marks(struct tap *tap, const struct feed_pos *limit)
     uint64_t window_seq = atomic_load_explicit(&tap->feed->window_seq, memory_order_acquire);
     unsigned n_void = 0;
 
-    keep = keep ? keep : 1;
+    keep = (keep ? keep : 1) + tap->feed->format->relay;
     while (pos_compare(&tap->scan, limit) < 0) {
         const struct feed_mark *mark = pos_mark_at(&tap->scan);
 
@@ -202,20 +202,32 @@ static void scan_marks(struct tap *tap, const struct feed_pos *limit)
     drop_entries(tap, n_void);
 }
 
+/* What one encoder left is not for nodes any more when the next one has come: they have had it. */
+static const struct tap_entry *relay_entry(const struct tap *tap, unsigned first)
+{
+    uint64_t run = atomic_load_explicit(&tap->feed->run, memory_order_relaxed);
+
+    while (first < tap->n_entries && tap->entries[first].mark->init->run != run)
+        first++;
+    return first < tap->n_entries ? &tap->entries[first] : NULL;
+}
+
 const struct tap_entry *tap_start_entry(const struct tap *tap, const struct viewer *viewer)
 {
-    bool cached = registry_conf(tap->ml->registry)->gop.max_gops > 0;
+    unsigned n_cached = registry_conf(tap->ml->registry)->gop.max_gops;
     const struct tap_entry *newest = tap->n_entries ? &tap->entries[tap->n_entries - 1] : NULL;
+    unsigned first = tap->n_entries > n_cached ? tap->n_entries - n_cached : 0;
 
     if (!newest)
         return NULL;
-    /* GOP numbers are those of one publish */
-    for (unsigned i = 0; viewer->have_epoch == viewer_epoch(viewer) && i < tap->n_entries; i++)
-        if (viewer->have_gop && tap->entries[i].mark->gop == viewer->have_gop)
+    /* GOP numbers are those of one run */
+    for (unsigned i = 0; viewer->have_run && i < tap->n_entries; i++)
+        if (tap->entries[i].mark->init->run == viewer->have_run &&
+            tap->entries[i].mark->gop == viewer->have_gop)
             return &tap->entries[i];
-    if (!cached) /* no cache: only an entry point that came after the viewer */
+    if (!n_cached) /* no cache: only an entry point that came after the viewer */
         return newest->mark->appended_us >= viewer->joined_us ? newest : NULL;
-    return &tap->entries[0];
+    return tap->feed->format->relay ? relay_entry(tap, first) : &tap->entries[first];
 }
 
 /* --- serving --- */
@@ -300,7 +312,7 @@ static void start_waiting(struct tap *tap)
         const struct tap_entry *entry = tap_start_entry(tap, v);
         enum err e;
 
-        if (!entry)
+        if (!entry || (v->relay && !(tap->flags & FEED_LIVE)))
             continue;
         e = viewer_start(v, entry);
         if (e != E_OK)

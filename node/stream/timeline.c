@@ -15,9 +15,10 @@ void timeline_new_source(struct timeline *t)
     t->anchored = false;
 }
 
-void timeline_same_source(struct timeline *t)
+void timeline_anchor(struct timeline *t, int64_t src_dts_us, int64_t dts_us)
 {
-    t->anchored = t->running;
+    t->offset_us = dts_us - src_dts_us;
+    t->anchored = true;
 }
 
 static int64_t highest(int64_t a, int64_t b)
@@ -26,7 +27,7 @@ static int64_t highest(int64_t a, int64_t b)
 }
 
 /* The next frame continues after everything given so far. A first source keeps its own times. */
-static void anchor(struct timeline *t, int64_t src_dts_us)
+static void rebase(struct timeline *t, int64_t src_dts_us)
 {
     if (t->running) {
         t->offset_us = t->end_us + TIMELINE_GAP_US - src_dts_us;
@@ -58,11 +59,11 @@ int64_t timeline_map(struct timeline *t, enum media_kind kind, bool config, int6
     if (config || kind == MEDIA_DATA)
         return map_other(t, kind, src_dts_us);
     if (!t->anchored)
-        anchor(t, src_dts_us);
+        rebase(t, src_dts_us);
     dts_us = src_dts_us + t->offset_us;
     if (t->running && (dts_us < t->last_dts_us[kind] - TIMELINE_MAX_BACK_US ||
                        dts_us > t->end_us + TIMELINE_MAX_FORWARD_US)) {
-        anchor(t, src_dts_us);
+        rebase(t, src_dts_us);
         dts_us = src_dts_us + t->offset_us;
     }
     if (t->running && dts_us < t->last_dts_us[kind]) {

@@ -25,8 +25,9 @@ struct timeline {
 void timeline_init(struct timeline *t);
 /* A new source: the next audio or video frame picks a new constant. */
 void timeline_new_source(struct timeline *t);
-/* The same clock as before goes on (relay resumed at the same origin and epoch). */
-void timeline_same_source(struct timeline *t);
+/* What this source has at src_dts_us was given at dts_us before: its clock is moved by what lies
+ * between. */
+void timeline_anchor(struct timeline *t, int64_t src_dts_us, int64_t dts_us);
 /* Source time to stream time; config says that the frame carries no picture or sound. */
 int64_t timeline_map(struct timeline *t, enum media_kind kind, bool config, int64_t src_dts_us);
 

@@ -23,9 +23,33 @@ void track_set_clear(struct track_set *set)
     set->version++;
 }
 
-static bool same_body(const struct media_frame *a, const struct media_frame *b)
+static bool has_body(const struct media_frame *frame, struct buf_view body)
 {
-    return a && a->size_bytes == b->size_bytes && memcmp(a->body, b->body, a->size_bytes) == 0;
+    return frame && frame->size_bytes == body.size_bytes &&
+           memcmp(frame->body, body.data, body.size_bytes) == 0;
+}
+
+/* Where a frame like this is kept; NULL when there is none yet. */
+static const struct media_frame **find(struct track_set *set, const struct media_frame_info *info)
+{
+    if (info->flags & FRAME_METADATA)
+        return &set->metadata;
+    for (unsigned i = 0; i < set->n_configs; i++) {
+        const struct media_frame_info *old = &set->configs[i]->info;
+
+        if (old->kind == info->kind && old->track_id == info->track_id &&
+            (old->flags & FRAME_MULTITRACK) == (info->flags & FRAME_MULTITRACK))
+            return &set->configs[i];
+    }
+    return NULL;
+}
+
+bool track_set_holds(const struct track_set *set, const struct media_frame_info *info,
+                     struct buf_view body)
+{
+    const struct media_frame **slot = find((struct track_set *)(uintptr_t)set, info);
+
+    return slot && has_body(*slot, body);
 }
 
 static size_t kept_bytes(const struct track_set *set)
@@ -47,7 +71,7 @@ static bool fits(const struct track_set *set, const struct media_frame *old,
 static bool replace(struct track_set *set, const struct media_frame **slot,
                     const struct media_frame *frame)
 {
-    if (same_body(*slot, frame) || !fits(set, *slot, frame))
+    if (has_body(*slot, media_frame_body(frame)) || !fits(set, *slot, frame))
         return false; /* repeated with every key frame by some encoders */
     media_frame_unref(slot);
     *slot = media_frame_ref(frame);
@@ -57,19 +81,13 @@ static bool replace(struct track_set *set, const struct media_frame **slot,
 
 bool track_set_apply(struct track_set *set, const struct media_frame *frame)
 {
-    const struct media_frame_info *info = &frame->info;
+    const struct media_frame **slot;
 
-    if (info->flags & FRAME_METADATA)
-        return replace(set, &set->metadata, frame);
-    if (!(info->flags & FRAME_CONFIG))
+    if (!(frame->info.flags & (FRAME_CONFIG | FRAME_METADATA)))
         return false;
-    for (unsigned i = 0; i < set->n_configs; i++) {
-        const struct media_frame_info *old = &set->configs[i]->info;
-
-        if (old->kind == info->kind && old->track_id == info->track_id &&
-            (old->flags & FRAME_MULTITRACK) == (info->flags & FRAME_MULTITRACK))
-            return replace(set, &set->configs[i], frame);
-    }
+    slot = find(set, &frame->info);
+    if (slot)
+        return replace(set, slot, frame);
     if (set->n_configs == TRACK_SET_MAX || !fits(set, NULL, frame))
         return false;
     set->configs[set->n_configs++] = media_frame_ref(frame);

@@ -22,6 +22,9 @@ void track_set_clear(struct track_set *set);
 /* Takes note of a FRAME_CONFIG or FRAME_METADATA frame; others are ignored, and so is what does not
  * fit. True if it changed. */
 bool track_set_apply(struct track_set *set, const struct media_frame *frame);
+/* Would a frame like this, of a FRAME_CONFIG or FRAME_METADATA kind, change nothing? */
+bool track_set_holds(const struct track_set *set, const struct media_frame_info *info,
+                     struct buf_view body);
 /* dst becomes a copy (references) of src, version included. */
 void track_set_copy(struct track_set *dst, const struct track_set *src);
 

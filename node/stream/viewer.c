@@ -38,7 +38,7 @@ enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct 
                               .ops = join->ops,
                               .joined_us = loop_now_us(ml->loop),
                               .progress_us = loop_now_us(ml->loop),
-                              .have_epoch = join->have_epoch,
+                              .have_run = join->have_run,
                               .have_gop = join->have_gop};
     list_init(&viewer->node);
     list_push_back(&tap->waiting, &viewer->node);
@@ -433,6 +433,12 @@ uint64_t viewer_bytes_sent(const struct viewer *viewer)
 uint64_t viewer_epoch(const struct viewer *viewer)
 {
     return atomic_load_explicit(&viewer->tap->feed->epoch, memory_order_relaxed);
+}
+
+uint64_t viewer_run(const struct viewer *viewer)
+{
+    return viewer->init ? viewer->init->run
+                        : atomic_load_explicit(&viewer->tap->feed->run, memory_order_relaxed);
 }
 
 uint64_t viewer_jumps(const struct viewer *viewer)

@@ -48,8 +48,8 @@ struct viewer { /* embedded in the session; fields are private to viewer.c and t
     struct buf_writer *priv; /* own bytes held back until the unit in flight is out; NULL if none */
     int64_t joined_us;       /* asked, and from on_start on: started */
     int64_t progress_us;
-    uint64_t bytes_base;           /* sent bytes = base (+ tap's total while LIVE) */
-    uint64_t have_epoch, have_gop; /* relays: where to resume; 0 = newest */
+    uint64_t bytes_base;         /* sent bytes = base (+ tap's total while LIVE) */
+    uint64_t have_run, have_gop; /* relays: where to resume; 0 = newest */
 };
 _Static_assert(sizeof(struct viewer) <= 128, "struct viewer is in every session");
 
@@ -59,7 +59,7 @@ struct viewer_join {
     struct conn *conn; /* borrowed until viewer_leave() or on_end */
     const struct viewer_ops *ops;
     bool relay;
-    uint64_t have_epoch, have_gop;
+    uint64_t have_run, have_gop;
 };
 /* Joins, parked until the stream is there. E_OK: on_start or on_end follow. E_NOMEM, E_LIMIT:
  * nothing follows. */
@@ -77,6 +77,8 @@ void viewer_on_writable(struct viewer *viewer);
 uint64_t viewer_bytes_sent(const struct viewer *viewer);
 /* Fencing epoch of the stream's publish; from on_start on. */
 uint64_t viewer_epoch(const struct viewer *viewer);
+/* The encoder's session behind what the viewer gets next, likewise; 0 = unknown. */
+uint64_t viewer_run(const struct viewer *viewer);
 uint64_t viewer_jumps(const struct viewer *viewer);
 /* How long the oldest unsent unit has waited. */
 int64_t viewer_lag_us(const struct viewer *viewer);

@@ -18,6 +18,14 @@
 #define CLUSTER_REASON_SIZE 160
 #define CLUSTER_MAX_UPSTREAMS 4
 #define CLUSTER_MAX_STREAMS 100000 /* in one heartbeat or its answer; more is E_TOO_BIG */
+#define CLUSTER_PART_STREAMS 500   /* in a part of a full report: some 3 ms of a scheduler */
+#define CLUSTER_WEIGHT_DEFAULT 100
+
+struct cluster_ids { /* of nodes */
+    char id[CLUSTER_MAX_UPSTREAMS][CLUSTER_ID_SIZE];
+    unsigned n;
+};
+bool cluster_ids_hold(const struct cluster_ids *ids, const char *id);
 
 struct cluster_error {
     char text[160]; /* "streams[3].epoch: expected a number, found a string" */
@@ -44,22 +52,38 @@ struct cluster_stream {
     uint32_t n_viewers, n_children; /* people, and nodes that pull from here */
     uint32_t depth;                 /* 0 at the origin */
     char upstream[CLUSTER_ID_SIZE]; /* carried: node id of the parent, "" if foreign */
-    bool removed;                   /* in a delta: the stream is gone from this node */
+    uint64_t run; /* owned: of the encoder's session, so that a restarted scheduler knows it */
+    bool removed; /* in a delta: the stream is gone from this node */
 };
+struct cluster_standby { /* a publisher held ready for when the owner of its stream fails */
+    struct stream_name name;
+};
+/* A full report of many streams comes in parts, one heartbeat each, with sequence numbers that run
+ * on: part 0, 1, ... all full, all but the last with more. What no part names is gone. A scheduler
+ * of version 1 without parts would take each part for everything: nodes send parts only to those
+ * whose answers say "parts". */
 struct cluster_heartbeat {
     char node[CLUSTER_ID_SIZE]; /* from the path */
     uint64_t instance;          /* random at each start */
+    uint64_t replaces;          /* the instance that this one was started beside; 0 = none */
     uint64_t seq;
     bool full; /* streams is everything; else a delta on seq - 1 */
+    uint32_t part;
+    bool more;
     enum cluster_role role;
     enum cluster_node_state state;
     char zone[CLUSTER_ZONE_SIZE];
     struct cluster_urls public_urls, internal_urls;
     uint64_t capacity_egress_bps; /* 0 = unknown */
+    uint32_t max_viewers;         /* that it admits; 0 = no limit */
+    uint32_t weight;              /* share of new work, relative to others; 0 counts as 100 */
     uint64_t highest_epoch;       /* ever seen by this node */
+    uint64_t owned_sum; /* of all that it owns now, named below or not (names.c); 0 = not said */
     struct cluster_load load;
     struct cluster_stream *streams; /* owned */
     size_t n_streams;
+    struct cluster_standby *standbys; /* owned; all of them, in every heartbeat but parts above 0 */
+    size_t n_standbys;
 };
 struct cluster_fenced { /* a stream that the node reports as its own, but another one owns */
     struct stream_name name;
@@ -74,7 +98,18 @@ struct cluster_heartbeat_reply {
     /* Streams that this node owns by its own report but not any more: close the publisher. */
     struct cluster_fenced *fenced; /* owned */
     size_t n_fenced;
+    /* Streams that it carries at an epoch that is not the owner's any more: what an events
+     * connection may have missed. */
+    struct cluster_fenced *moved; /* owned */
+    size_t n_moved;
+    bool drain; /* the operator wants this node empty; only RESUME takes it back */
+    bool parts; /* full reports may come in parts */
 };
+/* A sum of streams and epochs, in any order: who counts the same has the same. Adds one to it, or
+ * takes it out again. */
+#define CLUSTER_SUM_OF_NONE 1u
+uint64_t cluster_sum_toggle(uint64_t sum, const struct stream_name *name, uint64_t epoch);
+
 /* JSON numbers above 2^53 are strings in both directions: instance and epochs always travel as
  * strings. */
 enum err cluster_heartbeat_encode(const struct cluster_heartbeat *m, struct buf_writer *out);
@@ -87,27 +122,41 @@ enum err cluster_heartbeat_reply_decode(struct buf_view json, struct cluster_hea
                                         struct cluster_error *error);
 void cluster_heartbeat_reply_fini(struct cluster_heartbeat_reply *m);
 
+/* What becomes of a second publisher while the first one lives. */
+enum cluster_duplicate {
+    CLUSTER_DUPLICATE_REFUSE,
+    CLUSTER_DUPLICATE_TAKEOVER, /* the second one gets the stream */
+    CLUSTER_DUPLICATE_STANDBY   /* it is held ready, and gets the stream when the first one fails */
+};
+extern const char *const k_cluster_duplicates[]; /* "refuse", "takeover", "standby", NULL */
+
 /* POST /v1/streams/{app}/{name}/publish */
 struct cluster_publish {
     struct stream_name name; /* from the path */
     char node[CLUSTER_ID_SIZE];
     uint64_t instance;
+    enum cluster_role role; /* the node may not have reported to this scheduler yet */
     uint64_t highest_epoch;
-    bool takeover;   /* the node's duplicate policy for this app */
-    uint64_t epoch;  /* DELETE only: the one to give up */
-    char client[64]; /* address of the encoder, for people */
+    enum cluster_duplicate duplicate; /* the node's policy for this app */
+    bool takeover;                    /* private: the same for version 1 before "duplicate" */
+    uint64_t run; /* of the encoder's session, the same wherever it is forwarded to; 0 = unknown */
+    struct cluster_ids avoid; /* origins that just failed for an edge */
+    uint64_t epoch;           /* DELETE only: the one to give up */
+    char client[64];          /* address of the encoder, for people */
 };
 enum cluster_publish_decision {
     CLUSTER_PUBLISH_GRANTED,
     CLUSTER_PUBLISH_FORWARD,
-    CLUSTER_PUBLISH_REFUSED
+    CLUSTER_PUBLISH_REFUSED,
+    CLUSTER_PUBLISH_STANDBY /* only for those who asked with that policy; PROMOTE may follow */
 };
 struct cluster_publish_reply {
     enum cluster_publish_decision decision;
     uint64_t epoch;
     uint32_t lease_ms;
-    char origin[CLUSTER_ID_SIZE]; /* forward: where to, or who owns it */
+    char origin[CLUSTER_ID_SIZE]; /* forward: where to; refused, standby: who owns it */
     char origin_rtmp[CLUSTER_URL_SIZE];
+    char origin_http[CLUSTER_URL_SIZE]; /* forward: base of its internal HTTP */
     char reason[CLUSTER_REASON_SIZE];
 };
 enum err cluster_publish_encode(const struct cluster_publish *m, struct buf_writer *out);
@@ -130,9 +179,9 @@ struct cluster_route_query {
     enum cluster_intent intent;
     char node[CLUSTER_ID_SIZE]; /* who asks; "" for a person */
     char client_ip[64];
-    char avoid[CLUSTER_MAX_UPSTREAMS][CLUSTER_ID_SIZE]; /* upstreams that just failed */
-    unsigned n_avoid;
+    struct cluster_ids avoid; /* upstreams that just failed */
     uint64_t have_epoch;
+    bool explain; /* for people: why each candidate was taken or left; nothing is counted */
 };
 struct cluster_upstream {
     char node[CLUSTER_ID_SIZE];
@@ -147,6 +196,8 @@ struct cluster_route {
     char redirect_url[2 * CLUSTER_URL_SIZE]; /* whole, without query */
     uint32_t ttl_ms;
     char reason[CLUSTER_REASON_SIZE];
+    /* explain: raw JSON array for people, lent; nodes never read it. Empty = none */
+    struct buf_view candidates_json;
 };
 /* "/v1/route?stream=...", percent-encoded. */
 enum err cluster_route_query_encode(const struct cluster_route_query *q, struct buf_writer *out);
@@ -163,6 +214,12 @@ enum cluster_event_type {
     CLUSTER_EVENT_ENDED,     /* stream has no owner any more */
     CLUSTER_EVENT_FENCED,    /* to the old owner: close your publisher; node = new owner */
     CLUSTER_EVENT_KICK,      /* close publisher and viewers of the stream here */
+    CLUSTER_EVENT_PROMOTE,   /* to a node with a standby: it owns the stream now, with this epoch */
+    CLUSTER_EVENT_LEAVING,   /* node is about to leave: pull and forward elsewhere first */
+    CLUSTER_EVENT_DRAIN,     /* to the node itself: take no new work, leave when empty */
+    CLUSTER_EVENT_RESUME,    /* to the node itself: the drain is taken back */
+    CLUSTER_EVENT_SUSPECT,   /* between schedulers: node may be gone, ask it */
+    CLUSTER_EVENT_RECOUNT,   /* between schedulers: say again what node owns */
     CLUSTER_EVENT_UNKNOWN    /* a newer scheduler's: ignore */
 };
 struct cluster_event {

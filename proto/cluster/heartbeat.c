@@ -22,13 +22,19 @@ static const char *const k_stream_kinds[] = {"owned", "carried", NULL};
 /* clang-format off */
 static const struct message_field k_heartbeat_fields[] = {
     HEARTBEAT("instance",            instance,            MESSAGE_U64_TEXT, true,  NULL),
+    HEARTBEAT("replaces",            replaces,            MESSAGE_U64_TEXT, false, NULL),
     HEARTBEAT("seq",                 seq,                 MESSAGE_U64,      true,  NULL),
     HEARTBEAT("full",                full,                MESSAGE_BOOL,     false, NULL),
+    HEARTBEAT("part",                part,                MESSAGE_U32,      false, NULL),
+    HEARTBEAT("more",                more,                MESSAGE_BOOL,     false, NULL),
     HEARTBEAT("role",                role,                MESSAGE_ENUM,     true,  k_cluster_roles),
     HEARTBEAT("state",               state,               MESSAGE_ENUM,     true,  k_cluster_node_states),
     HEARTBEAT("zone",                zone,                MESSAGE_TEXT,     false, NULL),
     HEARTBEAT("capacity_egress_bps", capacity_egress_bps, MESSAGE_U64,      false, NULL),
+    HEARTBEAT("max_viewers",         max_viewers,         MESSAGE_U32,      false, NULL),
+    HEARTBEAT("weight",              weight,              MESSAGE_U32,      false, NULL),
     HEARTBEAT("highest_epoch",       highest_epoch,       MESSAGE_U64_TEXT, false, NULL),
+    HEARTBEAT("owned_sum",           owned_sum,           MESSAGE_U64_TEXT, false, NULL),
 };
 static const struct message_field k_urls_fields[] = {
     URLS("rtmp",  rtmp,  k_rtmp),
@@ -52,13 +58,19 @@ static const struct message_field k_stream_fields[] = {
     STREAM("children", n_children, MESSAGE_U32,      false, NULL),
     STREAM("depth",    depth,      MESSAGE_U32,      false, NULL),
     STREAM("upstream", upstream,   MESSAGE_ID,       false, NULL),
+    STREAM("run",      run,        MESSAGE_U64_TEXT, false, NULL),
     STREAM("removed",  removed,    MESSAGE_BOOL,     false, NULL),
+};
+static const struct message_field k_standby_fields[] = {
+    MESSAGE_FIELD(struct cluster_standby, "name", name, MESSAGE_NAME, true, NULL),
 };
 static const struct message_field k_reply_fields[] = {
     REPLY("lease_ms",      lease_ms,      MESSAGE_U32,      true),
     REPLY("interval_ms",   interval_ms,   MESSAGE_U32,      true),
     REPLY("want_full",     want_full,     MESSAGE_BOOL,     false),
     REPLY("highest_epoch", highest_epoch, MESSAGE_U64_TEXT, false),
+    REPLY("drain",         drain,         MESSAGE_BOOL,     false),
+    REPLY("parts",         parts,         MESSAGE_BOOL,     false),
 };
 static const struct message_field k_fenced_fields[] = {
     MESSAGE_FIELD(struct cluster_fenced, "name",  name,  MESSAGE_NAME,     true,  NULL),
@@ -71,12 +83,17 @@ static const struct message_table k_heartbeat = MESSAGE_TABLE(k_heartbeat_fields
 static const struct message_table k_urls = MESSAGE_TABLE(k_urls_fields);
 static const struct message_table k_load = MESSAGE_TABLE(k_load_fields);
 static const struct message_table k_stream = MESSAGE_TABLE(k_stream_fields);
+static const struct message_table k_standby = MESSAGE_TABLE(k_standby_fields);
 static const struct message_table k_reply = MESSAGE_TABLE(k_reply_fields);
 static const struct message_table k_fenced = MESSAGE_TABLE(k_fenced_fields);
 static const struct message_array k_streams = {"streams", &k_stream, sizeof(struct cluster_stream),
                                                CLUSTER_MAX_STREAMS};
+static const struct message_array k_standbys = {
+    "standbys", &k_standby, sizeof(struct cluster_standby), CLUSTER_MAX_STREAMS};
 static const struct message_array k_fences = {"fenced", &k_fenced, sizeof(struct cluster_fenced),
                                               CLUSTER_MAX_STREAMS};
+static const struct message_array k_moves = {"moved", &k_fenced, sizeof(struct cluster_fenced),
+                                             CLUSTER_MAX_STREAMS};
 
 enum err cluster_heartbeat_encode(const struct cluster_heartbeat *m, struct buf_writer *out)
 {
@@ -86,6 +103,7 @@ enum err cluster_heartbeat_encode(const struct cluster_heartbeat *m, struct buf_
     message_write_object(out, "internal", &k_urls, &m->internal_urls);
     message_write_object(out, "load", &k_load, &m->load);
     message_write_array(out, &k_streams, m->streams, m->n_streams);
+    message_write_array(out, &k_standbys, m->standbys, m->n_standbys);
     buf_write_str(out, "}");
     return buf_writer_status(out);
 }
@@ -94,7 +112,7 @@ static enum err read_heartbeat(const json_t *root, struct cluster_heartbeat *m,
                                struct cluster_error *error)
 {
     enum err e = message_read(root, &k_heartbeat, (struct message_place){0}, m, error);
-    void *streams = NULL;
+    void *streams = NULL, *standbys = NULL;
 
     if (e == E_OK)
         e = message_read_object(root, "public", &k_urls, &m->public_urls, error);
@@ -104,7 +122,10 @@ static enum err read_heartbeat(const json_t *root, struct cluster_heartbeat *m,
         e = message_read_object(root, "load", &k_load, &m->load, error);
     if (e == E_OK)
         e = message_read_array(root, &k_streams, &streams, &m->n_streams, error);
+    if (e == E_OK)
+        e = message_read_array(root, &k_standbys, &standbys, &m->n_standbys, error);
     m->streams = streams;
+    m->standbys = standbys;
     return e;
 }
 
@@ -128,8 +149,10 @@ enum err cluster_heartbeat_decode(struct buf_view json, struct cluster_heartbeat
 void cluster_heartbeat_fini(struct cluster_heartbeat *m)
 {
     free(m->streams);
+    free(m->standbys);
     m->streams = NULL;
-    m->n_streams = 0;
+    m->standbys = NULL;
+    m->n_streams = m->n_standbys = 0;
 }
 
 enum err cluster_heartbeat_reply_encode(const struct cluster_heartbeat_reply *m,
@@ -138,6 +161,7 @@ enum err cluster_heartbeat_reply_encode(const struct cluster_heartbeat_reply *m,
     message_write_open(out);
     message_write(out, &k_reply, m, false);
     message_write_array(out, &k_fences, m->fenced, m->n_fenced);
+    message_write_array(out, &k_moves, m->moved, m->n_moved);
     buf_write_str(out, "}");
     return buf_writer_status(out);
 }
@@ -146,7 +170,7 @@ enum err cluster_heartbeat_reply_decode(struct buf_view json, struct cluster_hea
                                         struct cluster_error *error)
 {
     struct cluster_heartbeat_reply m = {0};
-    void *fenced = NULL;
+    void *fenced = NULL, *moved = NULL;
     json_t *root = NULL;
     enum err e = message_parse(json, &root, error);
 
@@ -154,7 +178,10 @@ enum err cluster_heartbeat_reply_decode(struct buf_view json, struct cluster_hea
         e = message_read(root, &k_reply, (struct message_place){0}, &m, error);
     if (e == E_OK)
         e = message_read_array(root, &k_fences, &fenced, &m.n_fenced, error);
+    if (e == E_OK)
+        e = message_read_array(root, &k_moves, &moved, &m.n_moved, error);
     m.fenced = fenced;
+    m.moved = moved;
     json_decref(root);
     if (e == E_OK)
         *out = m;
@@ -166,6 +193,7 @@ enum err cluster_heartbeat_reply_decode(struct buf_view json, struct cluster_hea
 void cluster_heartbeat_reply_fini(struct cluster_heartbeat_reply *m)
 {
     free(m->fenced);
-    m->fenced = NULL;
-    m->n_fenced = 0;
+    free(m->moved);
+    m->fenced = m->moved = NULL;
+    m->n_fenced = m->n_moved = 0;
 }

@@ -20,7 +20,8 @@ enum message_kind {
     MESSAGE_ID,       /* char[size]: a node id, or "" unless required */
     MESSAGE_URL,      /* char[size]: scheme://host[:port] with a scheme of choices, or "" */
     MESSAGE_ENUM,     /* enum: one of choices */
-    MESSAGE_NAME      /* struct stream_name: "app/name" */
+    MESSAGE_NAME,     /* struct stream_name: "app/name" */
+    MESSAGE_IDS       /* struct cluster_ids: an array of node ids; what exceeds it is an error */
 };
 
 struct message_field {

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_OPENED (3 * CLUSTER_MAX_STREAMS) /* objects and lists */
+#define MAX_COMMAS (16 * CLUSTER_MAX_STREAMS)
+
 /* Where and what was wrong, while one field is read. */
 struct reading {
     const struct message_field *field;
@@ -187,10 +190,31 @@ static enum err read_name(const struct reading *r, const json_t *value, void *to
     return E_OK;
 }
 
+static enum err read_ids(const struct reading *r, const json_t *value, void *to)
+{
+    struct cluster_ids *ids = to;
+    size_t n = json_array_size(value);
+
+    if (!json_is_array(value))
+        return refuse(r, "an array of node ids", type_text(value));
+    if (n > CLUSTER_MAX_UPSTREAMS)
+        return refuse(r, "at most 4 node ids", "more");
+    for (size_t i = 0; i < n; i++) {
+        const char *id = json_string_value(json_array_get(value, i));
+
+        if (!id || !cluster_id_is_valid(id))
+            return refuse(r, "an array of node ids", "something else in it");
+        memcpy(ids->id[i], id, strlen(id) + 1);
+    }
+    ids->n = (unsigned)n;
+    return E_OK;
+}
+
 static enum err (*const k_readers[])(const struct reading *r, const json_t *value, void *to) = {
     [MESSAGE_BOOL] = read_bool, [MESSAGE_U32] = read_u32,   [MESSAGE_U64] = read_u64,
     [MESSAGE_TEXT] = read_text, [MESSAGE_ID] = read_id,     [MESSAGE_U64_TEXT] = read_u64_text,
     [MESSAGE_URL] = read_url,   [MESSAGE_ENUM] = read_enum, [MESSAGE_NAME] = read_name,
+    [MESSAGE_IDS] = read_ids,
 };
 
 enum err message_read(const json_t *object, const struct message_table *table,
@@ -281,11 +305,29 @@ static enum err check_version(const json_t *root, struct cluster_error *error)
     return E_OK; /* a later version: its new fields are ignored like any unknown one */
 }
 
+/* A text that is all braces takes 60 times its size in memory, and seconds. The longest message
+ * that makes sense has two full lists. */
+static bool has_too_many_values(struct buf_view json)
+{
+    size_t n_opened = 0, n_commas = 0;
+
+    for (size_t i = 0; i < json.size_bytes; i++) {
+        n_opened += json.data[i] == '{' || json.data[i] == '[';
+        n_commas += json.data[i] == ',';
+    }
+    return n_opened > MAX_OPENED || n_commas > MAX_COMMAS;
+}
+
 enum err message_parse(struct buf_view json, json_t **root, struct cluster_error *error)
 {
     json_error_t failed = {0};
     enum err e;
 
+    *root = NULL;
+    if (has_too_many_values(json)) {
+        snprintf(error->text, sizeof error->text, "too many values");
+        return E_TOO_BIG;
+    }
     snprintf(error->text, sizeof error->text, "out of memory");
     *root = json_loadb(json.size_bytes ? (const char *)json.data : "", json.size_bytes,
                        JSON_REJECT_DUPLICATES, &failed);

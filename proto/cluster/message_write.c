@@ -47,9 +47,19 @@ static bool is_zero(const struct message_field *field, const char *from)
     case MESSAGE_ENUM:
         memcpy(&choice, from, sizeof choice);
         return choice == 0;
+    case MESSAGE_IDS:
+        return ((const struct cluster_ids *)(const void *)from)->n == 0;
     default: /* texts; struct stream_name starts with its text */
         return !*from;
     }
+}
+
+static void write_ids(struct buf_writer *out, const struct cluster_ids *ids)
+{
+    buf_write_str(out, "[");
+    for (unsigned i = 0; i < ids->n; i++)
+        buf_printf(out, "%s\"%s\"", i ? "," : "", ids->id[i]); /* ids need no escapes */
+    buf_write_str(out, "]");
 }
 
 static void write_value(struct buf_writer *out, const struct message_field *field, const char *from)
@@ -75,6 +85,9 @@ static void write_value(struct buf_writer *out, const struct message_field *fiel
         memcpy(&choice, from, sizeof choice);
         message_write_text(out, field->choices[choice]);
         break;
+    case MESSAGE_IDS:
+        write_ids(out, (const struct cluster_ids *)(const void *)from);
+        break;
     default:
         message_write_text(out, from);
     }
@@ -89,7 +102,9 @@ void message_write(struct buf_writer *out, const struct message_table *table, co
 
         if (!field->required && is_zero(field, at))
             continue;
-        buf_printf(out, "%s\"%s\":", first ? "" : ",", field->key);
+        buf_write_str(out, first ? "\"" : ",\""); /* for each key of each answer: no printf */
+        buf_write_str(out, field->key);
+        buf_write_str(out, "\":");
         write_value(out, field, at);
         first = false;
     }

@@ -1,4 +1,4 @@
-/* The words of the messages, and the rules for ids, URLs and stream names in them. */
+/* The words of the messages, the rules for ids, URLs and stream names in them, and sums. */
 #include <ctype.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 
 const char *const k_cluster_roles[] = {"origin", "edge", "both", NULL};
 const char *const k_cluster_node_states[] = {"starting", "active", "draining", NULL};
+const char *const k_cluster_duplicates[] = {"refuse", "takeover", "standby", NULL};
 const char *const k_cluster_intents[] = {"play", "source", "publish", NULL};
 const char *const k_cluster_decisions[] = {"serve", "pull", "redirect", "wait", "deny", NULL};
 
@@ -19,6 +20,26 @@ bool cluster_id_is_valid(const char *id)
             (!isalnum((unsigned char)id[size]) && !strchr("._-", id[size])))
             return false;
     return size > 0;
+}
+
+bool cluster_ids_hold(const struct cluster_ids *ids, const char *id)
+{
+    for (unsigned i = 0; i < ids->n; i++)
+        if (strcmp(ids->id[i], id) == 0)
+            return true;
+    return false;
+}
+
+/* FNV-1a of the name, with the epoch in it, then mixed: nobody has to fear one who makes sums meet,
+ * since what differs is only asked for again. */
+uint64_t cluster_sum_toggle(uint64_t sum, const struct stream_name *name, uint64_t epoch)
+{
+    uint64_t h = 0xcbf29ce484222325ull ^ epoch;
+
+    for (const char *at = name->text; *at; at++)
+        h = (h ^ (unsigned char)*at) * 0x100000001b3ull;
+    h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
+    return sum ^ h ^ h >> 33;
 }
 
 /* Host and port only: such an URL ends in Location headers and in what other nodes connect to, so

@@ -2,22 +2,27 @@
 #include "proto/cluster/cluster.h"
 #include "proto/cluster/message.h"
 
-static const char *const k_decisions[] = {"granted", "forward", "refused", NULL};
+static const char *const k_decisions[] = {"granted", "forward", "refused", "standby", NULL};
 static const char *const k_rtmp[] = {"rtmp", "rtmps", NULL};
+static const char *const k_http[] = {"http", NULL};
 
-#define PUBLISH(key, member, kind, required) \
-    MESSAGE_FIELD(struct cluster_publish, key, member, kind, required, NULL)
+#define PUBLISH(key, member, kind, required, choices) \
+    MESSAGE_FIELD(struct cluster_publish, key, member, kind, required, choices)
 #define REPLY(key, member, kind, required, choices) \
     MESSAGE_FIELD(struct cluster_publish_reply, key, member, kind, required, choices)
 
 /* clang-format off */
 static const struct message_field k_publish_fields[] = {
-    PUBLISH("node",          node,          MESSAGE_ID,       true),
-    PUBLISH("instance",      instance,      MESSAGE_U64_TEXT, true),
-    PUBLISH("highest_epoch", highest_epoch, MESSAGE_U64_TEXT, false),
-    PUBLISH("takeover",      takeover,      MESSAGE_BOOL,     false),
-    PUBLISH("epoch",         epoch,         MESSAGE_U64_TEXT, false),
-    PUBLISH("client",        client,        MESSAGE_TEXT,     false),
+    PUBLISH("node",          node,          MESSAGE_ID,       true,  NULL),
+    PUBLISH("instance",      instance,      MESSAGE_U64_TEXT, true,  NULL),
+    PUBLISH("role",          role,          MESSAGE_ENUM,     false, k_cluster_roles),
+    PUBLISH("highest_epoch", highest_epoch, MESSAGE_U64_TEXT, false, NULL),
+    PUBLISH("duplicate",     duplicate,     MESSAGE_ENUM,     false, k_cluster_duplicates),
+    PUBLISH("takeover",      takeover,      MESSAGE_BOOL,     false, NULL),
+    PUBLISH("run",           run,           MESSAGE_U64_TEXT, false, NULL),
+    PUBLISH("avoid",         avoid,         MESSAGE_IDS,      false, NULL),
+    PUBLISH("epoch",         epoch,         MESSAGE_U64_TEXT, false, NULL),
+    PUBLISH("client",        client,        MESSAGE_TEXT,     false, NULL),
 };
 static const struct message_field k_reply_fields[] = {
     REPLY("decision",    decision,    MESSAGE_ENUM,     true,  k_decisions),
@@ -25,6 +30,7 @@ static const struct message_field k_reply_fields[] = {
     REPLY("lease_ms",    lease_ms,    MESSAGE_U32,      false, NULL),
     REPLY("origin",      origin,      MESSAGE_ID,       false, NULL),
     REPLY("origin_rtmp", origin_rtmp, MESSAGE_URL,      false, k_rtmp),
+    REPLY("origin_http", origin_http, MESSAGE_URL,      false, k_http),
     REPLY("reason",      reason,      MESSAGE_TEXT,     false, NULL),
 };
 /* clang-format on */
@@ -55,7 +61,10 @@ static enum err decode(struct buf_view json, const struct message_table *table, 
 
 enum err cluster_publish_encode(const struct cluster_publish *m, struct buf_writer *out)
 {
-    return encode(&k_publish, m, out);
+    struct cluster_publish both = *m;
+
+    both.takeover = m->duplicate == CLUSTER_DUPLICATE_TAKEOVER; /* for those who know only that */
+    return encode(&k_publish, &both, out);
 }
 
 enum err cluster_publish_decode(struct buf_view json, struct cluster_publish *out,
@@ -64,6 +73,8 @@ enum err cluster_publish_decode(struct buf_view json, struct cluster_publish *ou
     struct cluster_publish m = {0};
     enum err e = decode(json, &k_publish, &m, error);
 
+    if (m.takeover && m.duplicate == CLUSTER_DUPLICATE_REFUSE) /* version 1 before "duplicate" */
+        m.duplicate = CLUSTER_DUPLICATE_TAKEOVER;
     if (e == E_OK)
         *out = m;
     return e;

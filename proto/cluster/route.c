@@ -51,12 +51,14 @@ enum err cluster_route_query_encode(const struct cluster_route_query *q, struct 
     write_arg(out, "protocol", q->protocol);
     write_arg(out, "node", q->node);
     write_arg(out, "client_ip", q->client_ip);
-    for (unsigned i = 0; i < q->n_avoid; i++) {
+    for (unsigned i = 0; i < q->avoid.n; i++) {
         buf_write_str(out, i ? "," : "&avoid=");
-        http_percent_encode(buf_view_str(q->avoid[i]), out);
+        http_percent_encode(buf_view_str(q->avoid.id[i]), out);
     }
     if (q->have_epoch)
         buf_printf(out, "&have_epoch=%" PRIu64, q->have_epoch);
+    if (q->explain)
+        buf_write_str(out, "&explain=1");
     return buf_writer_status(out);
 }
 
@@ -127,9 +129,9 @@ static enum err read_avoid(struct buf_view query, struct cluster_route_query *q,
             continue;
         if (!cluster_id_is_valid(id))
             return refuse(error, "avoid", "expected node ids");
-        if (q->n_avoid == CLUSTER_MAX_UPSTREAMS)
+        if (q->avoid.n == CLUSTER_MAX_UPSTREAMS)
             return refuse(error, "avoid", "more than 4 node ids");
-        memcpy(q->avoid[q->n_avoid++], id, strlen(id) + 1);
+        memcpy(q->avoid.id[q->avoid.n++], id, strlen(id) + 1);
     }
     return E_OK;
 }
@@ -145,6 +147,18 @@ static enum err read_have_epoch(struct buf_view query, struct cluster_route_quer
     if (!message_parse_decimal(text, &q->have_epoch))
         return refuse(error, "have_epoch", "expected a decimal number of at most 64 bits");
     return E_OK;
+}
+
+static enum err read_explain(struct buf_view query, struct cluster_route_query *q,
+                             struct cluster_error *error)
+{
+    char text[8];
+    enum err e = read_arg(query, "explain", text, sizeof text, error);
+
+    if (e == E_OK && *text && strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
+        return refuse(error, "explain", "expected 0 or 1");
+    q->explain = e == E_OK && *text == '1';
+    return e;
 }
 
 static enum err read_node(struct buf_view query, struct cluster_route_query *q,
@@ -166,7 +180,7 @@ enum err cluster_route_query_decode(struct buf_view query, struct cluster_route_
 {
     static enum err (*const k_parts[])(struct buf_view, struct cluster_route_query *,
                                        struct cluster_error *) = {
-        read_stream, read_intent, read_node, read_avoid, read_have_epoch,
+        read_stream, read_intent, read_node, read_avoid, read_have_epoch, read_explain,
     };
     struct cluster_route_query q = {0};
 
@@ -185,6 +199,10 @@ enum err cluster_route_encode(const struct cluster_route *m, struct buf_writer *
     message_write_open(out);
     message_write(out, &k_route, m, false);
     message_write_array(out, &k_upstreams, m->upstreams, m->n_upstreams);
+    if (m->candidates_json.size_bytes) {
+        buf_write_str(out, ",\"candidates\":");
+        buf_write_view(out, m->candidates_json);
+    }
     buf_write_str(out, "}");
     return buf_writer_status(out);
 }

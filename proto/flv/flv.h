@@ -52,9 +52,10 @@ static inline uint8_t flv_tag_type_of(enum media_kind kind)
                                  : FLV_TAG_SCRIPT;
 }
 
-/* The @hw script tag between nodes: before every key frame and at least once a second. AMF0 string
- * "@hw" and an ECMA array; numbers that exceed 2^53 travel as decimal strings. Unknown members are
- * ignored, a missing one is 0; a version above ours is accepted (fields only grow). */
+/* The @hw script tag between nodes: before every key frame and at least twice a second, also while
+ * no frame comes. AMF0 string "@hw" and an ECMA array; numbers that exceed 2^53 travel as decimal
+ * strings. Unknown members are ignored, a missing one is 0; a version above ours is accepted
+ * (fields only grow). */
 #define FLV_HW_VERSION 1
 struct flv_hw {
     uint32_t v;
@@ -63,11 +64,37 @@ struct flv_hw {
     int64_t ingest_us; /* origin's monotonic clock for the next frame */
     int64_t wall_us;   /* the same moment on its wall clock, Unix time */
     bool end;          /* nothing follows: the stream has ended, not the connection failed */
+    uint64_t run; /* of the encoder's session: time and GOP numbers go on across epochs while it
+                   * stays the same; 0 = unknown */
+    struct buf_view path;  /* ids of the nodes from the sender's upstream to the origin, the nearest
+                            * first, comma-separated: said when it changes. Lent by the body that
+                            * was read; data NULL = not said */
+    bool has_clock;        /* the two below are said, and ingest_us is that of the next frame */
+    int64_t clock_us;      /* sender's monotonic clock minus that of ingest_us, as it estimates */
+    int64_t unc_us;        /* how wrong that may be, either way; -1 = the sender does not know */
+    struct buf_view trail; /* struct flv_hop of each node from the one that took the stream in to
+                            * the sender, as text; likewise lent, NULL = not said */
 };
 void flv_write_hw_body(struct buf_writer *w, const struct flv_hw *hw);
-/* E_NOT_FOUND when the script tag is not @hw; E_PROTO when it is broken; E_NOMEM. *out is written
- * only on E_OK. */
+/* E_NOT_FOUND when the script tag is not @hw; E_PROTO when it is broken, or a time is above
+ * FLV_HW_MAX_US; E_NOMEM. *out is written only on E_OK. */
 enum err flv_parse_hw_body(struct buf_view body, struct flv_hw *out);
+#define FLV_HW_MAX_US (INT64_C(1) << 53) /* and not below minus that: sums of a few fit */
+
+/* One node that a stream came through. In a trail: "id,epoch,lag_us,unc_us", with ";" between. */
+#define FLV_MAX_HOPS 4     /* in a trail: as deep as trees get */
+#define FLV_HOP_ID_SIZE 65 /* 1-64 of [A-Za-z0-9._-] */
+#define FLV_TRAIL_SIZE 520 /* text of so many, and zero */
+struct flv_hop {
+    char id[FLV_HOP_ID_SIZE];
+    uint64_t epoch; /* as that node knew it */
+    int64_t lag_us; /* from ingest to its arrival there; may be below 0 by unc_us */
+    int64_t unc_us; /* how wrong that may be, either way; -1 = lag_us is not known */
+};
+/* E_PROTO: anything else than 0 to FLV_MAX_HOPS of these. *hops and *n are written only on E_OK. */
+enum err flv_parse_trail(struct buf_view text, struct flv_hop hops[FLV_MAX_HOPS], unsigned *n);
+/* Appends one to a trail, "" or as parsed before. False: there is no room; nothing is changed. */
+bool flv_append_hop(char trail[FLV_TRAIL_SIZE], const struct flv_hop *hop);
 /* True for an onMetaData script body, also one wrapped in @setDataFrame; *inner is the body without
  * the wrapper (what FLV files and players expect), written only on true. flv_parse_body() gives the
  * size of the wrapper as es_offset. */

@@ -67,15 +67,33 @@ static void write_signed(struct buf_writer *w, const char *name, int64_t value)
     amf_write_member_cstr(w, name, text);
 }
 
+/* Nothing when data is NULL. */
+static void write_text(struct buf_writer *w, const char *name, struct buf_view text)
+{
+    if (!text.data)
+        return;
+    amf_write_name(w, name);
+    amf_write_string(w, text);
+}
+
 void flv_write_hw_body(struct buf_writer *w, const struct flv_hw *hw)
 {
     amf_write_cstr(w, "@hw");
-    amf_write_ecma_array(w, hw->end ? 6 : 5);
+    amf_write_ecma_array(w, 5u + (hw->run != 0) + (hw->path.data != NULL) + 2u * hw->has_clock +
+                                (hw->trail.data != NULL) + hw->end);
     write_unsigned(w, "v", hw->v);
     write_unsigned(w, "epoch", hw->epoch);
     write_unsigned(w, "gop", hw->gop);
     write_signed(w, "ingest_us", hw->ingest_us);
     write_signed(w, "wall_us", hw->wall_us);
+    if (hw->run)
+        write_unsigned(w, "run", hw->run);
+    write_text(w, "path", hw->path);
+    if (hw->has_clock) {
+        write_signed(w, "clock_us", hw->clock_us);
+        write_signed(w, "unc_us", hw->unc_us);
+    }
+    write_text(w, "trail", hw->trail);
     if (hw->end)
         write_unsigned(w, "end", 1);
     amf_write_end(w);
@@ -154,6 +172,39 @@ static enum err read_signed(const struct amf_value *array, const char *name, int
     return E_OK;
 }
 
+/* data NULL when there is no such member. */
+static enum err read_text(const struct amf_value *array, const char *name, struct buf_view *out)
+{
+    const struct amf_value *member = amf_find(array, name);
+
+    *out = buf_view_of(NULL, 0);
+    if (!member)
+        return E_OK;
+    if (!amf_is(member, AMF_STRING))
+        return E_PROTO;
+    *out = amf_string(member);
+    return E_OK;
+}
+
+static bool is_within(int64_t value_us, int64_t least_us)
+{
+    return value_us >= least_us && value_us <= FLV_HW_MAX_US;
+}
+
+/* Both, or none. */
+static enum err read_clock(const struct amf_value *array, struct flv_hw *hw)
+{
+    enum err e;
+
+    hw->has_clock = amf_find(array, "clock_us") && amf_find(array, "unc_us");
+    if (!hw->has_clock)
+        return E_OK;
+    if ((e = read_signed(array, "clock_us", &hw->clock_us)) != E_OK ||
+        (e = read_signed(array, "unc_us", &hw->unc_us)) != E_OK)
+        return e;
+    return is_within(hw->clock_us, -FLV_HW_MAX_US) && is_within(hw->unc_us, -1) ? E_OK : E_PROTO;
+}
+
 static enum err read_members(const struct amf_value *array, struct flv_hw *out)
 {
     struct flv_hw hw = {0};
@@ -167,9 +218,13 @@ static enum err read_members(const struct amf_value *array, struct flv_hw *out)
         (e = read_unsigned(array, "gop", &hw.gop)) != E_OK ||
         (e = read_signed(array, "ingest_us", &hw.ingest_us)) != E_OK ||
         (e = read_signed(array, "wall_us", &hw.wall_us)) != E_OK ||
+        (e = read_unsigned(array, "run", &hw.run)) != E_OK ||
+        (e = read_text(array, "path", &hw.path)) != E_OK || (e = read_clock(array, &hw)) != E_OK ||
+        (e = read_text(array, "trail", &hw.trail)) != E_OK ||
         (e = read_unsigned(array, "end", &end)) != E_OK)
         return e;
-    if (version > UINT32_MAX)
+    if (version > UINT32_MAX || !is_within(hw.ingest_us, -FLV_HW_MAX_US) ||
+        !is_within(hw.wall_us, -FLV_HW_MAX_US))
         return E_PROTO;
     hw.v = (uint32_t)version;
     hw.end = end != 0;

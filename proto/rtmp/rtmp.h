@@ -95,6 +95,11 @@ void rtmp_server_refuse(struct rtmp_server *s, const char *code, const char *des
  * Stream EOF); publish: status of level error or "status" with this code. */
 void rtmp_server_end(struct rtmp_server *s, const char *code, const char *description,
                      struct buf_writer *out);
+/* Enhanced RTMP v2, "Reconnect Request": asks the client to go on over a new connection, to tc_url
+ * ("rtmp://host:port/app"; NULL = where it came from); it keeps this one until it has that. False,
+ * and nothing is written: it did not announce that it can. */
+bool rtmp_server_ask_reconnect(struct rtmp_server *s, const char *tc_url, const char *description,
+                               struct buf_writer *out);
 /* Ping request (user control 6); feed sees the answer, rtmp_server_last_pong() tells. */
 void rtmp_server_ping(struct rtmp_server *s, uint32_t now_ms, struct buf_writer *out);
 /* "csid 7: message type 9 length 9000000 > limit 4194304" */

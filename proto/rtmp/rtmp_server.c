@@ -277,6 +277,23 @@ void rtmp_server_end(struct rtmp_server *s, const char *code, const char *descri
     rtmp_link_write_user_control(&s->link, out, RTMP_STREAM_EOF, RTMP_MEDIA_STREAM_ID);
 }
 
+bool rtmp_server_ask_reconnect(struct rtmp_server *s, const char *tc_url, const char *description,
+                               struct buf_writer *out)
+{
+    struct buf_writer body;
+
+    if (!s->takes_reconnect)
+        return false;
+    rtmp_command_begin(&body, "onStatus", 0);
+    amf_write_null(&body);
+    rtmp_write_info(&body, "status", "NetConnection.Connect.ReconnectRequest", description);
+    if (tc_url)
+        amf_write_member_cstr(&body, "tcUrl", tc_url);
+    amf_write_end(&body);
+    rtmp_command_send(&s->link, out, 0, &body);
+    return true;
+}
+
 void rtmp_server_ping(struct rtmp_server *s, uint32_t now_ms, struct buf_writer *out)
 {
     rtmp_link_write_user_control(&s->link, out, RTMP_PING_REQUEST, now_ms);

@@ -10,10 +10,10 @@
 #define BIT(state) (1u << (state))
 #define CONNECTED (BIT(SERVER_IDLE) | BIT(SERVER_PUBLISHING) | BIT(SERVER_PLAYING))
 
-/* Enhanced RTMP v2, "Enhancing NetConnection connect Command". Bodies pass through untouched, so of
- * what a client can do we can forward what needs no help of ours: multitrack, ModEx and nanosecond
- * offsets; not reconnect requests (bit 0), which we do not send. */
-#define CAPS_EX_FORWARDED 0x0eu
+/* Enhanced RTMP v2, "Enhancing NetConnection connect Command". Bodies pass through untouched, so
+ * multitrack, ModEx and nanosecond offsets need no help of ours; and we may ask to reconnect. */
+#define CAPS_EX_RECONNECT 0x01u
+#define CAPS_EX_OURS (CAPS_EX_RECONNECT | 0x0eu)
 #define FOURCC_CAN_FORWARD 4
 
 /* --- answers --- */
@@ -123,9 +123,16 @@ static struct buf_view app_of_url(struct buf_view url)
     return trim_app(buf_rest(&r));
 }
 
+/* capsEx of a connect, 0 when it has none. */
+static unsigned caps_ex(const struct amf_value *asked)
+{
+    double bits = amf_number(amf_find(asked, "capsEx"), 0);
+
+    return bits >= 0 && bits <= 0xffff ? (unsigned)bits : 0;
+}
+
 static void write_enhanced(struct buf_writer *body, const struct amf_value *asked)
 {
-    const struct amf_value *caps = amf_find(asked, "capsEx");
     static const char *const k_maps[] = {"videoFourCcInfoMap", "audioFourCcInfoMap"};
 
     if (amf_find(asked, "fourCcList")) {
@@ -141,12 +148,8 @@ static void write_enhanced(struct buf_writer *body, const struct amf_value *aske
         amf_write_member_number(body, "*", FOURCC_CAN_FORWARD);
         amf_write_end(body);
     }
-    if (caps) {
-        double bits = amf_number(caps, 0);
-        unsigned known = bits >= 0 && bits <= 0xffff ? (unsigned)bits : 0;
-
-        amf_write_member_number(body, "capsEx", known & CAPS_EX_FORWARDED);
-    }
+    if (amf_find(asked, "capsEx"))
+        amf_write_member_number(body, "capsEx", caps_ex(asked) & CAPS_EX_OURS);
 }
 
 /* Section 7.2.1.1; the numbers are what Flash Media Server says and old players look at. */
@@ -189,6 +192,7 @@ static enum err on_connect(struct server_call *call)
     rtmp_link_announce_peer_bandwidth(&s->link, call->out);
     rtmp_link_announce_chunk_size(&s->link, call->out);
     write_connect_result(call);
+    s->takes_reconnect = caps_ex(asked) & CAPS_EX_RECONNECT;
     server_set_state(s, SERVER_IDLE);
     call->has_event = true;
     *call->event = (struct rtmp_event){

@@ -21,6 +21,11 @@ COLUMNS = (
 WITH_SPREAD = {"cpu", "process", "kib_each"}
 
 
+def percentile(values, percent):
+    values = sorted(values)
+    return values[min(len(values) - 1, len(values) * percent // 100)]
+
+
 def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "n": len(values)}
 

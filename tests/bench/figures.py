@@ -21,16 +21,12 @@ import load
 import media
 import relay
 import swarm
+from bench_report import percentile
 
 
 def table(head, rows):
     for cells in (head, ["---"] * len(head), *rows):
         print("| " + " | ".join(str(cell) for cell in cells) + " |")
-
-
-def percentile(values, percent):
-    values = sorted(values)
-    return values[min(len(values) - 1, len(values) * percent // 100)]
 
 
 def run_relay(args):

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (cluster_event_encode(&first, &w) != E_OK ||
             cluster_event_decode(buf_writer_view(&w), &second, &error) != E_OK ||
             first.type != second.type || first.epoch != second.epoch ||
-            strcmp(first.name.text, second.name.text) != 0)
+            strcmp(first.name.text, second.name.text) != 0 || strcmp(first.node, second.node) != 0)
             abort();
     }
     buf_writer_fini(&w);

@@ -27,7 +27,8 @@ static void try_query(struct buf_view query, struct buf_writer *w)
                                     &second, &error) == E_OK);
     must(strcmp(first.name.text, second.name.text) == 0 && first.intent == second.intent);
     must(strcmp(first.client_ip, second.client_ip) == 0);
-    must(first.n_avoid == second.n_avoid && first.have_epoch == second.have_epoch);
+    must(first.avoid.n == second.avoid.n && first.have_epoch == second.have_epoch);
+    must(first.explain == second.explain);
 }
 
 static void try_route(struct buf_view json, struct buf_writer *w)
@@ -55,12 +56,15 @@ static void try_publish(struct buf_view json, struct buf_writer *w)
         must(cluster_publish_encode(&first, w) == E_OK);
         must(cluster_publish_decode(buf_writer_view(w), &second, &error) == E_OK);
         must(first.epoch == second.epoch && strcmp(first.client, second.client) == 0);
+        must(first.run == second.run && first.duplicate == second.duplicate);
+        must(first.avoid.n == second.avoid.n);
     }
     if (cluster_publish_reply_decode(json, &reply, &error) == E_OK) {
         buf_writer_clear(w);
         must(cluster_publish_reply_encode(&reply, w) == E_OK);
         must(cluster_publish_reply_decode(buf_writer_view(w), &reply_again, &error) == E_OK);
         must(reply.decision == reply_again.decision && reply.epoch == reply_again.epoch);
+        must(strcmp(reply.origin_http, reply_again.origin_http) == 0);
     }
 }
 

@@ -71,11 +71,11 @@ def get_json(address, path, headers=None):
     return json.loads(body)
 
 
-def items(address, path):
+def items(address, path, headers=None):
     """All items of a list of the people's API, page by page."""
     got, page = [], path
     while page:
-        answer = get_json(address, page)
+        answer = get_json(address, page, headers)
         got += answer["items"]
         page = f"{path}{'&' if '?' in path else '?'}after={answer['next']}" if answer["next"] else None
     return got
@@ -351,9 +351,9 @@ class Cluster:
         self.processes.append(node)
         return node
 
-    def restart_node(self, node):
-        """A new process with the same keys and the same ports in the place of a dead one."""
-        ports = {"rtmp.listen": node.rtmp, "http.listen": node.http, "admin.listen": node.admin}
+    def restart_node(self, node, same_ports=True):
+        """A new process with the same keys in the place of a dead one; others may have taken its ports meanwhile."""
+        ports = {"rtmp.listen": node.rtmp, "http.listen": node.http, "admin.listen": node.admin} if same_ports else {}
         sets = {**node.sets, **{key: "%s:%d" % address for key, address in ports.items()}}
         fresh = Node(node.id, sets, self.folder)
         self.processes.append(fresh)
@@ -403,7 +403,7 @@ class Cluster:
         if check and problems:
             self.show_logs()
             raise AssertionError("; ".join(problems))
-        if not problems:
+        if check and not problems:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -1,6 +1,7 @@
-"""One clip through the cluster and out at every place, packet by packet."""
+"""One clip through the cluster and out at every place, packet by packet; and who pulls from whom."""
 
 import os
+import time
 
 import harness
 import media
@@ -41,3 +42,38 @@ def _verdict(published, out_path, player):
         return media.compare_md5(published, media.read_md5(out_path), 25)
     except AssertionError as error:
         return f"{error}\n{player.tail(10)}"
+
+
+def upstream_of(node, stream):
+    """Id of the node that it pulls the stream from; "" when it has none."""
+    source = next((s["source"] for s in node.streams() if s["name"] == stream), None)
+    return source["upstream"] if source else ""
+
+
+class Pauses:
+    """Longest time between two media frames of each viewer, from now on."""
+
+    def __init__(self, *viewers):
+        self.longest_s = {}
+        for viewer in viewers:
+            self._watch(viewer)
+
+    def _watch(self, viewer):
+        add, last = viewer.log.add, [time.monotonic()]
+        self.longest_s[viewer] = 0.0
+
+        def watched(kind, ts, body):
+            before = viewer.log.n_frames
+            add(kind, ts, body)
+            if viewer.log.n_frames > before:
+                now = time.monotonic()
+                self.longest_s[viewer] = max(self.longest_s[viewer], now - last[0])
+                last[0] = now
+
+        viewer.log.add = watched
+        if hasattr(viewer, "session"):
+            viewer.session.on_media = watched
+
+    @property
+    def worst_s(self):
+        return max(self.longest_s.values())

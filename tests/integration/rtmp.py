@@ -122,6 +122,8 @@ class RtmpSession:
         self.buf = bytearray()
         self.reader = ChunkReader()
         self.statuses = []  # (code, description)
+        self.infos = []  # the same, with all that the server said
+        self.connect_more = {}  # further members of connect's object
         self.stream_id = 0
         self.window = self.received = self.acked = 0
         self.pings = 0
@@ -162,7 +164,7 @@ class RtmpSession:
         self.out += command("connect", 1, {
             "app": self.app, "flashVer": "FMLE/3.0 (compatible; tests)", "tcUrl": self.tc_url,
             "fpad": False, "capabilities": 239, "audioCodecs": 3575, "videoCodecs": 252,
-            "videoFunction": 1})
+            "videoFunction": 1, **self.connect_more})
 
     def _message(self, kind, ts, body):
         if kind in (AUDIO, VIDEO, SCRIPT):
@@ -197,6 +199,7 @@ class RtmpSession:
     def _status(self, info):
         code = info.get("code", "")
         self.statuses.append((code, info.get("description", "")))
+        self.infos.append(info)
         if code in ("NetStream.Publish.Start", "NetStream.Play.Start") and self.state == "command":
             self.state = "running"
             self.on_running()

@@ -1,5 +1,7 @@
 """The cluster when its parts come, go and return: schedulers, Redis, origins, edges."""
 
+import signal
+
 import harness
 import media
 import swarm
@@ -141,6 +143,135 @@ class OriginsTest(harness.ClusterTest):
             until_playing(flock, play_both(flock, self.cluster.edges[0], "live/redirected"))
 
 
+class AdmissionTest(harness.ClusterTest):
+    """A full node sends viewers to another one; those who are in are left alone."""
+
+    cluster_args = {"origins": 1, "edges": 2, "edge_set": {"limits.viewers": "2"}}
+
+    def refused(self, node):
+        return node.metrics().total("headwater_play_refused_total", reason="limit")
+
+    def test_viewers_above_the_limit_are_sent_away_or_turned_away(self):
+        full, other = self.cluster.edges
+        with swarm.Swarm() as flock:
+            flock.publish(self.cluster.origins[0].rtmp, "live/full", small())
+            viewers = play_both(flock, full, "live/full")
+            until_playing(flock, viewers)
+            mark = full.log_size()
+            def location():
+                viewer = flock.play_flv(full.http, "live/full")
+                flock.until(lambda: viewer.status, 10, "answered")
+                return viewer.status == 302 and viewer.headers["location"]
+            harness.wait_until(lambda: location() == other.url("live/full", "http"), 10, "302 to the other edge")
+            player = flock.play_rtmp(full.rtmp, "live/full")
+            flock.until(lambda: player.codes, 10, "refused")
+            self.assertEqual(player.codes[-1], "NetStream.Play.Failed")
+            self.assertIn("limits.viewers", player.session.statuses[-1][1])
+            self.assertEqual(len(full.log_lines("viewers are turned away", mark)), 1, "a burst is said once")
+            self.assertGreaterEqual(self.refused(full), 2)
+            self.assertGreaterEqual(full.metrics().total("headwater_play_redirected_total"), 1)
+            more = play_both(flock, other, "live/full")
+            until_playing(flock, more)
+            def turned_away():
+                viewer = flock.play_flv(full.http, "live/full")
+                flock.until(lambda: viewer.status, 10, "answered")
+                return viewer.status == 503 and int(viewer.headers["retry-after"]) > 0
+            harness.wait_until(turned_away, 10, "both are full: 503 with Retry-After")
+            until_playing(flock, viewers + more, what="those who are in stay")
+            self.assert_clean(*viewers, *more)
+            viewers[0].close()
+            flock.until(lambda: not full.metrics().total("headwater_viewers", kind="people") > 1, 5)
+            until_playing(flock, [flock.play_flv(full.http, "live/full")], what="a place is free again")
+
+    def test_relays_are_not_viewers(self):
+        origin = self.cluster.make_node("origin", 7, limits__viewers="1")
+        self.cluster.origins.append(origin)
+        origin.learn()
+        self.cluster.wait_settled()
+        with swarm.Swarm() as flock:
+            flock.publish(origin.rtmp, "live/relayed", small())
+            viewers = [flock.play_flv(node.http, "live/relayed") for node in (origin, *self.cluster.edges)]
+            until_playing(flock, viewers)
+            self.assert_clean(*viewers)
+
+
+class EgressTest(harness.ClusterTest):
+    cluster_args = {"origins": 1, "edges": 1, "edge_set": {"cluster.capacity.egress_bps": "20000"}}
+
+    def test_a_node_that_sends_what_it_can_takes_no_more_viewers(self):
+        edge = self.cluster.edges[0]
+        with swarm.Swarm() as flock:
+            flock.publish(self.cluster.origins[0].rtmp, "live/thick", small())
+            first = flock.play_flv(edge.http, "live/thick")
+            until_playing(flock, [first])
+            def turned_away():
+                viewer = flock.play_flv(edge.http, "live/thick")
+                flock.until(lambda: viewer.status, 10, "answered")
+                viewer.close()
+                return viewer.status == 503 and b"egress_bps" in viewer.body
+            harness.wait_until(turned_away, 10, "measured, and refused")
+            until_playing(flock, [first], what="who is in stays")
+            self.assert_clean(first)
+
+
+class RefusedNodeTest(harness.ClusterTest):
+    """Schedulers that are there and do not want a node: it must not publish past their rules."""
+
+    cluster_args = {"origins": 1, "edges": 0}
+
+    def test_a_node_with_a_wrong_token_takes_no_publishers_and_says_why(self):
+        path = f"{self.cluster.folder}/wrong-token"
+        with open(path, "w") as file:
+            file.write("not the token\n")
+        # One that listens on loopback alone would ask nobody for a token.
+        strict = harness.program("headwater-scheduler", {
+            "http.listen": "0.0.0.0:0", "token_file": self.cluster.token_path}, self.cluster.folder, "strict")
+        self.cluster.processes.append(strict)
+        port = harness.parse_address(strict.wait_ready()["http"])[1]
+        node = self.cluster.make_node("origin", 1, cluster__token_file=path, play_wait_ms="200",
+                                      cluster__schedulers=f"http://127.0.0.1:{port}")
+        self.cluster.origins.append(node)
+        node.learn()
+        def ready():
+            status, _, body = harness.http_request(node.http, "/readyz")
+            return status, body.decode()
+        harness.wait_until(lambda: ready()[0] == 503, 10, "not ready")
+        self.assertIn("401", ready()[1])
+        self.assertEqual(node.metrics().total("headwater_cluster_refused"), 1)
+        with swarm.Swarm() as flock:
+            publisher = flock.publish(node.rtmp, "live/past_the_rules", small())
+            flock.until(lambda: publisher.codes or publisher.closed, 10, "answered")
+            self.assertEqual(publisher.codes[-1], "NetStream.Publish.Failed")
+            self.assertIn("401", publisher.session.statuses[-1][1])
+        with open(path, "w") as file:  # the old one second: both are accepted while it is changed
+            file.write(f"{harness.TOKEN}\nnot the token\n")
+        node.signal(signal.SIGHUP)
+        harness.wait_until(lambda: ready()[0] == 200, 10, "ready")
+        for token, status in ((harness.TOKEN, 404), ("not the token", 404), ("another", 401)):
+            headers = {"Authorization": f"Bearer {token}", "X-Headwater-Hops": "somebody"}
+            self.assertEqual(harness.http_request(node.http, "/live/none.flv", headers=headers, timeout_s=30)[0],
+                             status, token)
+
+    def test_a_node_whose_id_is_taken_says_so(self):
+        taken = self.cluster.origins[0]
+        node = self.cluster.make_node("origin", 2, cluster__node_id=taken.id)
+        self.cluster.processes.remove(node)
+        try:
+            node.learn()
+            refused = lambda n: harness.http_request(n.http, "/readyz")[0] == 503
+            harness.wait_until(lambda: refused(node) or refused(taken), 15, "one of the two is refused")
+            loser = node if refused(node) else taken
+            body = harness.http_request(loser.http, "/readyz")[2].decode()
+            self.assertIn("409", body)
+        finally:
+            self.assertEqual(node.stop(), 0)
+        if loser is taken:  # the newer process had the name: it stays unusable
+            self.assertEqual(taken.stop(), 0)
+            taken.expect_death = True
+            self.cluster.restart_node(taken)
+        self.cluster.wait_settled()
+
+
 class RedisTest(harness.ClusterTest):
     cluster_args = {"origins": 1, "edges": 2, "store": "redis", "schedulers": 2}
 
@@ -152,6 +283,24 @@ class RedisTest(harness.ClusterTest):
             for scheduler in self.cluster.schedulers:
                 harness.wait_until(lambda: harness.http_request(scheduler.http, "/live/shared.flv")[0] == 302,
                                    10, f"{scheduler.name} redirects")
+            self.assert_clean(*viewers)
+
+    def test_a_scheduler_that_was_frozen_knows_nodes_that_report_to_the_other(self):
+        frozen = self.cluster.schedulers[0]
+        with swarm.Swarm() as flock:
+            flock.publish(self.cluster.origins[0].rtmp, "live/frozen", small())
+            viewers = play_both(flock, self.cluster.edges[0], "live/frozen")
+            until_playing(flock, viewers)
+            frozen.signal(signal.SIGSTOP)
+            try:
+                flock.until(lambda: all(node.log_lines("server failed") for node in self.cluster.nodes), 10,
+                            "all nodes go to the other scheduler")
+            finally:
+                frozen.signal(signal.SIGCONT)
+            for _ in range(14):  # longer than a lease
+                self.assertEqual(harness.http_request(frozen.http, "/live/frozen.flv")[0], 302)
+                flock.run(0.5)
+            self.assertEqual(frozen.log_lines("lease lapsed"), [])
             self.assert_clean(*viewers)
 
     def test_redis_is_wiped_and_everything_is_there_again(self):

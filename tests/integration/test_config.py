@@ -148,6 +148,35 @@ class ConfigTest(unittest.TestCase):
         with open(path) as file:
             return text in file.read()
 
+    def test_bad_token_files_are_refused_without_showing_them(self):
+        for text in ("", "\n\n", "qqq1\nqqq2\nqqq3\n", "tab\tqqq\n"):
+            path = self.write("token", text)
+            code, _, said = self.run_once("--set", f"cluster.token_file={path}",
+                                          *(arg for k, v in LOOPBACK.items() for arg in ("--set", f"{k}={v}")))
+            self.assertNotEqual(code, 0, text)
+            self.assertIn("cluster.token_file", said)
+            self.assertNotIn("qqq", said)
+
+    def test_sighup_reads_the_tokens_again(self):
+        path = self.write("token", "first\n")
+        node = self.start({**LOOPBACK, "cluster.token_file": path})
+        admin = harness.parse_address(node.wait_ready()["admin"])
+        def status(token):
+            headers = {"Host": "other.example", "Authorization": f"Bearer {token}"}
+            return harness.http_request(admin, "/api/v1/node", headers=headers)[0]
+        self.assertEqual([status(t) for t in ("first", "second")], [200, 401])
+        for text, want in (("second\nfirst\n", [200, 200]), ("second\n", [401, 200])):
+            self.write("token", text)
+            mark = node.log_size()
+            node.signal(signal.SIGHUP)
+            node.wait_log("configuration reloaded", 5, mark)
+            self.assertEqual([status(t) for t in ("first", "second")], want)
+        self.write("token", "")  # a mistake leaves what was
+        mark = node.log_size()
+        node.signal(signal.SIGHUP)
+        node.wait_log("the tokens stay as they were", 5, mark)
+        self.assertEqual([status(t) for t in ("first", "second")], [401, 200])
+
     def test_sigterm_drains_and_exits_zero_with_viewers_connected(self):
         node = self.start({**LOOPBACK, "drain_timeout_s": "2"})
         ready = node.wait_ready()

@@ -3,181 +3,21 @@ the same with Redis, which is killed and emptied on the way."""
 
 import http.client
 import json
-import random
-import shutil
 import signal
 import socket
-import tempfile
-import threading
 import time
 import unittest
 
 import harness
+from fake_node import Events, FakeNode, SchedulerHarness, call
 
 
-LISTENERS = []  # of the fake nodes of the running test
-
-
-class FakeNode:
-    """What a node says to a scheduler. It answers /healthz while it lives."""
-
-    def __init__(self, scheduler, node_id, role="origin", instance=None, answers=True):
-        self.scheduler, self.id, self.role = scheduler, node_id, role
-        self.instance = instance or random.getrandbits(63)
-        self.seq, self.streams, self.highest_epoch = 0, {}, 0
-        self.port = 1
-        if answers:
-            self.listener = socket.create_server(("127.0.0.1", 0))
-            self.port = self.listener.getsockname()[1]
-            LISTENERS.append(self.listener)
-            threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            with peer:
-                peer.recv(4096)
-                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-
-    def die(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def call(self, method, path, body=None, **headers):
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-        return call(self.scheduler, method, path, body, headers)
-
-    def message(self, full=True, **more):
-        self.seq += 1
-        urls = {"http": f"http://127.0.0.1:{self.port}", "rtmp": "rtmp://127.0.0.1:1"}
-        return {"v": 1, "instance": str(self.instance), "seq": self.seq, "full": full,
-                "role": self.role, "state": "active", "public": {**urls, "http": f"http://{self.id}.example"},
-                "internal": urls, "highest_epoch": str(self.highest_epoch),
-                "streams": list(self.streams.values()), **more}
-
-    def beat(self, full=True, expect=200, **more):
-        status, _, answer = self.call("POST", f"/v1/nodes/{self.id}/heartbeat", self.message(full, **more))
-        assert status == expect, (status, answer)
-        return answer
-
-    def publish(self, stream, expect="granted", **more):
-        status, _, answer = self.call("POST", f"/v1/streams/{stream}/publish",
-                                      {"v": 1, "node": self.id, "instance": str(self.instance), **more})
-        assert status == 200 and answer["decision"] == expect, (status, answer)
-        if expect == "granted":
-            self.highest_epoch = int(answer["epoch"])
-            self.streams[stream] = {"name": stream, "epoch": answer["epoch"]}
-        return answer
-
-    def unpublish(self, stream, epoch):
-        return self.call("DELETE", f"/v1/streams/{stream}/publish",
-                         {"v": 1, "node": self.id, "instance": str(self.instance), "epoch": epoch})[0]
-
-    def carry(self, stream, epoch, upstream, **more):
-        self.streams[stream] = {"name": stream, "kind": "carried", "epoch": epoch, "depth": 1,
-                                "upstream": upstream, **more}
-
-    def route(self, stream, **args):
-        query = "&".join(f"{key}={value}" for key, value in {"node": self.id, **args}.items())
-        return self.call("GET", f"/v1/route?stream={stream}&{query}")[2]
-
-
-def call(scheduler, method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection(scheduler, timeout=10)
-    try:
-        data = json.dumps(body) if isinstance(body, (dict, list)) else body
-        connection.request(method, path, data, headers or {})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        is_json = "json" in (answer.getheader("Content-Type") or "")
-        return answer.status, dict(answer.getheaders()), json.loads(text) if is_json else text
-    finally:
-        connection.close()
-
-
-class Events:
-    """The events connection of a node; lines but pings are kept."""
-
-    def __init__(self, scheduler, node_id):
-        self.connection = http.client.HTTPConnection(scheduler, timeout=20)
-        self.connection.request("GET", f"/v1/nodes/{node_id}/events")
-        self.answer = self.connection.getresponse()
-        self.lines = []
-        assert self.answer.status == 200
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        try:
-            for line in self.answer:
-                event = json.loads(line)
-                if event["type"] != "ping":
-                    self.lines.append(event)
-        except (OSError, ValueError, http.client.HTTPException):
-            pass
-        self.answer.close()
-        self.connection.close()
-
-    def wait(self, kind, stream):
-        def look():
-            return [e for e in self.lines if e["type"] == kind and e["name"] == stream]
-        return harness.wait_until(look, 5, f"event {kind} {stream}")[-1]
-
-    def close(self):
-        self.connection.sock.shutdown(socket.SHUT_RDWR)
-
-
-class SchedulerBase:
+class SchedulerBase(SchedulerHarness):
     """Both stores run these."""
-
-    sets = {}
-
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="headwater-test-")
-        self.processes = []
-        self.addCleanup(self.close)
-        self.prepare()
-        self.scheduler = self.start()
-
-    def prepare(self):
-        pass
-
-    def start(self, **more):
-        process = harness.program("headwater-scheduler", {
-            "http.listen": "127.0.0.1:0", "lease_ms": 1000, "heartbeat_ms": 200, **self.sets, **more},
-            self.folder)
-        self.processes.append(process)
-        address = process.wait_ready()["http"]
-        harness.wait_until(lambda: call(address, "GET", "/readyz")[2]["status"] == "ok", 10, "store up")
-        return address
-
-    def close(self):
-        while LISTENERS:
-            LISTENERS.pop().close()
-        problems = [text for process in self.processes for text in process.problems(process.stop())]
-        logs = "\n".join(process.tail(15) for process in self.processes) if problems else ""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.assertEqual(problems, [], logs)
-
-    def metric(self, name, **labels):
-        return harness.Metrics(call(self.scheduler, "GET", "/metrics")[2]).total(name, **labels)
-
-    def pair(self):
-        nodes = FakeNode(self.scheduler, "o1"), FakeNode(self.scheduler, "o2")
-        for node in nodes:
-            node.beat()
-        return nodes
-
-    def owner(self, stream, scheduler=None):
-        status, _, answer = call(scheduler or self.scheduler, "GET", f"/api/v1/streams/{stream}")
-        return answer["owner"] if status == 200 else None
 
     def test_publish_is_granted_refused_taken_over_and_given_up(self):
         one, two = self.pair()
-        events = Events(self.scheduler, "o1")
+        events = Events(self.scheduler, "o1")  # of a node that does not say its instance
         first = one.publish("live/x")
         self.assertGreater(int(first["epoch"]), 1_600_000_000_000_000)
         self.assertEqual(first["lease_ms"], 1000)
@@ -226,6 +66,7 @@ class SchedulerBase:
         edge.beat()
         answer = edge.publish("live/x", expect="forward")
         self.assertEqual((answer["origin"], answer["origin_rtmp"]), ("o2", "rtmp://127.0.0.1:1"))
+        self.assertTrue(answer["origin_http"].startswith("http://127.0.0.1:"))
         one.publish("live/x")
         one.beat(load={"publishers": 6})
         self.assertEqual(edge.publish("live/x", expect="forward")["origin"], "o1")
@@ -264,6 +105,9 @@ class SchedulerBase:
         self.assertEqual(edge_route(edge)["decision"], "pull")
         harness.wait_until(lapsed, 5, "the lease lapses")
         self.assertEqual(edge_route(edge)["decision"], "wait")
+        two.publish("live/x", expect="refused")  # the owner is asked, and answers
+        one.die()
+        two.route("live/x", intent="source", avoid="o1")  # or its answer holds for three intervals
         two.publish("live/x")
         self.assertEqual(edge_route(edge)["upstreams"][0]["node"], "o2")
 
@@ -279,10 +123,14 @@ class SchedulerBase:
         self.assertEqual([(u["node"], u.get("depth", 0)) for u in route["upstreams"]], [("o1", 0), ("e1", 1)])
         self.assertEqual(route["upstreams"][0], {"node": "o1", "url": f"http://127.0.0.1:{one.port}",
                                                  "epoch": epoch})
-        explained = far.route("live/x", intent="source", explain=1)["explain"]
+        explained = far.route("live/x", intent="source", explain=1)["candidates"]
         self.assertEqual({e["node"]: e["why"] for e in explained},
                          {"o1": "taken", "e1": "taken", "o2": "does not carry the stream",
                           "e2": "does not carry the stream"})
+        self.assertEqual([(e["node"], e["order"]) for e in explained[:2]], [("o1", 1), ("e1", 2)])
+        self.assertEqual(explained[0]["epoch"], epoch)
+        people = call(self.scheduler, "GET", "/v1/route?stream=live/x&explain=1")[2]
+        self.assertEqual((people["decision"], people["candidates"][0]["node"]), ("redirect", "e1"))
         answer = call(self.scheduler, "GET", "/api/v1/streams/live/x")[2]
         self.assertEqual((answer["owner"], answer["epoch"], answer["viewers"]), ("o1", epoch, 3))
         self.assertEqual(answer["carriers"][0]["node"], "e1")
@@ -336,6 +184,7 @@ class SchedulerBase:
             self.assertTrue(problem["detail"].startswith(detail), problem["detail"])
         for body in ("", "{", "[" * 100000, "null", '{"v":1}', "\0", "{\"v\":1,\"v\":1}"):
             self.assertEqual(node.call("POST", path, body)[0], 400, body[:20])
+        self.assertEqual(node.call("POST", path, '{"v":1,"x":[' + "{}," * 400000 + "{}]}")[0], 413)
         for bad in ("/v1/nodes/a%20b/heartbeat", "/v1/streams/live/.x/publish", "/v1/streams/v1/x/publish"):
             self.assertEqual(node.call("POST", bad, good)[0], 400, bad)
         self.assertEqual(call(self.scheduler, "POST", path, json.dumps(good))[0], 415)
@@ -345,6 +194,40 @@ class SchedulerBase:
         thief.beat()
         thief.beat()
         self.assertEqual(self.owner("live/x"), "o1")
+
+    def test_node_that_claims_the_last_epoch_does_not_lock_the_others_out(self):
+        century_us = 100 * 366 * 86400 * 10**6
+        _, two = self.pair()
+        liar = FakeNode(self.scheduler, "o3")
+        last = time.time_ns() // 1000 + century_us - 10**6
+        liar.beat(highest_epoch=str(last))
+        for stream in ("live/x", "live/y"):
+            self.assertGreater(int(two.publish(stream)["epoch"]), last)
+            two.beat()  # what it was given counts as given
+        self.assertEqual(self.owner("live/x"), "o2")
+        liar.beat(highest_epoch=str(last + 2 * century_us), expect=400)
+
+    def test_of_many_publishers_that_wait_for_a_silent_owner_one_is_granted(self):
+        one, two = self.pair()
+        one.publish("live/x")
+        one.die()
+        silent = socket.create_server(("127.0.0.1", one.port))  # takes connections and says nothing
+        self.addCleanup(silent.close)
+        one.beat()
+        two.route("live/x", intent="source", avoid="o1")
+        waiting = []
+        for i in range(60):
+            connection = http.client.HTTPConnection(self.scheduler, timeout=10)
+            connection.request("POST", "/v1/streams/live/x/publish", json.dumps(
+                {"v": 1, "node": f"n{i}", "instance": "5"}), {"Content-Type": "application/json"})
+            waiting.append(connection)
+        for connection in waiting[::2]:
+            connection.close()  # half of them leave
+        said = [json.load(connection.getresponse())["decision"] for connection in waiting[1::2]]
+        for connection in waiting:
+            connection.close()
+        self.assertEqual(sorted(said), ["granted"] + ["refused"] * 29)
+        self.assertEqual(self.metric("headwater_owner_probes_total"), 1)
 
     def test_only_local_requests_need_no_token(self):
         for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):

@@ -6,9 +6,9 @@ if(NOT EXISTS ${hw_python})
   set(hw_python ${hw_python_found})
 endif()
 
-set(k_long test_streams200 test_cycles test_up test_browser test_bench)
+set(k_long test_streams200 test_cycles test_up test_browser test_bench test_bench_cluster)
 # Whose load or memory would say nothing in a sanitizer build: they run on the release build.
-set(k_release test_streams200 test_cycles test_bench)
+set(k_release test_streams200 test_cycles test_bench test_bench_cluster)
 
 file(GLOB integration_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(source ${integration_tests})

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/tools/ask.h"
 #include "tests/tools/load.h"
 
 static const struct {
@@ -9,6 +10,7 @@ static const struct {
     int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit code */
     const char *help;
 } k_commands[] = {
+    {"ask", ask_main, "HTTP requests by the ten thousand a second, measured"},
     {"load", load_main, "thousands of publishers and players, measured"},
 };
 

@@ -43,7 +43,7 @@ static void test_load_gives_documented_defaults(void **state)
     assert_string_equal(conf.http_listen, "0.0.0.0:8080");
     assert_string_equal(conf.admin_listen, "127.0.0.1:8081");
     assert_int_equal(conf.latency, LATENCY_BALANCED);
-    assert_int_equal(conf.publish_duplicate, NODE_DUPLICATE_REFUSE);
+    assert_int_equal(conf.publish_duplicate, CLUSTER_DUPLICATE_REFUSE);
     assert_int_equal(conf.cluster_role, CLUSTER_BOTH);
     assert_true(conf.publish_open && conf.play_open);
     assert_int_equal(conf.gop_cache_count, 1);
@@ -65,7 +65,7 @@ static void test_load_gives_enums_in_the_order_of_the_code(void **state)
                      E_OK);
     assert_int_equal(conf.latency, LATENCY_EFFICIENT);
     assert_int_equal(conf.cluster_role, CLUSTER_EDGE);
-    assert_int_equal(conf.publish_duplicate, NODE_DUPLICATE_TAKEOVER);
+    assert_int_equal(conf.publish_duplicate, CLUSTER_DUPLICATE_TAKEOVER);
     assert_int_equal(conf.cluster_redirect, 0);
     conf_free(&k_node_schema, &conf);
 }
@@ -108,6 +108,11 @@ static const struct {
     {{"pull.sources=../a=rtmp://h/live/a"}, "pull.sources[0]"},
     {{"pull.sources=live/a=rtsp://h/live/a"}, "pull.sources[0]: an URL"},
     {{"pull.sources=live/a=rtmp://h"}, "pull.sources[0]: an URL"},
+    {{"publish.duplicate_apps=live"}, "publish.duplicate_apps[0]: found \"live\": no \"=\""},
+    {{"publish.duplicate_apps=live=takeover,live/a=maybe"}, "publish.duplicate_apps[1]"},
+    {{"publish.duplicate_apps=live/=refuse"}, "publish.duplicate_apps[0]"},
+    {{"publish.duplicate_apps=v1=refuse"}, "publish.duplicate_apps[0]"},
+    {{"publish.duplicate_apps=a/b/c=refuse"}, "allowed is app=refuse"},
     {{"cluster.advertise.public.http=http://h:1/path"}, "cluster.advertise.public.http"},
     {{"cluster.advertise.public.rtmp=http://h:1"}, "allowed is rtmp://host:port"},
     {{"cluster.advertise.internal.https=https://h\"x"}, "cluster.advertise.internal.https"},
@@ -144,6 +149,7 @@ static const char *const k_accepted[][6] = {
     {"pull.sources=live/a=rtmp://user:pass@h:1936/live/a?x=y,two/parts/b=http://h/live/b.flv"},
     {"cluster.node_id=edge-1.eu_x", "cluster.zone=eu west"},
     {"fallback_origins=http://10.0.0.1:8080,http://[fd00::1]:8080"},
+    {"publish.duplicate_apps=live=standby,live/eu=takeover,old=refuse"},
 };
 
 static void test_check_gives_ok_for_sound_configurations(void **state)
@@ -172,6 +178,34 @@ static void test_pull_source_gives_name_and_url(void **state)
     assert_string_equal(url, "rtmp://h/live/a?k==");
 }
 
+static void test_duplicate_gives_the_policy_of_the_app_or_the_general_one(void **state)
+{
+    static const struct {
+        const char *app;
+        int duplicate;
+    } k_rows[] = {{"live", CLUSTER_DUPLICATE_STANDBY},
+                  {"live/eu", CLUSTER_DUPLICATE_REFUSE},
+                  {"live/us", CLUSTER_DUPLICATE_TAKEOVER},
+                  {"liv", CLUSTER_DUPLICATE_TAKEOVER}};
+    struct node_conf conf;
+    struct conf_error error;
+
+    (void)state;
+    assert_int_equal(load(&conf, &error,
+                          SETS("publish.duplicate=takeover",
+                               "publish.duplicate_apps=live=standby,live/eu=refuse")),
+                     E_OK);
+    for (size_t i = 0; i < sizeof k_rows / sizeof k_rows[0]; i++) {
+        struct stream_name name;
+        const char *why;
+
+        assert_int_equal(
+            stream_name_make(&name, buf_view_str(k_rows[i].app), buf_view_str("x"), &why), E_OK);
+        assert_int_equal(node_conf_duplicate(&conf, &name), k_rows[i].duplicate);
+    }
+    conf_free(&k_node_schema, &conf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_check_refuses_each_broken_rule_by_its_key),
         cmocka_unit_test(test_check_gives_ok_for_sound_configurations),
         cmocka_unit_test(test_pull_source_gives_name_and_url),
+        cmocka_unit_test(test_duplicate_gives_the_policy_of_the_app_or_the_general_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,64 @@ static void test_read_secret_gives_an_error_without_the_secret(void **state)
     assert_non_null(strstr(error.text, "token_file: /nonexistent/x"));
 }
 
+static enum err read_tokens(const char *content, struct scheduler_tokens *out,
+                            struct conf_error *error)
+{
+    char path[] = "/tmp/hw-test-tokens-XXXXXX";
+    int fd = mkstemp(path);
+    enum err e;
+
+    assert_true(fd >= 0);
+    assert_true(write(fd, content, strlen(content)) == (ssize_t)strlen(content));
+    close(fd);
+    e = scheduler_read_tokens("token_file", path, out, error);
+    unlink(path);
+    return e;
+}
+
+static void test_read_tokens_gives_one_or_two_lines(void **state)
+{
+    static const struct {
+        const char *content, *first, *second;
+    } k_cases[] = {
+        {"old", "old", ""},
+        {"old\n", "old", ""},
+        {"new\r\n  old \n", "new", "old"},
+        {"new\nold\n\n\n", "new", "old"},
+        {"new\n\n", "new", ""},
+    };
+    struct conf_error error = {""};
+    struct scheduler_tokens tokens;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        assert_int_equal(read_tokens(k_cases[i].content, &tokens, &error), E_OK);
+        assert_string_equal(tokens.token[0], k_cases[i].first);
+        assert_string_equal(tokens.token[1], k_cases[i].second);
+    }
+    assert_int_equal(scheduler_read_tokens("token_file", "", &tokens, &error), E_OK);
+    assert_string_equal(tokens.token[0], "");
+}
+
+static void test_read_tokens_gives_an_error_without_the_tokens(void **state)
+{
+    char huge[600];
+    const char *const k_bad[] = {"", "\nsecond\n", "one\ntwo\nthird\n", huge};
+    struct conf_error error = {""};
+    struct scheduler_tokens tokens;
+
+    (void)state;
+    memset(huge, 'a', sizeof huge);
+    huge[sizeof huge - 1] = '\0';
+    for (size_t i = 0; i < sizeof k_bad / sizeof k_bad[0]; i++) {
+        assert_int_equal(read_tokens(k_bad[i], &tokens, &error), E_INVAL);
+        assert_non_null(strstr(error.text, "expected 1-2 lines of 1-255 bytes"));
+        assert_null(strstr(error.text, "third"));
+        assert_string_equal(tokens.token[0], "");
+    }
+    assert_int_equal(scheduler_read_tokens("token_file", "/nonexistent/x", &tokens, &error), E_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +182,8 @@ int main(void)
         cmocka_unit_test(test_check_gives_the_key_when_keys_contradict),
         cmocka_unit_test(test_read_secret_gives_the_first_line),
         cmocka_unit_test(test_read_secret_gives_an_error_without_the_secret),
+        cmocka_unit_test(test_read_tokens_gives_one_or_two_lines),
+        cmocka_unit_test(test_read_tokens_gives_an_error_without_the_tokens),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

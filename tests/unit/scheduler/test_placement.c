@@ -17,11 +17,13 @@ static const struct cluster_urls k_no_urls = {"", "", ""};
 
 struct row {
     const char *id;
-    /* O origin, E edge, B both; then any of: d draining, s starting, l lapsed, ? suspect, * owner,
-     * + carries, o carries an older epoch, n no addresses */
+    /* O origin, E edge, B both; then any of: d draining, s starting, l lapsed, g gone, ? suspect,
+     * * owner, + carries, o carries an older epoch, n no addresses */
     const char *what;
     const char *zone, *parent;
     uint32_t depth, n_children, load; /* viewers of an edge, publishers of an origin */
+    uint32_t weight, max_viewers;     /* weight 0 = the default */
+    uint64_t out_bps, capacity_bps;
 };
 
 struct snapshot {
@@ -50,10 +52,15 @@ static void fill_candidate(struct snapshot *s, const struct row *row)
                                           : CLUSTER_NODE_ACTIVE,
         .n_viewers = row->load,
         .n_publishers = row->load,
+        .weight = row->weight ? row->weight : CLUSTER_WEIGHT_DEFAULT,
+        .max_viewers = row->max_viewers,
+        .out_bps = row->out_bps,
+        .capacity_bps = row->capacity_bps,
     };
     *c = (struct placement_candidate){
         .node = node,
-        .live = !strchr(row->what, 'l'),
+        .live = !strpbrk(row->what, "lg"),
+        .gone = strchr(row->what, 'g'),
         .suspect = strchr(row->what, '?'),
         .is_owner = strchr(row->what, '*'),
         .carries = strpbrk(row->what, "*+o"),
@@ -127,6 +134,28 @@ static const struct scenario k_scenarios[] = {
      {{"e1", .what = "E+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_AVOIDED},
     {"an edge without a public address never", PLAY, NULL, "",
      {{"e1", .what = "En+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_NO_URL},
+    {"edges that were asked and did not answer never", PLAY, NULL, "",
+     {{"e1", .what = "Eg+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_GONE},
+    {"an edge with all the viewers it admits never", PLAY, NULL, "",
+     {{"e1", .what = "E+", .load = 10, .max_viewers = 10}, {"e2", .what = "E", .load = 500}},
+     CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_AT_LIMIT},
+    {"an edge that sends all it can never", PLAY, NULL, "",
+     {{"e1", .what = "E+", .out_bps = 1000, .capacity_bps = 1000}, {"e2", .what = "E", .load = 500}},
+     CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_AT_LIMIT},
+    {"all at their limit: nobody", PLAY, NULL, "",
+     {{"e1", .what = "E+", .load = 9, .max_viewers = 9}, {"e2", .what = "E", .load = 5, .max_viewers = 5}},
+     CLUSTER_DENY, "", "e2", PLACEMENT_AT_LIMIT},
+    {"the load bound goes with the weight", PLAY, NULL, "",
+     {{"e1", .what = "E+", .load = 150, .weight = 200}, {"e2", .what = "E", .load = 10}},
+     CLUSTER_REDIRECT, "e1", NULL, 0},
+    {"so does the load above it", PLAY, NULL, "",
+     {{"e1", .what = "E+", .load = 420, .weight = 400}, {"e2", .what = "E+", .load = 110}},
+     CLUSTER_REDIRECT, "e1", NULL, 0},
+    {"an edge at its limit sends people on", PLAY, "e1", "",
+     {{"o1", .what = "O*"}, {"e1", .what = "E+", .load = 9, .max_viewers = 9}, {"e2", .what = "E"}},
+     CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_AT_LIMIT},
+    {"so does one that names itself", PLAY, "e1", "e1",
+     {{"o1", .what = "O*"}, {"e1", .what = "E+"}, {"e2", .what = "E"}}, CLUSTER_REDIRECT, "e2", "e1", PLACEMENT_AVOIDED},
     {"no edge at all", PLAY, NULL, "", {{"e1", .what = "Ed"}}, CLUSTER_DENY, "", "e1", PLACEMENT_DRAINING},
     {"nobody at all", PLAY, NULL, "", {{.id = NULL}}, CLUSTER_DENY, "", NULL, 0},
     {"a node that carries the stream serves it", PLAY, "e1", "",
@@ -157,6 +186,16 @@ static const struct scenario k_scenarios[] = {
      {{"o1", .what = "O*?"}, {"e1", .what = "E"}, {"e2", .what = "E+", .depth = 1}}, CLUSTER_PULL, "e2 o1", NULL, 0},
     {"a draining owner has the only copy", SOURCE, "e1", "",
      {{"o1", .what = "O*d"}, {"e1", .what = "E"}}, CLUSTER_PULL, "o1", NULL, 0},
+    {"children of a draining owner stay with it, not with each other", SOURCE, "e1", "",
+     {{"o1", .what = "O*d"}, {"e1", .what = "E+", .parent = "o1", .depth = 1}, {"e2", .what = "E+", .parent = "o1", .depth = 1}},
+     CLUSTER_PULL, "o1 e2", NULL, 0},
+    {"whose parent died comes after who has a parent", SOURCE, "e1", "p1",
+     {{"o1", .what = "O*", .n_children = 4}, {"p1", .what = "E+", .parent = "o1", .depth = 1},
+      {"p2", .what = "E+", .parent = "o1", .depth = 1, .n_children = 3}, {"e1", .what = "E+", .parent = "p1", .depth = 2},
+      {"e2", .what = "E+", .parent = "p1", .depth = 2}}, CLUSTER_PULL, "p2 o1 e2", "p1", PLACEMENT_AVOIDED},
+    {"but is all there is when the way to the owner is broken", SOURCE, "e1", "o1",
+     {{"o1", .what = "O*"}, {"e1", .what = "E"}, {"e2", .what = "E+", .parent = "o1", .depth = 1}},
+     CLUSTER_PULL, "e2", "o1", PLACEMENT_AVOIDED},
     {"a draining carrier is left alone", SOURCE, "e1", "",
      {{"o1", .what = "O*"}, {"e1", .what = "E"}, {"e2", .what = "E+d", .depth = 1}}, CLUSTER_PULL, "o1", "e2", PLACEMENT_DRAINING},
     {"a carrier of the stream before the last takeover is no source", SOURCE, "e1", "",
@@ -175,29 +214,36 @@ static const struct scenario k_scenarios[] = {
     {"an origin of the asker's zone comes first", PUBLISH, "e1", "",
      {{"o1", .what = "O", .zone = "a", .load = 5}, {"o2", .what = "O", .zone = "b", .load = 4}, {"e1", .what = "E", .zone = "a"}},
      CLUSTER_REDIRECT, "o1", NULL, 0},
+    {"publishers go with the weight", PUBLISH, "e1", "",
+     {{"o1", .what = "O", .load = 5, .weight = 200}, {"o2", .what = "O", .load = 3}, {"e1", .what = "E"}},
+     CLUSTER_REDIRECT, "o1", NULL, 0},
+    {"who names one that failed is sent to another", PUBLISH, "b1", "o1",
+     {{"o1", .what = "O"}, {"o2", .what = "O", .load = 9}, {"b1", .what = "B"}}, CLUSTER_REDIRECT, "o2", "b1", PLACEMENT_ASKER},
+    {"a suspect origin only where there is no other", PUBLISH, "e1", "",
+     {{"o1", .what = "O?"}, {"o2", .what = "O", .load = 9, .zone = "b"}, {"e1", .what = "E", .zone = "a"}}, CLUSTER_REDIRECT, "o2", "o1", PLACEMENT_RANKED},
+    {"but there", PUBLISH, "e1", "", {{"o1", .what = "O?"}, {"o2", .what = "Od"}, {"e1", .what = "E"}}, CLUSTER_REDIRECT, "o1", "o2", PLACEMENT_DRAINING},
     {"an origin takes a publish itself", PUBLISH, "o1", "", {{"o1", .what = "O"}}, CLUSTER_SERVE, "", NULL, 0},
     {"a draining origin sends it on", PUBLISH, "o1", "",
-     {{"o1", .what = "Od"}, {"o2", .what = "O"}}, CLUSTER_REDIRECT, "o2", "o1", PLACEMENT_DRAINING},
+     {{"o1", .what = "Od"}, {"o2", .what = "O"}}, CLUSTER_REDIRECT, "o2", "o1", PLACEMENT_ASKER},
     {"no origin", PUBLISH, "e1", "", {{"e1", .what = "E"}}, CLUSTER_DENY, "", "e1", PLACEMENT_ROLE},
 };
 /* clang-format on */
 
 static void decide(const struct scenario *sc, struct snapshot *s, struct placement_decision *d)
 {
-    char avoid[1][CLUSTER_ID_SIZE] = {""};
+    struct cluster_ids avoid = {.n = *sc->avoid ? 1 : 0};
     struct placement_request request = {
-        .stream = "live/x",
+        .stream_hash = placement_hash("live/x"),
         .protocol = "flv",
         .intent = sc->intent,
-        .avoid = avoid,
-        .n_avoid = *sc->avoid ? 1 : 0,
+        .avoid = &avoid,
         .owner_epoch = 7,
         .max_children = 4,
-        .max_viewers = 100,
+        .load_bound = 100,
     };
 
     fill(s, sc->rows);
-    snprintf(avoid[0], sizeof avoid[0], "%s", sc->avoid);
+    snprintf(avoid.id[0], sizeof avoid.id[0], "%s", sc->avoid);
     if (sc->asker)
         request.asker = &s->nodes[index_of(s, sc->asker)];
     placement_decide(&request, s->candidates, s->n, d);
@@ -239,10 +285,11 @@ static void spread(int n_edges, int n_streams, unsigned counts[MAX_ROWS], char o
     for (int i = 0; i < n_streams; i++) {
         char name[32];
         struct placement_request request = {
-            .stream = name, .protocol = "flv", .max_children = 4, .max_viewers = 100};
+            .protocol = "flv", .max_children = 4, .load_bound = 100};
         struct placement_decision d;
 
         snprintf(name, sizeof name, "live/%d", i);
+        request.stream_hash = placement_hash(name);
         placement_decide(&request, s.candidates, s.n, &d);
         assert_int_equal(d.n_picks, 1);
         counts[d.picks[0]]++;
@@ -290,11 +337,8 @@ test_decide_leaves_out_carriers_that_are_cut_off_when_nobody_owns_the_stream(voi
                                                 {"e2", .what = "E+", .parent = "e1", .depth = 2},
                                                 {"e3", .what = "E+", .depth = 1},
                                                 {"o1", .what = "O"}};
-    struct placement_request request = {.stream = "live/x",
-                                        .protocol = "flv",
-                                        .intent = CLUSTER_INTENT_SOURCE,
-                                        .max_children = 4,
-                                        .max_viewers = 100};
+    struct placement_request request = {
+        .protocol = "flv", .intent = CLUSTER_INTENT_SOURCE, .max_children = 4};
     struct placement_decision d;
     struct snapshot s;
 
@@ -322,11 +366,7 @@ static void test_decide_ends_when_reported_parents_form_a_ring(void **state)
         .intent = SOURCE,
         .avoid = "",
         .rows = {{"e1", .what = "E+", .depth = 1}, {"e2", .what = "E+", .depth = 1}}};
-    struct placement_request request = {.stream = "live/x",
-                                        .protocol = "flv",
-                                        .intent = SOURCE,
-                                        .max_children = 4,
-                                        .max_viewers = 100};
+    struct placement_request request = {.protocol = "flv", .intent = SOURCE, .max_children = 4};
     struct placement_decision d;
     struct snapshot s;
 
@@ -337,6 +377,142 @@ static void test_decide_ends_when_reported_parents_form_a_ring(void **state)
     placement_decide(&request, s.candidates, s.n, &d);
     assert_int_equal(d.decision, CLUSTER_WAIT);
     assert_int_equal(s.candidates[0].why, PLACEMENT_CYCLE);
+}
+
+/* Streams that each of two edges is first choice for. */
+static void share_by_weight(uint32_t weight, unsigned counts[2])
+{
+    struct snapshot s = {0};
+
+    fill_candidate(&s, &(struct row){.id = "e1", .what = "E", .weight = weight});
+    fill_candidate(&s, &(struct row){.id = "e2", .what = "E"});
+    for (int i = 0; i < 4000; i++) {
+        char name[32];
+        struct placement_request request = {.protocol = "flv", .load_bound = 100};
+        struct placement_decision d;
+
+        snprintf(name, sizeof name, "live/%d", i);
+        request.stream_hash = placement_hash(name);
+        placement_decide(&request, s.candidates, s.n, &d);
+        counts[d.picks[0]]++;
+    }
+}
+
+static void test_decide_shares_streams_by_weight(void **state)
+{
+    unsigned even[2] = {0}, threefold[2] = {0}, tenth[2] = {0};
+
+    (void)state;
+    share_by_weight(100, even);
+    assert_in_range(even[0], 1900, 2100);
+    share_by_weight(300, threefold);
+    assert_in_range(threefold[0], 2900, 3100); /* three of four */
+    share_by_weight(10, tenth);
+    assert_in_range(tenth[0], 300, 430); /* one of eleven */
+}
+
+static void test_decide_spreads_orphaned_children_over_the_survivors(void **state)
+{
+    static const char *const k_parents[] = {"p1", "p2", "p3", "p4"};
+    unsigned counts[MAX_ROWS] = {0};
+    struct snapshot s = {0};
+    struct placement_node askers[100];
+    char ids[100][16];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        fill_candidate(&s, &(struct row){.id = k_parents[i], .what = "E+", .depth = 1});
+    for (int i = 0; i < 100; i++) { /* all at once: nobody's count has changed yet */
+        struct placement_request request = {.stream_hash = placement_hash("live/x"),
+                                            .intent = SOURCE,
+                                            .owner_epoch = 7,
+                                            .max_children = 400,
+                                            .asker = &askers[i]};
+        struct placement_decision d;
+
+        snprintf(ids[i], sizeof ids[i], "c%d", i);
+        askers[i] = (struct placement_node){
+            .id = ids[i], .zone = "", .hash = placement_hash(ids[i]), .role = CLUSTER_EDGE};
+        placement_decide(&request, s.candidates, s.n, &d);
+        assert_int_equal(d.n_picks, 4);
+        counts[d.picks[0]]++;
+    }
+    for (int i = 0; i < 4; i++)
+        assert_in_range(counts[i], 15, 38); /* 25 each, give or take */
+}
+
+static void test_decide_keeps_people_off_origins_while_edges_are_only_full(void **state)
+{
+    struct placement_request request = {.protocol = "flv", .load_bound = 100, .edges_only = true};
+    struct placement_decision d;
+    struct snapshot s = {0};
+
+    (void)state;
+    fill_candidate(&s, &(struct row){.id = "o1", .what = "O*"});
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.decision, CLUSTER_DENY);
+    assert_int_equal(s.candidates[0].why, PLACEMENT_ROLE);
+    request.edges_only = false;
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.decision, CLUSTER_REDIRECT);
+    assert_int_equal(d.level, PLACEMENT_LAST_RESORT);
+}
+
+static void test_decide_gives_the_level_of_its_best_pick(void **state)
+{
+    static const struct {
+        const char *what;
+        uint32_t load;
+        enum placement_level level;
+    } k_cases[] = {
+        {"E+", 0, PLACEMENT_SETTLED},       {"E", 0, PLACEMENT_HAS_ROOM},
+        {"E+", 100, PLACEMENT_LAST_RESORT}, {"O*", 0, PLACEMENT_LAST_RESORT},
+        {"Ed+", 0, PLACEMENT_LAST_RESORT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        struct placement_request request = {.protocol = "flv", .load_bound = 100};
+        struct placement_decision d;
+        struct snapshot s = {0};
+
+        fill_candidate(&s,
+                       &(struct row){.id = "n", .what = k_cases[i].what, .load = k_cases[i].load});
+        placement_decide(&request, s.candidates, s.n, &d);
+        assert_int_equal(d.level, k_cases[i].level);
+    }
+}
+
+static void test_decide_lets_an_edge_have_the_slack_whatever_the_bound_is(void **state)
+{
+    struct placement_request request = {.protocol = "flv", .load_bound = 1, .load_slack = 10};
+    struct placement_decision d;
+    struct snapshot s = {0};
+
+    (void)state;
+    fill_candidate(&s, &(struct row){.id = "e1", .what = "E+", .load = 9});
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.level, PLACEMENT_SETTLED);
+    s.nodes[0].n_viewers = 10;
+    placement_decide(&request, s.candidates, s.n, &d);
+    assert_int_equal(d.level, PLACEMENT_LAST_RESORT);
+}
+
+static void test_judge_unseen_picks_none(void **state)
+{
+    struct placement_request request = {.protocol = "flv", .load_bound = 100};
+    struct placement_decision d;
+    struct snapshot s = {0};
+
+    (void)state;
+    fill_candidate(&s, &(struct row){.id = "e1", .what = "E+"});
+    fill_candidate(&s, &(struct row){.id = "e2", .what = "E"});
+    fill_candidate(&s, &(struct row){.id = "e3", .what = "Ed"});
+    placement_decide(&request, s.candidates, 1, &d);
+    placement_judge_unseen(&request, s.candidates, 1, 3);
+    assert_int_equal(s.candidates[0].why, PLACEMENT_TAKEN);
+    assert_int_equal(s.candidates[1].why, PLACEMENT_UNSEEN);
+    assert_int_equal(s.candidates[2].why, PLACEMENT_DRAINING);
 }
 
 static void test_hash_gives_the_same_on_every_machine(void **state)
@@ -355,6 +531,12 @@ int main(void)
         cmocka_unit_test(
             test_decide_leaves_out_carriers_that_are_cut_off_when_nobody_owns_the_stream),
         cmocka_unit_test(test_decide_ends_when_reported_parents_form_a_ring),
+        cmocka_unit_test(test_decide_shares_streams_by_weight),
+        cmocka_unit_test(test_decide_spreads_orphaned_children_over_the_survivors),
+        cmocka_unit_test(test_decide_keeps_people_off_origins_while_edges_are_only_full),
+        cmocka_unit_test(test_decide_gives_the_level_of_its_best_pick),
+        cmocka_unit_test(test_decide_lets_an_edge_have_the_slack_whatever_the_bound_is),
+        cmocka_unit_test(test_judge_unseen_picks_none),
         cmocka_unit_test(test_hash_gives_the_same_on_every_machine),
     };
 

@@ -2,6 +2,8 @@
  * failover. */
 #include "common/net/http_client.h"
 
+#include <poll.h>
+
 #include "http_test.h"
 
 static void answer_once_then_close(struct server_conn *c)
@@ -109,6 +111,26 @@ static void test_call_sends_the_request_and_gives_the_reply(void **state)
         }
     }
     assert_int_equal(a.n_conns, 1); /* kept alive */
+    http_client_destroy(&client);
+}
+
+static void test_set_token_changes_what_later_calls_send(void **state)
+{
+    struct http_client *client = make_client(&a, NULL);
+    struct result r;
+
+    (void)state;
+    run_call(client, &r, "GET", NULL);
+    assert_non_null(strstr(a.last, "\r\nAuthorization: Bearer s3cret\r\n"));
+    assert_int_equal(http_client_set_token(client, "second"), E_OK);
+    run_call(client, &r, "GET", NULL); /* on the connection that is kept */
+    assert_non_null(strstr(a.last, "\r\nAuthorization: Bearer second\r\n"));
+    assert_int_equal(http_client_set_token(client, "a\nb"), E_INVAL);
+    run_call(client, &r, "GET", NULL);
+    assert_non_null(strstr(a.last, "\r\nAuthorization: Bearer second\r\n"));
+    assert_int_equal(http_client_set_token(client, ""), E_OK);
+    run_call(client, &r, "GET", NULL);
+    assert_null(strstr(a.last, "Authorization"));
     http_client_destroy(&client);
 }
 
@@ -393,6 +415,26 @@ static void test_call_asks_failed_servers_when_there_is_no_other(void **state)
     http_client_destroy(&client);
 }
 
+static void test_prefer_chooses_who_is_asked_first_until_it_fails(void **state)
+{
+    struct http_client *client = make_client(&a, &b);
+    struct result r;
+
+    (void)state;
+    http_client_prefer(client, b.url);
+    http_client_prefer(client, "http://127.0.0.1:1"); /* unknown */
+    assert_string_equal(http_client_first(client), a.url);
+    run_call(client, &r, "GET", NULL);
+    assert_string_equal(r.server, b.url);
+    b.on_request = answer_by_closing;
+    run_call(client, &r, "GET", NULL);
+    assert_string_equal(r.server, a.url);
+    http_client_prefer(client, b.url); /* it is skipped all the same */
+    run_call(client, &r, "GET", NULL);
+    assert_string_equal(r.server, a.url);
+    http_client_destroy(&client);
+}
+
 /* --- giving up --- */
 
 static void test_cancel_is_silent_at_any_moment(void **state)
@@ -437,6 +479,42 @@ static void test_cancel_gives_the_connection_to_the_next_in_line(void **state)
     http_call_cancel(&stuck[2].call);
     turn_until(loop, &next.done);
     assert_int_equal(next.e, E_OK);
+    http_client_destroy(&client);
+}
+
+static bool ended, was_reset; /* the connection of the last request, at the server */
+
+static void note_end(struct conn *conn, void *arg)
+{
+    struct pollfd pfd = {.fd = conn_fd(conn)};
+
+    was_reset = poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLERR);
+    ended = true;
+    server_conn_close(arg);
+}
+
+static void wait_for_end(struct server_conn *c)
+{
+    static const struct conn_ops k_ops = {note_end, NULL, NULL, NULL};
+
+    conn_set_ops(c->conn, &k_ops, c);
+}
+
+/* Of what is closed in order a kernel goes on sending the rest, until a lost network is back. */
+static void test_cancel_takes_back_what_was_asked(void **state)
+{
+    struct http_client *client = make_client(&a, NULL);
+    struct result r;
+
+    (void)state;
+    ended = was_reset = false;
+    a.on_request = wait_for_end;
+    start_call(client, &r, "POST", "{}");
+    while (a.n_requests == 0)
+        loop_turn(loop, true);
+    http_call_cancel(&r.call);
+    turn_until(loop, &ended);
+    assert_true(was_reset);
     http_client_destroy(&client);
 }
 
@@ -532,6 +610,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_call_sends_the_request_and_gives_the_reply),
+        T(test_set_token_changes_what_later_calls_send),
         T(test_call_gives_other_statuses_as_they_are),
         T(test_call_reads_an_answer_without_length_and_connects_again_after),
         T(test_call_reaches_a_name_with_several_addresses),
@@ -548,8 +627,10 @@ int main(void)
         T(test_call_asks_the_next_server_on_timeout_and_503),
         T(test_call_gives_503_when_no_server_does_better),
         T(test_call_asks_failed_servers_when_there_is_no_other),
+        T(test_prefer_chooses_who_is_asked_first_until_it_fails),
         T(test_cancel_is_silent_at_any_moment),
         T(test_cancel_gives_the_connection_to_the_next_in_line),
+        T(test_cancel_takes_back_what_was_asked),
         T(test_destroy_is_silent_at_any_moment),
         T(test_done_may_cancel_and_destroy),
         T(test_create_explains_bad_configuration),

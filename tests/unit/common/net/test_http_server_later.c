@@ -1,6 +1,8 @@
 /* Answers that come later: put off, endless, or given with the connection itself. */
 #include "tests/unit/common/net/test_http_server.h"
 
+#include <linux/tcp.h>
+
 static void on_gone(struct http_exchange *x, void *arg)
 {
     struct seen *seen = arg;
@@ -26,6 +28,18 @@ static void on_now(struct http_exchange *x, void *arg)
 
     seen->n_calls++;
     http_respond(x, 200, NULL, buf_view_str(http_query(x)));
+}
+
+/* Answers what another connection waits for, then itself. */
+static void on_free(struct http_exchange *x, void *arg)
+{
+    struct seen *seen = arg;
+    struct http_exchange *held = seen->held;
+
+    seen->n_calls++;
+    seen->held = NULL;
+    http_respond(held, 200, NULL, buf_view_str("freed"));
+    http_respond(x, 200, NULL, buf_view_str("free"));
 }
 
 static void on_stream(struct http_exchange *x, void *arg)
@@ -84,9 +98,43 @@ static void on_take(struct http_exchange *x, void *arg)
     take(x, seen);
 }
 
+/* What a handler of uploads gets: body and bytes; the test reads the rest off the connection. */
+static struct {
+    struct http_body body;
+    struct buf_writer rest;
+    bool expects;
+} taken_upload;
+
+static void take_upload(struct http_exchange *x, struct seen *seen)
+{
+    buf_writer_init(&taken_upload.rest, 65536);
+    taken_upload.expects = http_expects_continue(x);
+    seen->taken = http_take_upload(x, &taken_upload.body, &taken_upload.rest);
+    assert_non_null(seen->taken);
+    conn_set_ops(seen->taken, &k_taken_ops, seen);
+}
+
+static void on_upload(struct http_exchange *x, void *arg)
+{
+    struct seen *seen = arg;
+
+    seen->n_calls++;
+    if (http_query(x)[0])
+        http_respond(x, 403, NULL, buf_view_str("no"));
+    else
+        take_upload(x, seen);
+}
+
 static const struct http_route k_routes[] = {
-    {"GET", "/hold", on_hold, 0},   {"GET", "/now", on_now, 0},   {"GET", "/stream", on_stream, 0},
-    {"GET", "/flood", on_flood, 0}, {"GET", "/take", on_take, 0}, {NULL, NULL, NULL, 0},
+    {"GET", "/hold", on_hold, 0},
+    {"GET", "/now", on_now, 0},
+    {"GET", "/free", on_free, 0},
+    {"GET", "/stream", on_stream, 0},
+    {"GET", "/flood", on_flood, 0},
+    {"GET", "/take", on_take, 0},
+    {"POST", "/upload", on_upload, HTTP_ROUTE_UPLOAD},
+    {"POST", "/upload_later", on_hold, HTTP_ROUTE_UPLOAD},
+    {NULL, NULL, NULL, 0},
 };
 
 static const struct http_limits k_limits = {
@@ -169,6 +217,54 @@ static void test_later_answer_holds_back_the_ones_behind_it(void **state)
     client_expect(&c, 200, "b");
     client_expect(&c, 200, "2");
     assert_int_equal(f->seen.n_gone, 0);
+    client_close(&c);
+}
+
+static void test_answers_to_requests_that_came_together_go_out_together(void **state)
+{
+    struct fixture *f = *state;
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    struct client c;
+
+    client_open(&c, f);
+    client_send(&c, GET("/now?1") GET("/now?2") GET("/now?3"));
+    client_expect(&c, 200, "1");
+    client_expect(&c, 200, "2");
+    client_expect(&c, 200, "3");
+    assert_int_equal(getsockopt(c.fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    assert_int_equal(info.tcpi_data_segs_in, 1);
+    client_close(&c);
+}
+
+static void test_answer_to_another_connection_does_not_mix_with_those_before(void **state)
+{
+    struct fixture *f = *state;
+    struct client waiting, c;
+
+    client_open(&waiting, f);
+    client_send(&waiting, GET("/hold") GET("/now?behind"));
+    wait_for_calls(f, 1);
+    client_open(&c, f);
+    client_send(&c, GET("/now?before") GET("/free") GET("/now?after"));
+    client_expect(&c, 200, "before");
+    client_expect(&c, 200, "free");
+    client_expect(&c, 200, "after");
+    client_expect(&waiting, 200, "freed");
+    client_expect(&waiting, 200, "behind");
+    client_close(&c);
+    client_close(&waiting);
+}
+
+static void test_connection_is_taken_behind_the_answers_before(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+
+    client_open(&c, f);
+    client_send(&c, GET("/now?before") GET("/take"));
+    client_expect(&c, 200, "before");
+    client_wait_bytes(&c, 1);
     client_close(&c);
 }
 
@@ -397,11 +493,106 @@ static void test_take_conn_later_gives_the_connection_too(void **state)
     client_close(&c);
 }
 
+#define POST_CHUNKED(target) "POST " target " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+
+/* The content of the first piece that was read with the head, by the body's own state. */
+static void assert_first_piece(const char *expected)
+{
+    struct buf_reader in = buf_reader_from(buf_writer_view(&taken_upload.rest));
+    struct buf_view piece;
+
+    assert_int_equal(http_body_next(&taken_upload.body, &in, &piece), E_OK);
+    assert_true(buf_view_equals(piece, expected));
+    buf_writer_fini(&taken_upload.rest);
+}
+
+static void test_take_upload_gives_the_body_as_far_as_it_was_read(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+
+    client_open(&c, f);
+    client_send(&c, GET("/now?1") POST_CHUNKED("/upload") "\r\n5\r\nhello\r\n6\r\n wo");
+    client_expect(&c, 200, "1");
+    wait_for_calls(f, 2);
+    assert_false(taken_upload.expects);
+    assert_first_piece("hello");
+    client_send(&c, "rld"); /* comes back by the new owner */
+    client_wait_bytes(&c, 3);
+    assert_memory_equal(c.got.data, "rld", 3);
+    client_close(&c);
+}
+
+static void test_upload_is_handed_over_before_its_body_came(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+
+    client_open(&c, f);
+    client_send(&c, POST_CHUNKED("/upload") "Expect: 100-continue\r\n\r\n");
+    wait_for_calls(f, 1);
+    assert_true(taken_upload.expects);
+    assert_int_equal(taken_upload.rest.used_bytes, 0);
+    assert_int_equal(taken_upload.body.kind, HTTP_BODY_CHUNKED);
+    turn_ready(f->loop);
+    assert_int_equal(c.got.used_bytes, 0); /* the server does not say 100 by itself */
+    buf_writer_fini(&taken_upload.rest);
+    client_close(&c);
+}
+
+static void test_upload_that_is_decided_later_keeps_its_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+
+    client_open(&c, f);
+    client_send(&c, POST_CHUNKED("/upload_later") "\r\n3\r\none\r\n");
+    wait_for_calls(f, 1);
+    client_send(&c, "3\r\ntwo\r\n"); /* stays in the socket */
+    turn_ready(f->loop);
+    take_upload(f->seen.held, &f->seen);
+    assert_first_piece("one");
+    client_wait_bytes(&c, 8);
+    assert_memory_equal(c.got.data, "3\r\ntwo\r\n", 8);
+    client_close(&c);
+}
+
+static void test_upload_that_is_refused_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+
+    client_open(&c, f);
+    client_send(&c, POST_CHUNKED("/upload?no") "\r\n3\r\none\r\n" GET("/now?dropped"));
+    client_expect(&c, 403, "no");
+    client_wait_end(&c);
+    assert_int_equal(f->seen.n_calls, 1);
+    client_close(&c);
+}
+
+static void test_upload_without_a_body_is_taken_as_done(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+
+    client_open(&c, f);
+    client_send(&c, "POST /upload HTTP/1.1\r\nHost: a\r\n\r\n" GET("/now?dropped"));
+    wait_for_calls(f, 1);
+    turn_ready(f->loop);
+    assert_true(taken_upload.body.done);
+    assert_int_equal(f->seen.n_calls, 1);
+    buf_writer_fini(&taken_upload.rest);
+    client_close(&c);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_later_answer_holds_back_the_ones_behind_it),
+        TEST(test_answers_to_requests_that_came_together_go_out_together),
+        TEST(test_answer_to_another_connection_does_not_mix_with_those_before),
+        TEST(test_connection_is_taken_behind_the_answers_before),
         TEST(test_requests_above_max_pipelined_wait_in_the_socket),
         TEST(test_later_answer_tells_when_the_peer_leaves_first),
         TEST(test_destroy_tells_the_handler_of_a_later_answer),
@@ -414,6 +605,11 @@ int main(void)
         TEST(test_stream_end_is_fine_after_a_failed_write),
         TEST(test_take_conn_gives_the_connection_and_drops_what_was_read),
         TEST(test_take_conn_later_gives_the_connection_too),
+        TEST(test_take_upload_gives_the_body_as_far_as_it_was_read),
+        TEST(test_upload_is_handed_over_before_its_body_came),
+        TEST(test_upload_that_is_decided_later_keeps_its_bytes),
+        TEST(test_upload_that_is_refused_ends_the_connection),
+        TEST(test_upload_without_a_body_is_taken_as_done),
     };
 #undef TEST
 

@@ -253,6 +253,78 @@ static void test_close_is_fine_inside_on_accept(void **state)
     close_all(&a);
 }
 
+/* Two listeners with a socket each, for the same port, as a process of two loops has them. */
+static void open_two(struct accepted *a, struct accepted *b, struct loop *other, struct addr *bound)
+{
+    struct listen_error error;
+    int hold_fd;
+
+    assert_int_equal(listen_reserve("http.listen", "127.0.0.1:0", bound, &hold_fd, &error), E_OK);
+    a->listener = listener_open(loop, bound, on_accept, a, &error);
+    b->listener = listener_open(other, bound, on_accept, b, &error);
+    assert_true(a->listener && b->listener);
+    close(hold_fd);
+}
+
+/* A process with one loop takes the place of one with two: what stands in either queue is served,
+ * also what came before, and closing the old listeners ends nothing. */
+static void test_adopt_accepts_all_that_is_queued_at_several_sockets(void **state)
+{
+    struct accepted a = {.want = 1}, b = {.want = 1}, adopted = {.want = 40};
+    struct loop *other = loop_create("other", 1);
+    struct listen_error error;
+    struct addr bound;
+    int clients[40], fds[2];
+
+    (void)state;
+    open_two(&a, &b, other, &bound);
+    for (int i = 0; i < 20; i++)
+        clients[i] = raw_connect(&bound);
+    assert_int_equal(listener_fds(a.listener, &fds[0], 1), 1);
+    assert_int_equal(listener_fds(b.listener, &fds[1], 1), 1);
+    fds[0] = dup(fds[0]);
+    fds[1] = dup(fds[1]);
+    adopted.listener = listener_adopt(loop, fds, 2, on_accept, &adopted, &error);
+    assert_non_null(adopted.listener);
+    close_all(&a);
+    close_all(&b);
+    for (int i = 20; i < 40; i++)
+        clients[i] = raw_connect(&bound);
+    turn_until(loop, &adopted.done);
+    assert_int_equal(a.n + b.n, 0);
+    for (int i = 0; i < 40; i++)
+        close(clients[i]);
+    close_all(&adopted);
+    loop_destroy(&other);
+}
+
+static void test_fds_gives_all_sockets_and_their_number(void **state)
+{
+    struct accepted a = {.want = 1}, b = {.want = 1}, adopted = {.want = 1};
+    struct loop *other = loop_create("other", 1);
+    struct listen_error error;
+    struct addr bound;
+    int fds[2], out[2] = {-1, -1};
+
+    (void)state;
+    open_two(&a, &b, other, &bound);
+    (void)listener_fds(a.listener, &fds[0], 1);
+    (void)listener_fds(b.listener, &fds[1], 1);
+    fds[0] = dup(fds[0]);
+    fds[1] = dup(fds[1]);
+    adopted.listener = listener_adopt(loop, fds, 2, on_accept, &adopted, &error);
+    assert_int_equal(listener_fds(adopted.listener, out, 1), 2);
+    assert_int_equal(out[0], fds[0]);
+    assert_int_equal(out[1], -1);
+    assert_int_equal(listener_fds(adopted.listener, out, 2), 2);
+    assert_int_equal(out[1], fds[1]);
+    assert_int_equal(listener_fds(NULL, out, 2), 0);
+    close_all(&a);
+    close_all(&b);
+    close_all(&adopted);
+    loop_destroy(&other);
+}
+
 static long refused_total(void)
 {
     static const char k_name[] = "\nheadwater_accept_refused_total ";
@@ -355,6 +427,8 @@ int main(void)
         T(test_reserve_explains_bad_text),
         T(test_open_on_the_ipv6_wildcard_serves_ipv4_too),
         T(test_close_is_fine_inside_on_accept),
+        T(test_adopt_accepts_all_that_is_queued_at_several_sockets),
+        T(test_fds_gives_all_sockets_and_their_number),
         T(test_open_refuses_and_counts_when_descriptors_are_used_up),
         T(test_open_goes_on_after_a_pause_when_not_even_the_spare_was_left),
         T(test_raise_nofile_keeps_a_reserve),

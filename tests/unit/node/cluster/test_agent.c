@@ -13,8 +13,11 @@
 
 #include "common/base/log.h"
 #include "node/cluster/agent.h"
+#include "node/drain.h"
+#include "node/handover.h"
 #include "node/node.h"
 #include "node/relay/pull.h"
+#include "node/relay/push.h"
 
 #define PATIENCE_US 10000000
 #define GRANTED_EPOCH 5000
@@ -31,8 +34,11 @@ struct rig {
     struct http_server *server;
     struct listener *listener;
     struct http_exchange *events; /* the node's events connection */
+    const char *token;            /* that it wants */
     unsigned n_beats, n_routes;
     struct cluster_heartbeat beat; /* the last one */
+    unsigned n_parts;              /* of full reports */
+    size_t n_in_parts;             /* streams in them */
     struct cluster_heartbeat_reply beat_reply;
     unsigned beat_status, publish_status; /* 0 = as usual */
     bool hold_routes;
@@ -44,10 +50,48 @@ struct rig {
     struct source source;
     enum err evicted;
     uint64_t published_epoch;
+    struct standby standby;
+    uint64_t promoted_epoch;
+    char left[2][CLUSTER_ID_SIZE]; /* by pulls, by pushes */
+    unsigned n_drains, n_resumes;
 };
 static struct rig *rig;
 
-/* The agent's other end on media loops: stands in for node/relay/pull.c. */
+/* The agent's other ends: these stand in for node/relay, node/drain.c and node/handover.c. */
+bool handover_is_old(const struct node *node, const char *id)
+{
+    (void)node;
+    (void)id;
+    return false;
+}
+
+void pull_on_leaving(struct node *node, struct stream *stream, const char *leaving)
+{
+    (void)node;
+    assert_string_equal(stream_name_of(stream)->text, "live/a");
+    strcpy(rig->left[0], leaving);
+}
+
+void push_on_leaving(struct node *node, struct stream *stream, const char *leaving)
+{
+    (void)node;
+    assert_string_equal(stream_name_of(stream)->text, "live/a");
+    strcpy(rig->left[1], leaving);
+}
+
+void node_drain(struct node *node, enum drain_why why)
+{
+    (void)node;
+    assert_int_equal(why, DRAIN_ORDER);
+    rig->n_drains++;
+}
+
+void node_resume(struct node *node)
+{
+    (void)node;
+    rig->n_resumes++;
+}
+
 void pull_on_published(struct node *node, struct stream *stream, uint64_t epoch, const char *owner)
 {
     (void)node;
@@ -90,17 +134,22 @@ static void on_beat(struct http_exchange *x, void *arg)
     (void)arg;
     cluster_heartbeat_fini(&rig->beat);
     assert_string_equal(http_path_arg(x, "id"), "n1");
-    assert_true(http_bearer_is(x, "secret"));
+    assert_true(http_bearer_is(x, rig->token));
     assert_int_equal(cluster_heartbeat_decode(http_body(x), &rig->beat, &error), E_OK);
     rig->n_beats++;
+    if (rig->beat.part || rig->beat.more) {
+        assert_int_equal(rig->beat.part, rig->n_parts);
+        rig->n_parts++;
+        rig->n_in_parts += rig->beat.n_streams;
+    }
     if (rig->beat_status != 200) {
         http_respond_problem(x, rig->beat_status, "not today");
         return;
     }
     buf_writer_init(&out, 65536);
     cluster_heartbeat_reply_encode(&rig->beat_reply, &out);
-    rig->beat_reply.n_fenced = 0;
-    rig->beat_reply.want_full = false;
+    rig->beat_reply.n_fenced = rig->beat_reply.n_moved = 0;
+    rig->beat_reply.want_full = rig->beat_reply.drain = false;
     answer(x, &out);
 }
 
@@ -269,7 +318,9 @@ static int setup(void **state)
     (void)state;
     rig = calloc(1, sizeof *rig);
     assert_non_null(rig);
+    list_init(&rig->standby.node);
     log_set_level(LOG_ERROR);
+    rig->token = "secret";
     rig->beat_status = 200;
     rig->beat_reply = (struct cluster_heartbeat_reply){.lease_ms = 5000, .interval_ms = 100};
     rig->control = loop_create("control", 0);
@@ -289,6 +340,8 @@ static int teardown(void **state)
     scheduler_close();
     cluster_heartbeat_fini(&rig->beat);
     free(rig->beat_reply.fenced);
+    free(rig->beat_reply.moved);
+    stream_remove_standby(&rig->standby);
     list_for_each_safe(node, tmp, &rig->media.media.streams)
         stream_kick(stream_at_home(node));
     media_loop_fini(&rig->media.media);
@@ -400,6 +453,143 @@ static void test_heartbeat_gives_disconnected_when_refused_and_recovers(void **s
     assert_true(rig->beat.full);
 }
 
+static void test_heartbeat_says_what_the_node_is(void **state)
+{
+    (void)state;
+    rig->node.replaces = 41;
+    rig->node.conf.cluster_weight = 250;
+    rig->node.conf.limits_viewers = 1000;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->n_beats == 1);
+    assert_int_equal(rig->beat.replaces, 41);
+    assert_int_equal(rig->beat.weight, 250);
+    assert_int_equal(rig->beat.max_viewers, 1000);
+}
+
+static void test_heartbeat_gives_stream_as_carried_at_an_edge(void **state)
+{
+    (void)state;
+    rig->node.conf.cluster_role = CLUSTER_EDGE; /* what is published there is forwarded */
+    publish_a(7);
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->n_beats == 1);
+    assert_int_equal(rig->beat.streams[0].kind, CLUSTER_STREAM_CARRIED);
+    assert_int_equal(rig->beat.streams[0].epoch, 7);
+    assert_int_equal(rig->beat.streams[0].depth, 1);
+    assert_string_equal(rig->beat.streams[0].upstream, "");
+}
+
+/* One publisher each, of streams that nobody looks at closer. */
+static struct source *publish_many(unsigned n)
+{
+    struct source *sources = calloc(n, sizeof *sources);
+
+    assert_non_null(sources);
+    for (unsigned i = 0; i < n; i++) {
+        struct source_offer offer = {.epoch = i + 1};
+        struct stream_name name;
+        struct stream *stream;
+        const char *why;
+        char path[32];
+
+        snprintf(path, sizeof path, "/many/%u", i);
+        assert_int_equal(stream_name_from_path(&name, buf_view_str(path), &why), E_OK);
+        stream = registry_get(rig->node.registry, &name);
+        loop_turn(rig->media_loop, false);
+        sources[i].kind = SOURCE_PUBLISHER;
+        sources[i].protocol = "rtmp";
+        sources[i].session_id = sources[i].upstream = "";
+        sources[i].on_evict = on_evict;
+        assert_int_equal(stream_attach(stream, &sources[i], &offer), E_OK);
+        stream_unref(&stream);
+    }
+    return sources;
+}
+
+static void
+test_heartbeat_gives_long_full_report_in_parts_when_the_scheduler_takes_them(void **state)
+{
+    const unsigned n = CLUSTER_PART_STREAMS + 200;
+    struct source *sources;
+
+    (void)state;
+    rig->beat_reply.parts = true;
+    rig->beat_reply.want_full = true;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(agent_is_connected(rig->node.agent));
+    sources = publish_many(n);
+    rig->beat_reply.want_full = true;
+    TURN_UNTIL(rig->n_parts == 2);
+    assert_int_equal(rig->n_in_parts, n);
+    assert_false(rig->beat.more);
+    TURN_UNTIL(!rig->beat.full);
+    assert_int_equal(rig->beat.n_streams, 0);
+    for (unsigned i = 0; i < n; i++)
+        stream_detach(&sources[i]);
+    free(sources);
+}
+
+/* It is refused, not unreachable: to publish all the same would be past the scheduler's rules. */
+static void test_heartbeat_gives_refused_node_with_the_reason_until_it_is_taken(void **state)
+{
+    unsigned n_done = 0;
+    struct agent_ask ask = make_ask(AGENT_ASK_PUBLISH, &n_done), again = ask;
+    char reason[AGENT_REFUSAL_SIZE];
+
+    (void)state;
+    rig->beat_status = 409;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(agent_is_refused(rig->node.agent, reason));
+    assert_string_equal(reason, "status 409: not today");
+    assert_false(agent_is_connected(rig->node.agent));
+    agent_ask(rig->node.agent, &ask);
+    TURN_UNTIL(n_done == 1);
+    assert_int_equal(ask.publish_reply.decision, CLUSTER_PUBLISH_REFUSED);
+    assert_non_null(strstr(ask.publish_reply.reason, "409"));
+    assert_string_equal(rig->calls, ""); /* nobody was asked in vain */
+    rig->beat_status = 200;
+    TURN_UNTIL(agent_is_connected(rig->node.agent));
+    assert_false(agent_is_refused(rig->node.agent, reason));
+    agent_ask(rig->node.agent, &again);
+    TURN_UNTIL(n_done == 2);
+    assert_int_equal(again.publish_reply.decision, CLUSTER_PUBLISH_GRANTED);
+}
+
+static void test_set_token_is_what_heartbeats_bear(void **state)
+{
+    (void)state;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(agent_is_connected(rig->node.agent));
+    TURN_UNTIL(!agent_is_busy(rig->node.agent));
+    rig->token = "second";
+    agent_set_token(rig->node.agent, "second");
+    TURN_UNTIL(rig->n_beats == 3);
+}
+
+static void test_heartbeat_reply_tells_what_has_moved(void **state)
+{
+    struct cluster_fenced *moved = calloc(1, sizeof *moved);
+
+    (void)state;
+    assert_non_null(moved);
+    publish_a(7);
+    moved->name = name_a();
+    moved->epoch = 9;
+    strcpy(moved->owner, "n2");
+    rig->beat_reply.moved = moved;
+    rig->beat_reply.n_moved = 1;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->published_epoch == 9);
+}
+
+static void test_heartbeat_reply_drains_the_node(void **state)
+{
+    (void)state;
+    rig->beat_reply.drain = true;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->n_drains == 1);
+}
+
 static void test_poke_gives_heartbeat_before_its_time(void **state)
 {
     int64_t begin_us;
@@ -421,9 +611,11 @@ static void test_drain_gives_heartbeat_that_says_so(void **state)
     rig->beat_reply.interval_ms = 10000;
     agent_start(rig->node.agent);
     TURN_UNTIL(agent_is_connected(rig->node.agent));
+    assert_false(agent_drain_is_known(rig->node.agent));
     atomic_store(&rig->node.draining, true);
     agent_drain(rig->node.agent);
     TURN_UNTIL(rig->beat.state == CLUSTER_NODE_DRAINING);
+    TURN_UNTIL(agent_drain_is_known(rig->node.agent));
 }
 
 static void test_heartbeat_reply_closes_publisher_that_is_fenced(void **state)
@@ -457,6 +649,26 @@ static void test_ask_publish_gives_the_grant(void **state)
     assert_int_equal(ask.publish_reply.decision, CLUSTER_PUBLISH_GRANTED);
     assert_int_equal(ask.publish_reply.epoch, GRANTED_EPOCH);
     assert_false(ask.degraded);
+}
+
+/* A scheduler that has not heard of this node, or of this process of it, would refuse. */
+static void test_ask_publish_waits_for_the_first_heartbeat(void **state)
+{
+    unsigned n_done = 0;
+    struct agent_ask ask = make_ask(AGENT_ASK_PUBLISH, &n_done);
+
+    (void)state;
+    agent_ask(rig->node.agent, &ask);
+    for (int i = 0; i < 10; i++) {
+        loop_turn(rig->control, false);
+        loop_turn(rig->media_loop, false);
+    }
+    assert_string_equal(rig->calls, "");
+    agent_start(rig->node.agent);
+    TURN_UNTIL(n_done == 1);
+    assert_int_equal(ask.publish_reply.decision, CLUSTER_PUBLISH_GRANTED);
+    assert_false(ask.degraded);
+    assert_int_equal(rig->n_beats, 1);
 }
 
 static void test_ask_publish_gives_own_epoch_when_no_scheduler_answers(void **state)
@@ -543,6 +755,34 @@ static void test_ask_route_gives_one_answer_to_all_who_ask_the_same(void **state
     assert_int_equal(rig->n_routes, 1);
 }
 
+/* Viewers that a full node turns away: one question while it is under way, but no answer is kept.
+ */
+static void test_ask_route_elsewhere_is_shared_and_not_cached(void **state)
+{
+    unsigned n_done = 0;
+    struct agent_ask asks[3];
+
+    (void)state;
+    rig->hold_routes = true;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(agent_is_connected(rig->node.agent));
+    for (int i = 0; i < 3; i++) {
+        asks[i] = make_ask(AGENT_ASK_ROUTE, &n_done);
+        asks[i].route.intent = CLUSTER_INTENT_PLAY;
+        strcpy(asks[i].route.avoid.id[0], "n1");
+        asks[i].route.avoid.n = 1;
+        agent_ask(rig->node.agent, &asks[i]);
+    }
+    TURN_UNTIL(rig->n_held == 1);
+    answer_route(rig->held[0]);
+    TURN_UNTIL(n_done == 3);
+    assert_int_equal(rig->n_routes, 1);
+    agent_ask(rig->node.agent, &asks[0]);
+    TURN_UNTIL(rig->n_held == 2);
+    answer_route(rig->held[1]);
+    TURN_UNTIL(n_done == 4);
+}
+
 static void test_ask_route_asks_again_when_an_upstream_is_to_be_avoided(void **state)
 {
     unsigned n_done = 0;
@@ -553,8 +793,8 @@ static void test_ask_route_asks_again_when_an_upstream_is_to_be_avoided(void **s
     TURN_UNTIL(agent_is_connected(rig->node.agent));
     agent_ask(rig->node.agent, &ask);
     TURN_UNTIL(n_done == 1);
-    strcpy(again.route.avoid[0], "o2");
-    again.route.n_avoid = 1;
+    strcpy(again.route.avoid.id[0], "o2");
+    again.route.avoid.n = 1;
     agent_ask(rig->node.agent, &again);
     TURN_UNTIL(n_done == 2);
     assert_int_equal(rig->n_routes, 2);
@@ -628,6 +868,79 @@ static void test_event_kick_ends_the_stream(void **state)
     assert_int_equal(rig->evicted, E_DENIED);
 }
 
+static void on_turn(struct standby *standby, uint64_t epoch)
+{
+    (void)standby;
+    rig->promoted_epoch = epoch;
+}
+
+static void test_event_promote_gives_the_standby_its_turn(void **state)
+{
+    struct stream_name name = name_a();
+    struct stream *stream;
+
+    (void)state;
+    publish_a(7);
+    stream = registry_get(rig->node.registry, &name);
+    rig->standby.on_turn = on_turn;
+    assert_int_equal(stream_add_standby(stream, &rig->standby), E_OK);
+    stream_unref(&stream);
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->events);
+    assert_int_equal(rig->beat.n_standbys, 1);
+    assert_string_equal(rig->beat.standbys[0].name.text, "live/a");
+    send_event(CLUSTER_EVENT_PROMOTE, &name, 8, "n2"); /* not us */
+    send_event(CLUSTER_EVENT_PROMOTE, &name, 9, "n1");
+    TURN_UNTIL(rig->promoted_epoch);
+    assert_int_equal(rig->promoted_epoch, 9);
+}
+
+static void test_event_promote_gives_the_stream_back_when_nobody_stands_by(void **state)
+{
+    struct stream_name name = name_a();
+
+    (void)state;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->events);
+    send_event(CLUSTER_EVENT_PROMOTE, &name, GRANTED_EPOCH, "n1"); /* not even the stream is here */
+    TURN_UNTIL(strlen(rig->calls) == 1);
+    publish_a(7);
+    send_event(CLUSTER_EVENT_PROMOTE, &name, GRANTED_EPOCH, "n1");
+    TURN_UNTIL(strlen(rig->calls) == 2);
+    assert_string_equal(rig->calls, "RR");
+}
+
+static void test_event_leaving_reaches_pulls_and_pushes(void **state)
+{
+    struct stream_name none = {.text = ""};
+
+    (void)state;
+    publish_a(7);
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->events);
+    send_event(CLUSTER_EVENT_LEAVING, &none, 0, "n1"); /* that is us: nothing to do */
+    send_event(CLUSTER_EVENT_LEAVING, &none, 0, "n2");
+    TURN_UNTIL(rig->left[1][0]);
+    assert_string_equal(rig->left[0], "n2");
+    assert_string_equal(rig->left[1], "n2");
+}
+
+static void test_event_drain_and_resume_are_for_the_node_that_they_name(void **state)
+{
+    struct stream_name none = {.text = ""};
+
+    (void)state;
+    agent_start(rig->node.agent);
+    TURN_UNTIL(rig->events);
+    send_event(CLUSTER_EVENT_DRAIN, &none, 0, "n2");
+    send_event(CLUSTER_EVENT_RESUME, &none, 0, "n2");
+    send_event(CLUSTER_EVENT_DRAIN, &none, 0, "n1");
+    send_event(CLUSTER_EVENT_RESUME, &none, 0, "n1");
+    TURN_UNTIL(rig->n_resumes);
+    assert_int_equal(rig->n_drains, 1);
+    assert_int_equal(rig->n_resumes, 1);
+}
+
 static void test_event_published_makes_the_cached_route_old(void **state)
 {
     unsigned n_done = 0;
@@ -668,19 +981,32 @@ int main(void)
         TEST(test_start_gives_full_heartbeat_then_deltas),
         TEST(test_heartbeat_gives_full_report_when_the_scheduler_wants_it),
         TEST(test_heartbeat_gives_disconnected_when_refused_and_recovers),
+        TEST(test_heartbeat_says_what_the_node_is),
+        TEST(test_heartbeat_gives_stream_as_carried_at_an_edge),
+        TEST(test_heartbeat_gives_long_full_report_in_parts_when_the_scheduler_takes_them),
+        TEST(test_heartbeat_gives_refused_node_with_the_reason_until_it_is_taken),
+        TEST(test_set_token_is_what_heartbeats_bear),
+        TEST(test_heartbeat_reply_tells_what_has_moved),
+        TEST(test_heartbeat_reply_drains_the_node),
         TEST(test_poke_gives_heartbeat_before_its_time),
         TEST(test_drain_gives_heartbeat_that_says_so),
         TEST(test_heartbeat_reply_closes_publisher_that_is_fenced),
         TEST(test_ask_publish_gives_the_grant),
+        TEST(test_ask_publish_waits_for_the_first_heartbeat),
         TEST(test_ask_publish_gives_own_epoch_when_no_scheduler_answers),
         TEST(test_ask_publish_gives_refused_when_the_scheduler_answers_4xx),
         TEST(test_release_reaches_the_scheduler_before_the_next_publish),
         TEST(test_ask_route_gives_one_answer_to_all_who_ask_the_same),
+        TEST(test_ask_route_elsewhere_is_shared_and_not_cached),
         TEST(test_ask_route_asks_again_when_an_upstream_is_to_be_avoided),
         TEST(test_ask_route_gives_last_known_route_when_no_scheduler_answers),
         TEST(test_ask_route_gives_degraded_answer_when_the_scheduler_hangs),
         TEST(test_event_reaches_the_stream_on_its_home_loop),
         TEST(test_event_kick_ends_the_stream),
+        TEST(test_event_promote_gives_the_standby_its_turn),
+        TEST(test_event_promote_gives_the_stream_back_when_nobody_stands_by),
+        TEST(test_event_leaving_reaches_pulls_and_pushes),
+        TEST(test_event_drain_and_resume_are_for_the_node_that_they_name),
         TEST(test_event_published_makes_the_cached_route_old),
         TEST(test_events_connection_comes_back_when_it_was_closed),
     };

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/cluster/beat.h"
@@ -36,7 +37,7 @@ static void report(struct beat_book *book, const struct cluster_stream *streams,
     struct cluster_heartbeat m = {0};
 
     assert_int_equal(beat_book_build(book, streams, n, now_us, &m), E_OK);
-    assert_int_equal(beat_book_ack(book, &m, now_us), E_OK);
+    assert_int_equal(beat_book_ack(book, &m, true, now_us), E_OK);
     cluster_heartbeat_fini(&m);
 }
 
@@ -56,7 +57,7 @@ static void test_build_gives_full_report_at_first_and_until_acknowledged(void **
         if (i == 0)
             cluster_heartbeat_fini(&m);
     }
-    assert_int_equal(beat_book_ack(&book, &m, 0), E_OK);
+    assert_int_equal(beat_book_ack(&book, &m, true, 0), E_OK);
     cluster_heartbeat_fini(&m);
     assert_int_equal(beat_book_epoch(&book, "live/b"), 6);
     assert_int_equal(beat_book_epoch(&book, "live/c"), 0);
@@ -84,7 +85,7 @@ static void test_build_gives_what_changed_came_and_went_as_delta(void **state)
     assert_false(find(&m, "live/new")->removed);
     assert_true(find(&m, "live/gone")->removed);
     assert_int_equal(find(&m, "live/gone")->epoch, 3);
-    assert_int_equal(beat_book_ack(&book, &m, 1000), E_OK);
+    assert_int_equal(beat_book_ack(&book, &m, true, 1000), E_OK);
     cluster_heartbeat_fini(&m);
 
     assert_int_equal(beat_book_build(&book, second, 3, 2000, &m), E_OK);
@@ -122,10 +123,10 @@ static void test_build_gives_full_report_when_wanted_or_due(void **state)
     (void)state;
     beat_book_init(&book);
     report(&book, streams, 1, 0);
-    book.want_full = true;
+    beat_book_want_full(&book);
     assert_int_equal(beat_book_build(&book, streams, 1, 1000, &m), E_OK);
     assert_true(m.full);
-    assert_int_equal(beat_book_ack(&book, &m, 1000), E_OK);
+    assert_int_equal(beat_book_ack(&book, &m, true, 1000), E_OK);
     cluster_heartbeat_fini(&m);
     assert_false(book.want_full);
 
@@ -147,7 +148,7 @@ static void test_ack_forgets_what_a_full_report_left_out(void **state)
     (void)state;
     beat_book_init(&book);
     report(&book, streams, 2, 0);
-    book.want_full = true;
+    beat_book_want_full(&book);
     report(&book, streams, 1, 1000);
     assert_int_equal(beat_book_epoch(&book, "live/b"), 0);
     assert_int_equal(beat_book_build(&book, NULL, 0, 2000, &m), E_OK);
@@ -155,6 +156,109 @@ static void test_ack_forgets_what_a_full_report_left_out(void **state)
     assert_true(m.streams[0].removed);
     cluster_heartbeat_fini(&m);
     beat_book_fini(&book);
+}
+
+/* Many streams, "live/0" and so on. */
+#define N_MANY (2 * CLUSTER_PART_STREAMS + 500)
+static struct cluster_stream *many_streams(void)
+{
+    struct cluster_stream *streams = calloc(N_MANY, sizeof *streams);
+    char name[32];
+
+    assert_non_null(streams);
+    for (unsigned i = 0; i < N_MANY; i++) {
+        snprintf(name, sizeof name, "live/%u", i);
+        streams[i] = stream(name, i + 1, 0);
+    }
+    return streams;
+}
+
+/* The book of a node whose scheduler takes parts. */
+static void begin_with_parts(struct beat_book *book)
+{
+    beat_book_init(book);
+    report(book, NULL, 0, 0);
+    beat_book_want_full(book);
+}
+
+static void test_build_gives_a_long_full_report_in_parts(void **state)
+{
+    static const struct {
+        size_t n_streams;
+        bool more;
+    } k_parts[] = {{CLUSTER_PART_STREAMS, true}, {CLUSTER_PART_STREAMS, true}, {500, false}};
+    struct cluster_stream *streams = many_streams();
+    struct cluster_heartbeat m = {0};
+    struct beat_book book;
+
+    (void)state;
+    begin_with_parts(&book);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(beat_book_build(&book, streams, N_MANY, 1000, &m), E_OK);
+        assert_true(m.full);
+        assert_int_equal(m.seq, i + 2); /* behind the one that said that it takes parts */
+        assert_int_equal(m.part, i);
+        assert_int_equal(m.more, k_parts[i].more);
+        assert_int_equal(m.n_streams, k_parts[i].n_streams);
+        assert_string_equal(m.streams[0].name.text,
+                            streams[(size_t)i * CLUSTER_PART_STREAMS].name.text);
+        assert_int_equal(beat_book_ack(&book, &m, true, 1000), E_OK);
+        assert_int_equal(beat_book_is_done(&book), !k_parts[i].more);
+        cluster_heartbeat_fini(&m);
+    }
+    assert_int_equal(beat_book_epoch(&book, "live/0"), 1);
+    assert_int_equal(beat_book_epoch(&book, streams[N_MANY - 1].name.text), N_MANY);
+    assert_int_equal(beat_book_build(&book, streams, N_MANY, 2000, &m), E_OK);
+    assert_false(m.full); /* from here on deltas */
+    assert_int_equal(m.n_streams, 0);
+    cluster_heartbeat_fini(&m);
+    beat_book_fini(&book);
+    free(streams);
+}
+
+static void test_build_begins_again_when_a_part_was_lost(void **state)
+{
+    struct cluster_stream *streams = many_streams();
+    struct cluster_heartbeat m = {0};
+    struct beat_book book;
+
+    (void)state;
+    begin_with_parts(&book);
+    report(&book, streams, N_MANY, 1000);
+    assert_false(beat_book_is_done(&book));
+    beat_book_want_full(&book); /* the second one got no answer */
+    assert_true(beat_book_is_done(&book));
+    assert_int_equal(beat_book_build(&book, streams, N_MANY, 2000, &m), E_OK);
+    assert_true(m.full && m.more);
+    assert_int_equal(m.part, 0);
+    cluster_heartbeat_fini(&m);
+    beat_book_fini(&book);
+    free(streams);
+}
+
+static void test_build_gives_a_long_report_whole_to_those_who_take_no_parts(void **state)
+{
+    struct cluster_stream *streams = many_streams();
+    struct cluster_heartbeat m = {0};
+    struct beat_book book;
+
+    (void)state;
+    begin_with_parts(&book);
+    assert_int_equal(beat_book_build(&book, streams, N_MANY, 1000, &m), E_OK);
+    assert_true(m.more);
+    /* Another scheduler answers, of an earlier release: to it that part was everything. */
+    assert_int_equal(beat_book_ack(&book, &m, false, 1000), E_OK);
+    cluster_heartbeat_fini(&m);
+    assert_true(beat_book_is_done(&book));
+    assert_int_equal(beat_book_build(&book, streams, N_MANY, 2000, &m), E_OK);
+    assert_true(m.full);
+    assert_false(m.more);
+    assert_int_equal(m.n_streams, N_MANY);
+    assert_int_equal(beat_book_ack(&book, &m, false, 2000), E_OK);
+    cluster_heartbeat_fini(&m);
+    assert_false(book.want_full);
+    beat_book_fini(&book);
+    free(streams);
 }
 
 int main(void)
@@ -165,6 +269,9 @@ int main(void)
         cmocka_unit_test(test_build_repeats_delta_that_was_not_acknowledged),
         cmocka_unit_test(test_build_gives_full_report_when_wanted_or_due),
         cmocka_unit_test(test_ack_forgets_what_a_full_report_left_out),
+        cmocka_unit_test(test_build_gives_a_long_full_report_in_parts),
+        cmocka_unit_test(test_build_begins_again_when_a_part_was_lost),
+        cmocka_unit_test(test_build_gives_a_long_report_whole_to_those_who_take_no_parts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,8 +188,8 @@ static void test_degraded_gives_cached_upstreams_but_not_avoided_ones(void **sta
     route_degraded(&q, &cached, &fallback, &out);
     assert_int_equal(out.decision, CLUSTER_PULL);
     assert_int_equal(out.n_upstreams, 2);
-    strcpy(q.avoid[0], "o1");
-    q.n_avoid = 1;
+    strcpy(q.avoid.id[0], "o1");
+    q.avoid.n = 1;
     route_degraded(&q, &cached, &fallback, &out);
     assert_int_equal(out.n_upstreams, 1);
     assert_string_equal(out.upstreams[0].node, "e1");

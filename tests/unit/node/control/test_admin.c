@@ -89,7 +89,7 @@ static int setup(void **state)
 {
     static const struct stream_conf k_conf = {
         .gop = {1, 1 << 20, 1000000}, .publisher_grace_ms = 1000, .publish_stall_ms = 60000};
-    static char k_token[] = "secret";
+    static char k_token[] = "secret", k_other[] = "other";
     struct stream_hooks hooks = {.need_source = no_source, .changed = no_source};
     struct conf_args args = {0};
     struct conf_error conf_error;
@@ -103,6 +103,7 @@ static int setup(void **state)
     assert_int_equal(conf_load(&k_node_schema, &args, &rig->node.conf, &conf_error), E_OK);
     strcpy(rig->node.id, "n1");
     rig->node.token = k_token;
+    rig->node.token_also = k_other;
     rig->node.budget = conn_budget_create(100, 0);
     assert_non_null(rig->node.budget);
     rig->node.stream_conf = k_conf;
@@ -120,7 +121,7 @@ static int setup(void **state)
     assert_int_equal(
         listen_reserve("admin.listen", "127.0.0.1:0", &rig->node.admin_addr, &hold_fd, &error),
         E_OK);
-    rig->node.admin = admin_create(&rig->node, &error);
+    rig->node.admin = admin_create(&rig->node, NULL, 0, &error);
     assert_non_null(rig->node.admin);
     close(hold_fd);
     open_sessions();
@@ -237,6 +238,8 @@ static const struct {
     {"GET /api/v1/streams", "Host: evil.example\r\n", 401},
     {"GET /api/v1/streams/live/a", "Host: evil.example\r\n", 401},
     {"GET /api/v1/sessions", "Host: evil.example\r\n", 401},
+    {"GET /api/v1/sessions/s-0", "Host: evil.example\r\n", 401},
+    {"GET /api/v1/trace?session=s-0", "Host: evil.example\r\n", 401},
     {"DELETE /api/v1/streams/live/a", "Host: evil.example\r\n" JSON, 401},
     {"DELETE /api/v1/sessions/s-0", "Host: evil.example\r\n" JSON, 401},
     {"DELETE /api/v1/sessions/s-0", LOCAL, 415},
@@ -246,6 +249,11 @@ static const struct {
     {"GET /healthz", "Host: any.example\r\n", 200},
     {"GET /readyz", "Host: any.example\r\n", 200},
     {"GET /api/v1/nodes", LOCAL, 404},
+    {"GET /api/v1/node", "Host: evil.example\r\nAuthorization: Bearer other\r\n", 200},
+    {"POST /api/v1/nodes/n1/drain", "Host: evil.example\r\n" JSON, 401},
+    {"POST /api/v1/nodes/n1/drain", LOCAL, 415},
+    {"POST /api/v1/nodes/n2/drain", LOCAL JSON, 404},
+    {"GET /api/v1/nodes/n1/drain", LOCAL, 405},
 };
 
 static void test_request_gives_the_status_of_its_rights(void **state)
@@ -272,6 +280,36 @@ static void test_readyz_gives_503_when_draining_and_healthz_does_not(void **stat
     ASSERT_SAYS("draining");
     ask("GET /healthz", LOCAL);
     assert_int_equal(rig->status, 200);
+}
+
+static void test_drain_gives_a_node_that_is_not_ready_until_it_is_taken_back(void **state)
+{
+    int64_t end_us = clock_mono_us() + PATIENCE_US;
+
+    (void)state;
+    ask("POST /api/v1/nodes/n1/drain", LOCAL JSON);
+    assert_int_equal(rig->status, 200);
+    ASSERT_SAYS("\"state\":\"draining\"");
+    ask("GET /readyz", LOCAL);
+    assert_int_equal(rig->status, 503);
+    while (!atomic_load(&m_drain_viewers.value)) { /* the sessions of the rig are looked at */
+        assert_true(clock_mono_us() < end_us);
+        turn();
+    }
+    ask("GET /metrics", LOCAL);
+    ASSERT_SAYS("headwater_draining 1\n");
+    ASSERT_SAYS("headwater_drain_sessions{kind=\"publish\"} 1\n");
+    ASSERT_SAYS("headwater_drain_sessions{kind=\"play\"} 1\n");
+    ASSERT_SAYS("headwater_drain_sessions{kind=\"relay\"} 0\n");
+    ask("DELETE /api/v1/nodes/n1/drain", LOCAL JSON);
+    ASSERT_SAYS("\"state\":\"active\"");
+    ask("GET /readyz", LOCAL);
+    assert_int_equal(rig->status, 200);
+    node_drain(&rig->node, DRAIN_SIGNAL);
+    node_resume(&rig->node); /* is for orders alone */
+    ask("GET /readyz", LOCAL);
+    assert_int_equal(rig->status, 503);
+    timer_stop(&rig->node.drain.timer);
 }
 
 /* --- streams --- */
@@ -308,6 +346,8 @@ static void test_stream_gives_source_and_whole_epoch(void **state)
     ASSERT_SAYS("\"name\":\"live/eu/a\",\"live\":true");
     ASSERT_SAYS("\"kind\":\"publish\",\"protocol\":\"rtmp\",\"session\":\"s-0\"");
     ASSERT_SAYS("\"epoch\":\"9007199254740993\""); /* 2^53 + 1: lost as a double */
+    ASSERT_SAYS("\"lag_us\":0,\"lag_uncertainty_us\":0,\"hops\":[{\"node\":\"n1\","
+                "\"epoch\":\"9007199254740993\",\"lag_us\":0,\"uncertainty_us\":0,");
     ask("GET /api/v1/streams/live/none", LOCAL);
     assert_int_equal(rig->status, 404);
     ASSERT_SAYS("application/problem+json");
@@ -344,6 +384,24 @@ static void test_sessions_gives_counters_pages_and_filters(void **state)
     ask("GET /api/v1/sessions?protocol=rtmp&stream=live/a", LOCAL);
     ASSERT_SAYS("s-0");
     ASSERT_SAYS_NOT("s-2");
+}
+
+static void test_session_gives_the_way_of_its_stream(void **state)
+{
+    (void)state;
+    publish("/live/a");
+    ask("GET /api/v1/sessions/s-1", LOCAL);
+    assert_int_equal(rig->status, 200);
+    ASSERT_SAYS("{\"id\":\"s-1\",\"protocol\":\"flv\",\"kind\":\"play\"");
+    ASSERT_SAYS("\"lag_us\":0,\"lag_uncertainty_us\":0,\"hops\":[{\"node\":\"n1\",");
+    ask("GET /api/v1/trace?session=n1/s-1", LOCAL);
+    ASSERT_SAYS("{\"v\":1,\"session\":\"s-1\",\"kind\":\"play\",\"stream\":\"live/a\"");
+    ASSERT_SAYS("\"node\":\"n1\",\"hops\":[{\"node\":\"n1\",");
+    ask("GET /api/v1/sessions/s-2", LOCAL); /* has no stream */
+    assert_int_equal(rig->status, 200);
+    ASSERT_SAYS_NOT("hops");
+    ask("GET /api/v1/sessions/none", LOCAL);
+    assert_int_equal(rig->status, 404);
 }
 
 static void test_delete_session_kicks_that_one(void **state)
@@ -440,10 +498,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_request_gives_the_status_of_its_rights),
         TEST(test_readyz_gives_503_when_draining_and_healthz_does_not),
+        TEST(test_drain_gives_a_node_that_is_not_ready_until_it_is_taken_back),
         TEST(test_streams_gives_sorted_pages),
         TEST(test_stream_gives_source_and_whole_epoch),
         TEST(test_delete_stream_kicks_its_publisher),
         TEST(test_sessions_gives_counters_pages_and_filters),
+        TEST(test_session_gives_the_way_of_its_stream),
         TEST(test_delete_session_kicks_that_one),
         TEST(test_metrics_gives_gathered_gauges),
         TEST(test_node_gives_id_and_addresses),

@@ -265,6 +265,7 @@ struct player {
     bool started, ended, has_audio, has_video;
     enum err why;
     enum err start_answer; /* what on_start gives */
+    uint64_t run;          /* as on_start was told */
     struct got_tag *tags;
     unsigned n_tags;
     size_t n_bytes;
@@ -280,6 +281,7 @@ static inline enum err player_on_start(struct viewer *viewer, bool has_audio, bo
     p->started = true;
     p->has_audio = has_audio;
     p->has_video = has_video;
+    p->run = viewer_run(viewer);
     if (p->start_answer != E_OK)
         return p->start_answer;
     buf_writer_init(&out, 64);

@@ -156,28 +156,40 @@ static void test_join_of_a_running_feed_starts_where_a_new_feed_would(void **sta
     rig_fini(&r);
 }
 
-/* Number of the first frame that a relay gets which has the last but one GOP of that epoch; the
- * stream's epoch is 7 and its last three GOPs begin at 42, 62 and 82. */
-static uint32_t resumed_at(uint64_t have_epoch)
+#define RUN 70
+
+/* A stream of RUN whose last three GOPs, of four, begin at 42, 62 and 82. */
+static void publish_run(struct rig *r, const struct stream_conf *conf)
 {
-    struct viewer_join how = {.format = FORMAT_RELAY, .relay = true, .have_epoch = have_epoch};
+    struct source_offer offer = {.epoch = 7, .run = RUN, .numbers_gops = true};
+
+    rig_init(r, 1, conf);
+    rig_publish(r);
+    stream_detach(&r->source);
+    assert_int_equal(stream_attach(r->stream, &r->source, &offer), E_OK);
+    push_configs(r, 0);
+    for (unsigned i = 0; i < 5; i++)
+        push_gop(r, 400 * i, 10, 500);
+}
+
+/* Number of the first frame that a relay gets which has the last but one GOP of that run. */
+static uint32_t resumed_at(uint64_t have_run)
+{
+    struct viewer_join how = {.format = FORMAT_RELAY, .relay = true, .have_run = have_run};
     struct stream_conf conf = small_conf();
     uint32_t number;
     struct player p;
     struct rig r;
 
     conf.gop.max_gops = 3;
-    rig_init(&r, 1, &conf);
-    rig_publish(&r);
-    push_configs(&r, 0);
-    for (unsigned i = 0; i < 5; i++)
-        push_gop(&r, 400 * i, 10, 500);
+    publish_run(&r, &conf);
     how.have_gop = stream_gop(r.stream) - 1;
     player_open(&p, &r.ml[0], 0);
     assert_int_equal(player_join_as(&p, &r, &r.ml[0], &how), E_OK);
     player_drain(&p, &r);
     number = p.tags[first_media(&p)].number;
     assert_int_equal(viewer_epoch(&p.viewer), 7);
+    assert_int_equal(viewer_run(&p.viewer), RUN);
     player_close(&p);
     rig_fini(&r);
     return number;
@@ -186,13 +198,193 @@ static uint32_t resumed_at(uint64_t have_epoch)
 static void test_relay_resumes_at_the_gop_that_it_has(void **state)
 {
     (void)state;
-    assert_int_equal(resumed_at(7), 62);
+    assert_int_equal(resumed_at(RUN), 62);
 }
 
-static void test_relay_starts_afresh_when_its_gop_is_of_another_epoch(void **state)
+static void test_relay_starts_afresh_when_its_gop_is_of_another_run(void **state)
 {
     (void)state;
-    assert_int_equal(resumed_at(6), 42);
+    assert_int_equal(resumed_at(RUN + 1), 42);
+    assert_int_equal(resumed_at(0), 42);
+}
+
+static void join_relay(struct player *p, struct rig *r, uint64_t have_gop)
+{
+    struct viewer_join how = {
+        .format = FORMAT_RELAY, .relay = true, .have_run = RUN, .have_gop = have_gop};
+
+    player_open(p, &r->ml[0], 0);
+    assert_int_equal(player_join_as(p, r, &r->ml[0], &how), E_OK);
+    player_drain(p, r);
+}
+
+static void test_relay_finds_the_gop_before_the_latest_but_others_do_not_start_there(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player first, resumed, fresh;
+    struct rig r;
+
+    (void)state;
+    publish_run(&r, &conf); /* one GOP is kept: the one at 82 */
+    join_relay(&first, &r, 0);
+    push_gop(&r, 2000, 10, 500); /* 102 */
+    join_relay(&resumed, &r, stream_gop(r.stream) - 1);
+    join_relay(&fresh, &r, 0);
+    assert_int_equal(resumed.tags[first_media(&resumed)].number, 82);
+    assert_int_equal(count_type(&resumed, FLV_TAG_VIDEO, false), 20);
+    assert_int_equal(fresh.tags[first_media(&fresh)].number, 102);
+    player_close(&first);
+    player_close(&resumed);
+    player_close(&fresh);
+    rig_fini(&r);
+}
+
+static void test_relay_gets_nothing_of_the_run_before_the_one_that_has_begun(void **state)
+{
+    struct viewer_join how = {.format = FORMAT_RELAY, .relay = true};
+    struct source_offer offer = {.epoch = 8, .run = RUN + 1, .numbers_gops = true};
+    struct stream_conf conf = small_conf();
+    struct player first, second;
+    struct rig r;
+
+    (void)state;
+    publish_run(&r, &conf);
+    join_relay(&first, &r, 0);
+    stream_detach(&r.source);
+    assert_int_equal(stream_attach(r.stream, &r.source, &offer), E_OK);
+    rig_settle(&r);
+    player_open(&second, &r.ml[0], 0);
+    assert_int_equal(player_join_as(&second, &r, &r.ml[0], &how), E_OK);
+    rig_settle(&r);
+    assert_false(second.started);
+    push_configs(&r, 3000);
+    push_gop(&r, 3000, 2, 100);
+    RIG_UNTIL(&r, second.started);
+    assert_int_equal(second.run, RUN + 1);
+    assert_int_equal(viewer_epoch(&second.viewer), 8);
+    player_close(&first);
+    player_close(&second);
+    rig_fini(&r);
+}
+
+static void test_relay_waits_while_there_is_no_source_and_people_do_not(void **state)
+{
+    struct viewer_join how = {.format = FORMAT_RELAY, .relay = true};
+    struct source_offer offer = {.epoch = 7, .run = RUN, .numbers_gops = true};
+    struct stream_conf conf = small_conf();
+    struct player person, relay;
+    struct rig r;
+
+    (void)state;
+    publish_run(&r, &conf);
+    stream_detach(&r.source);
+    player_join(&person, &r, 0, 0);
+    player_open(&relay, &r.ml[0], 0);
+    assert_int_equal(player_join_as(&relay, &r, &r.ml[0], &how), E_OK);
+    rig_settle(&r);
+    assert_true(person.started);
+    assert_false(relay.started);
+    assert_int_equal(stream_attach(r.stream, &r.source, &offer), E_OK);
+    push_configs(&r, 2000);
+    push_gop(&r, 2000, 2, 100);
+    RIG_UNTIL(&r, relay.started);
+    player_close(&person);
+    player_close(&relay);
+    rig_fini(&r);
+}
+
+/* --- a feed for relays is never silent
+ * ----------------------------------------------------------- */
+
+static void test_relay_hears_twice_a_second_that_a_silent_stream_lives(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+    unsigned before;
+    int64_t begin_us;
+
+    (void)state;
+    publish_run(&r, &conf);
+    join_relay(&p, &r, 0);
+    before = p.n_tags;
+    begin_us = clock_mono_us();
+    RIG_UNTIL(&r, (player_read(&p, SIZE_MAX), p.n_tags >= before + 3));
+    assert_true(clock_mono_us() - begin_us < 2500000);
+    assert_int_equal(count_type(&p, FLV_TAG_SCRIPT, false),
+                     p.n_tags - 20 - 2); /* @hw all the rest */
+    stream_detach(&r.source); /* its publisher may be back: this node is the place to wait */
+    before = p.n_tags;
+    RIG_UNTIL(&r, (player_read(&p, SIZE_MAX), p.n_tags > before));
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_relay_hears_nothing_when_the_upstream_says_nothing_either(void **state)
+{
+    struct stream_upstream said = {.epoch = 7, .run = RUN, .gop = 1, .ingest_us = 1000};
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+    unsigned before;
+    int64_t begin_us;
+
+    (void)state;
+    publish_run(&r, &conf);
+    stream_set_upstream(&r.source, &said);
+    push_gop(&r, 2000, 2, 100);
+    join_relay(&p, &r, 0);
+    before = p.n_tags;
+    begin_us = clock_mono_us();
+    RIG_UNTIL(&r, clock_mono_us() - begin_us > 900000);
+    (void)player_read(&p, SIZE_MAX);
+    assert_int_equal(p.n_tags, before);
+    said.ingest_us += 500000; /* word from the origin */
+    stream_set_upstream(&r.source, &said);
+    RIG_UNTIL(&r, (player_read(&p, SIZE_MAX), p.n_tags > before));
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_relay_hears_that_a_publisher_is_awaited_whose_edge_is_gone(void **state)
+{
+    struct stream_upstream said = {.epoch = 7, .run = RUN, .gop = 1, .ingest_us = 1000};
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+    unsigned before;
+
+    (void)state;
+    publish_run(&r, &conf);
+    stream_set_upstream(&r.source, &said);
+    push_gop(&r, 2000, 2, 100);
+    join_relay(&p, &r, 0);
+    before = p.n_tags;
+    stream_detach(&r.source);
+    RIG_UNTIL(&r, (player_read(&p, SIZE_MAX), p.n_tags >= before + 3));
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_people_hear_nothing_of_a_silent_stream(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+    size_t before;
+    int64_t begin_us;
+
+    (void)state;
+    publish_run(&r, &conf);
+    player_join(&p, &r, 0, 0);
+    player_drain(&p, &r);
+    before = p.n_bytes;
+    begin_us = clock_mono_us();
+    RIG_UNTIL(&r, clock_mono_us() - begin_us > 700000);
+    (void)player_read(&p, SIZE_MAX);
+    assert_int_equal(p.n_bytes, before);
+    player_close(&p);
+    rig_fini(&r);
 }
 
 /* --- tracks
@@ -565,7 +757,14 @@ int main(void)
         cmocka_unit_test(test_join_waits_for_the_next_key_frame_when_none_is_kept),
         cmocka_unit_test(test_join_of_a_running_feed_starts_where_a_new_feed_would),
         cmocka_unit_test(test_relay_resumes_at_the_gop_that_it_has),
-        cmocka_unit_test(test_relay_starts_afresh_when_its_gop_is_of_another_epoch),
+        cmocka_unit_test(test_relay_starts_afresh_when_its_gop_is_of_another_run),
+        cmocka_unit_test(test_relay_finds_the_gop_before_the_latest_but_others_do_not_start_there),
+        cmocka_unit_test(test_relay_gets_nothing_of_the_run_before_the_one_that_has_begun),
+        cmocka_unit_test(test_relay_waits_while_there_is_no_source_and_people_do_not),
+        cmocka_unit_test(test_relay_hears_twice_a_second_that_a_silent_stream_lives),
+        cmocka_unit_test(test_relay_hears_nothing_when_the_upstream_says_nothing_either),
+        cmocka_unit_test(test_relay_hears_that_a_publisher_is_awaited_whose_edge_is_gone),
+        cmocka_unit_test(test_people_hear_nothing_of_a_silent_stream),
         cmocka_unit_test(test_viewer_gets_the_audio_header_when_it_came_before_video),
         cmocka_unit_test(test_audio_only_starts_after_the_wait_with_nothing_lost),
         cmocka_unit_test(test_audio_only_can_be_joined_once_a_second),

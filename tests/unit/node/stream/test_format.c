@@ -128,12 +128,14 @@ static void test_init_of_nothing_is_nothing(void **state)
 /* --- relay
  * ---------------------------------------------------------------------------------------------- */
 
-/* Number of @hw tags in front of one frame; *hw is the last one. */
-static unsigned relay_unit(struct mux_context *ctx, enum body_kind kind, int64_t ingest_us,
-                           bool entry, struct flv_hw *hw)
+static char g_trail[FLV_TRAIL_SIZE]; /* of the last @hw */
+
+/* Number of @hw tags in front of one frame; *hw is the last one, its texts without memory. */
+static unsigned relay_unit_as(struct mux_context *ctx, enum body_kind kind, int64_t ingest_us,
+                              uint16_t flags, bool entry, struct flv_hw *hw)
 {
     struct media_frame_info info = {
-        .kind = MEDIA_VIDEO, .gop = 12, .ingest_us = ingest_us, .dts_us = 40000};
+        .kind = MEDIA_VIDEO, .flags = flags, .gop = 12, .ingest_us = ingest_us, .dts_us = 40000};
     const struct media_frame *frame;
     struct flv_tag_header headers[4];
     struct buf_writer bodies;
@@ -153,6 +155,7 @@ static unsigned relay_unit(struct mux_context *ctx, enum body_kind kind, int64_t
         assert_int_equal(headers[0].type_id, FLV_TAG_SCRIPT);
         assert_int_equal(flv_parse_hw_body(buf_view_of(bodies.data, headers[0].data_bytes), hw),
                          E_OK);
+        (void)buf_view_to_str(hw->trail, g_trail, sizeof g_trail);
     }
     media_frame_unref(&frame);
     buf_writer_fini(&bodies);
@@ -160,30 +163,127 @@ static unsigned relay_unit(struct mux_context *ctx, enum body_kind kind, int64_t
     return n - 1;
 }
 
-static void test_relay_unit_tells_epoch_gop_and_clocks_before_an_entry(void **state)
+static unsigned relay_unit(struct mux_context *ctx, enum body_kind kind, int64_t ingest_us,
+                           bool entry, struct flv_hw *hw)
 {
-    struct mux_context ctx = {
-        .epoch = UINT64_C(1) << 60, .wall_offset_us = 1000, .last_hw_us = INT64_MIN / 2};
+    return relay_unit_as(ctx, kind, ingest_us, 0, entry, hw);
+}
+
+static void test_relay_unit_tells_epoch_run_gop_and_clocks_before_an_entry(void **state)
+{
+    struct mux_context ctx = {.epoch = UINT64_C(1) << 60,
+                              .run = UINT64_MAX,
+                              .wall_offset_us = 1000,
+                              .last_hw_us = INT64_MIN / 2};
     struct flv_hw hw = {0};
 
     (void)state;
     assert_int_equal(relay_unit(&ctx, BODY_AVC_KEY, 5000000, true, &hw), 1);
     assert_true(hw.epoch == UINT64_C(1) << 60);
+    assert_true(hw.run == UINT64_MAX);
     assert_int_equal(hw.gop, 12);
     assert_int_equal(hw.ingest_us, 5000000);
     assert_int_equal(hw.wall_us, 5001000);
 }
 
-static void test_relay_unit_tells_at_least_once_a_second_and_not_more(void **state)
+static void test_relay_unit_tells_twice_a_second_and_not_more(void **state)
 {
     struct mux_context ctx = {.last_hw_us = INT64_MIN / 2};
     struct flv_hw hw;
 
     (void)state;
     assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5000000, false, &hw), 1); /* the first */
-    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5999999, false, &hw), 0);
-    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 6000000, false, &hw), 1);
-    assert_int_equal(relay_unit(&ctx, BODY_AVC_KEY, 6000001, true, &hw), 1);
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5499999, false, &hw), 0);
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5500000, false, &hw), 1);
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_KEY, 5500001, true, &hw), 1);
+}
+
+static void test_relay_unit_tells_a_new_path_at_once_and_once(void **state)
+{
+    struct mux_context ctx = {.last_hw_us = 5000000};
+    struct flv_hw hw;
+
+    (void)state;
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5000000, false, &hw), 0);
+    ctx.path = "e1,o1";
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5000001, false, &hw), 1);
+    assert_null(ctx.path);
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5000002, false, &hw), 0);
+}
+
+static void test_relay_idle_is_one_tag_without_a_frame(void **state)
+{
+    struct media_frame_info now = {.gop = 4, .dts_us = 77000, .ingest_us = 9000000};
+    struct mux_context ctx = {.epoch = 3, .run = 5, .wall_offset_us = 1, .path = ""};
+    struct flv_tag_header header;
+    struct buf_writer bodies;
+    struct buffer_sink s;
+    struct flv_hw hw;
+
+    (void)state;
+    sink_init(&s);
+    buf_writer_init(&bodies, 1 << 20);
+    k_formats[FORMAT_RELAY].write_idle(&s.sink, &ctx, &now);
+    assert_int_equal(read_tags(buf_writer_view(&s.out), &header, 1, &bodies), 1);
+    assert_int_equal(header.type_id, FLV_TAG_SCRIPT);
+    assert_int_equal(header.dts_ms, 77);
+    assert_int_equal(flv_parse_hw_body(buf_writer_view(&bodies), &hw), E_OK);
+    assert_true(hw.epoch == 3 && hw.run == 5 && hw.gop == 4 && !hw.end);
+    assert_true(hw.ingest_us == 9000000 && hw.wall_us == 9000001);
+    assert_true(hw.path.data && !hw.path.size_bytes);
+    assert_int_equal(ctx.last_hw_us, 9000000);
+    buf_writer_fini(&bodies);
+    buf_writer_fini(&s.out);
+}
+
+static void test_relay_unit_tells_our_clock_and_the_trail_with_us_when_the_frame_is_timed(void **s)
+{
+    struct stream_lag lag = {.node_id = "e1",
+                             .has_clock = true,
+                             .clock_us = -5000,
+                             .unc_us = 40,
+                             .is_measured = true,
+                             .lag_us = 2500,
+                             .trail = "o1,7,0,0"};
+    struct mux_context ctx = {.epoch = 7, .lag = &lag};
+    struct flv_hw hw = {0};
+
+    (void)s;
+    assert_int_equal(relay_unit_as(&ctx, BODY_AVC_KEY, 5000000, FRAME_TIMED, true, &hw), 1);
+    assert_true(hw.has_clock && hw.clock_us == -5000 && hw.unc_us == 40);
+    assert_string_equal(g_trail, "o1,7,0,0;e1,7,2500,40");
+    lag.is_measured = lag.has_clock = false;
+    assert_int_equal(relay_unit_as(&ctx, BODY_AVC_KEY, 5000000, FRAME_TIMED, true, &hw), 1);
+    assert_true(hw.has_clock && hw.unc_us == -1);
+    assert_string_equal(g_trail, "o1,7,0,0;e1,7,0,-1");
+}
+
+static void test_relay_unit_tells_no_clock_when_the_frame_is_not_timed(void **state)
+{
+    struct stream_lag lag = {.node_id = "e1", .has_clock = true};
+    struct mux_context ctx = {.lag = &lag};
+    struct flv_hw hw = {.has_clock = true};
+
+    (void)state;
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_KEY, 5000000, true, &hw), 1);
+    assert_false(hw.has_clock);
+    assert_string_equal(g_trail, "");
+}
+
+static void test_relay_unit_tells_its_time_when_an_idle_tag_came_before(void **state)
+{
+    struct media_frame_info now = {.ingest_us = 5400000};
+    struct mux_context ctx = {.last_hw_us = 5000000};
+    struct buffer_sink s;
+    struct flv_hw hw;
+
+    (void)state;
+    sink_init(&s);
+    k_formats[FORMAT_RELAY].write_idle(&s.sink, &ctx, &now);
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5410000, false, &hw), 1);
+    assert_int_equal(hw.ingest_us, 5410000);
+    assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5450000, false, &hw), 0);
+    buf_writer_fini(&s.out);
 }
 
 /* --- RTMP
@@ -255,8 +355,14 @@ int main(void)
         cmocka_unit_test(test_flv_unit_is_one_tag_with_the_body_untouched),
         cmocka_unit_test(test_init_is_metadata_then_configs_in_their_order),
         cmocka_unit_test(test_init_of_nothing_is_nothing),
-        cmocka_unit_test(test_relay_unit_tells_epoch_gop_and_clocks_before_an_entry),
-        cmocka_unit_test(test_relay_unit_tells_at_least_once_a_second_and_not_more),
+        cmocka_unit_test(test_relay_unit_tells_epoch_run_gop_and_clocks_before_an_entry),
+        cmocka_unit_test(test_relay_unit_tells_twice_a_second_and_not_more),
+        cmocka_unit_test(test_relay_unit_tells_a_new_path_at_once_and_once),
+        cmocka_unit_test(test_relay_idle_is_one_tag_without_a_frame),
+        cmocka_unit_test(
+            test_relay_unit_tells_our_clock_and_the_trail_with_us_when_the_frame_is_timed),
+        cmocka_unit_test(test_relay_unit_tells_no_clock_when_the_frame_is_not_timed),
+        cmocka_unit_test(test_relay_unit_tells_its_time_when_an_idle_tag_came_before),
         cmocka_unit_test(test_rtmp_unit_is_one_message_of_any_size),
         cmocka_unit_test(test_rtmp_unit_has_an_extended_time_stamp_where_it_must),
     };

@@ -35,11 +35,11 @@ static void test_set_upstream_gives_false_when_it_pulls_from_here(void **state)
     hops_init(&h);
     assert_true(hops_add_child(&h, &direct, "e1"));
     assert_true(hops_add_child(&h, &below, "e2,e3"));
-    assert_false(hops_set_upstream(&h, "e1"));
-    assert_false(hops_set_upstream(&h, "e3"));
-    assert_true(hops_set_upstream(&h, "o1"));
+    assert_false(hops_set_upstream(&h, 0, "e1"));
+    assert_false(hops_set_upstream(&h, 0, "e3"));
+    assert_true(hops_set_upstream(&h, 0, "o1"));
     hops_remove_child(&h, &below);
-    assert_true(hops_set_upstream(&h, "e3"));
+    assert_true(hops_set_upstream(&h, 0, "e3"));
     hops_remove_child(&h, &direct);
     hops_fini(&h);
 }
@@ -51,12 +51,84 @@ static void test_add_child_gives_false_when_we_pull_from_it(void **state)
 
     (void)state;
     hops_init(&h);
-    assert_true(hops_set_upstream(&h, "o1"));
+    assert_true(hops_set_upstream(&h, 0, "o1"));
     assert_false(hops_add_child(&h, &child, "e2,o1"));
     hops_remove_child(&h, &child); /* fine though it was refused */
-    assert_true(hops_set_upstream(&h, ""));
+    assert_true(hops_set_upstream(&h, 0, ""));
     assert_true(hops_add_child(&h, &child, "e2,o1"));
     hops_remove_child(&h, &child);
+    hops_fini(&h);
+}
+
+/* Whether a relay with this hop list is let in. */
+static bool lets_in(struct hops *h, const char *ids)
+{
+    struct hops_child child;
+    bool ok = hops_add_child(h, &child, ids);
+
+    hops_remove_child(h, &child);
+    return ok;
+}
+
+static void test_add_child_gives_false_when_one_of_two_upstreams_is_it(void **state)
+{
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    assert_true(hops_set_upstream(&h, 0, "e1")); /* the one that we have */
+    assert_true(hops_set_upstream(&h, 1, "e2")); /* the one that we try */
+    assert_false(lets_in(&h, "e1"));
+    assert_false(lets_in(&h, "e2"));
+    assert_true(hops_set_upstream(&h, 0, ""));
+    assert_true(lets_in(&h, "e1"));
+    assert_false(lets_in(&h, "e2"));
+    hops_fini(&h);
+}
+
+static void test_add_child_gives_false_when_it_is_above_us_at_any_height(void **state)
+{
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    assert_true(hops_set_path(&h, "e9,o1"));
+    assert_false(lets_in(&h, "e9"));
+    assert_false(lets_in(&h, "o1"));
+    assert_false(lets_in(&h, "e3,o1"));
+    assert_true(lets_in(&h, "o"));
+    assert_true(hops_set_path(&h, ""));
+    assert_true(lets_in(&h, "o1"));
+    hops_fini(&h);
+}
+
+static void test_add_child_gives_false_when_it_would_be_too_deep(void **state)
+{
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    (void)hops_set_path(&h, "e2,o1");
+    assert_true(lets_in(&h, "e3")); /* three nodes above it */
+    (void)hops_set_path(&h, "e2,e1,o1");
+    assert_false(lets_in(&h, "e3"));
+    hops_fini(&h);
+}
+
+static void test_set_path_gives_true_when_it_is_a_change(void **state)
+{
+    char out[HOPS_ID_SIZE + HOPS_PATH_SIZE];
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    assert_false(hops_set_path(&h, ""));
+    hops_write_path(&h, "o1", out);
+    assert_string_equal(out, "o1");
+    assert_true(hops_set_path(&h, "e1,o1"));
+    assert_false(hops_set_path(&h, "e1,o1"));
+    hops_write_path(&h, "e2", out);
+    assert_string_equal(out, "e2,e1,o1");
     hops_fini(&h);
 }
 
@@ -115,6 +187,10 @@ int main(void)
         cmocka_unit_test(test_hold_gives_whole_ids_only),
         cmocka_unit_test(test_set_upstream_gives_false_when_it_pulls_from_here),
         cmocka_unit_test(test_add_child_gives_false_when_we_pull_from_it),
+        cmocka_unit_test(test_add_child_gives_false_when_one_of_two_upstreams_is_it),
+        cmocka_unit_test(test_add_child_gives_false_when_it_is_above_us_at_any_height),
+        cmocka_unit_test(test_add_child_gives_false_when_it_would_be_too_deep),
+        cmocka_unit_test(test_set_path_gives_true_when_it_is_a_change),
         cmocka_unit_test(test_write_gives_each_id_once_and_no_more_than_the_limit),
         cmocka_unit_test(test_write_fits_with_the_longest_ids),
     };

@@ -318,7 +318,7 @@ static struct source *second_source(void)
     return &s;
 }
 
-static void test_attach_gives_busy_to_a_second_publisher_under_refuse(void **state)
+static void test_attach_gives_busy_to_a_second_publisher(void **state)
 {
     struct source_offer offer = {.numbers_gops = true};
     struct stream_conf conf = small_conf();
@@ -333,16 +333,38 @@ static void test_attach_gives_busy_to_a_second_publisher_under_refuse(void **sta
     rig_fini(&r);
 }
 
-static void test_attach_evicts_the_first_publisher_under_takeover(void **state)
+static void test_attach_evicts_a_publisher_whose_node_leaves(void **state)
 {
     struct source_offer offer = {.numbers_gops = true};
+    struct source *second = second_source();
+    struct stream_conf conf = small_conf();
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    r.source.upstream = "edge-1";
+    stream_node_leaves(r.stream, "edge-2");
+    assert_int_equal(stream_can_publish(r.stream), E_BUSY);
+    stream_node_leaves(r.stream, "edge-1");
+    assert_false(r.evicted); /* not before the next one comes */
+    assert_int_equal(stream_can_publish(r.stream), E_OK);
+    assert_int_equal(stream_attach(r.stream, second, &offer), E_OK);
+    assert_true(r.evicted);
+    assert_int_equal(stream_can_publish(r.stream), E_BUSY);
+    stream_detach(second);
+    rig_fini(&r);
+}
+
+static void test_attach_evicts_the_first_publisher_when_the_second_takes_over(void **state)
+{
+    struct source_offer offer = {.numbers_gops = true, .takes_over = true};
     struct stream_conf conf = small_conf();
     struct source *second = second_source();
     struct player p;
     struct rig r;
 
     (void)state;
-    conf.takeover = true;
     start_playing(&r, &p, &conf, 1);
     assert_int_equal(stream_attach(r.stream, second, &offer), E_OK);
     assert_true(r.evicted);
@@ -364,10 +386,54 @@ static void test_attach_of_a_publisher_replaces_a_pull_but_not_the_other_way(voi
     (void)state;
     rig_init(&r, 1, &conf);
     assert_int_equal(rig_attach(&r, SOURCE_PULL), E_OK);
+    assert_int_equal(stream_can_publish(r.stream), E_OK);
     assert_int_equal(stream_attach(r.stream, second, &offer), E_OK);
     assert_int_equal(r.evicted_why, E_BUSY);
-    assert_int_equal(rig_attach(&r, SOURCE_PULL), E_BUSY);
+    offer.takes_over = true; /* is for publishers */
+    assert_int_equal(stream_attach(r.stream, &r.source, &offer), E_BUSY);
     stream_detach(second);
+    rig_fini(&r);
+}
+
+static void test_attach_of_a_pull_replaces_a_pull(void **state)
+{
+    struct source_offer offer = {.epoch = 9};
+    struct source *second = second_source();
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    assert_int_equal(rig_attach(&r, SOURCE_PULL), E_OK);
+    push_configs(&r, 0);
+    player_join(&p, &r, 0, 0);
+    push_gop(&r, 0, 3, 100);
+    player_drain(&p, &r);
+    second->kind = SOURCE_PULL;
+    assert_int_equal(stream_attach(r.stream, second, &offer), E_OK);
+    assert_int_equal(r.evicted_why, E_BUSY);
+    rig_settle(&r);
+    assert_false(p.ended);
+    assert_true(stream_has_source(r.stream));
+    assert_int_equal(stream_epoch(r.stream), 9);
+    stream_detach(second);
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_attach_gives_stale_when_the_stream_has_ended(void **state)
+{
+    struct source_offer offer = {.numbers_gops = true, .takes_over = true};
+    struct stream_conf conf = small_conf();
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    stream_kick(r.stream);
+    assert_int_equal(stream_can_publish(r.stream), E_STALE);
+    assert_int_equal(stream_attach(r.stream, second_source(), &offer), E_STALE);
     rig_fini(&r);
 }
 
@@ -383,36 +449,6 @@ static void test_fence_evicts_the_publisher_and_keeps_the_viewers(void **state)
     assert_int_equal(r.evicted_why, E_STALE);
     RIG_UNTIL(&r, r.n_asked > 0); /* viewers are there: somebody has to bring it */
     assert_false(p.ended);
-    player_close(&p);
-    rig_fini(&r);
-}
-
-static void test_resumed_pull_repeats_no_frame_and_keeps_its_times(void **state)
-{
-    struct source_offer same = {.epoch = 7, .same_clock = true};
-    struct stream_conf conf = small_conf();
-    uint32_t next;
-    struct player p;
-    struct rig r;
-
-    (void)state;
-    rig_init(&r, 1, &conf);
-    assert_int_equal(rig_attach(&r, SOURCE_PULL), E_OK);
-    push_configs(&r, 1000);
-    player_join(&p, &r, 0, 0);
-    push_gop(&r, 1000, 5, 100);
-    player_drain(&p, &r);
-    stream_detach(&r.source);
-    r.source.stream = NULL;
-    assert_int_equal(stream_attach(r.stream, &r.source, &same), E_OK);
-    next = r.next_number;
-    push_gop(&r, 1000, 8, 100); /* from the start of the GOP: five of eight are known */
-    player_drain(&p, &r);
-    assert_int_equal(count_type(&p, FLV_TAG_VIDEO, false), 8);
-    assert_int_equal(count_type(&p, FLV_TAG_AUDIO, false), 8);
-    assert_int_equal(p.tags[12].number, next + 10);
-    assert_int_equal(p.tags[12].dts_ms, 1200);
-    assert_time_grows(&p);
     player_close(&p);
     rig_fini(&r);
 }
@@ -535,11 +571,13 @@ int main(void)
         cmocka_unit_test(test_late_joiner_after_republish_gets_nothing_of_the_old_source),
         cmocka_unit_test(test_grace_ends_the_stream_when_nobody_returns),
         cmocka_unit_test(test_silent_publisher_is_evicted_and_its_viewers_stay),
-        cmocka_unit_test(test_attach_gives_busy_to_a_second_publisher_under_refuse),
-        cmocka_unit_test(test_attach_evicts_the_first_publisher_under_takeover),
+        cmocka_unit_test(test_attach_gives_busy_to_a_second_publisher),
+        cmocka_unit_test(test_attach_evicts_a_publisher_whose_node_leaves),
+        cmocka_unit_test(test_attach_evicts_the_first_publisher_when_the_second_takes_over),
         cmocka_unit_test(test_attach_of_a_publisher_replaces_a_pull_but_not_the_other_way),
+        cmocka_unit_test(test_attach_of_a_pull_replaces_a_pull),
+        cmocka_unit_test(test_attach_gives_stale_when_the_stream_has_ended),
         cmocka_unit_test(test_fence_evicts_the_publisher_and_keeps_the_viewers),
-        cmocka_unit_test(test_resumed_pull_repeats_no_frame_and_keeps_its_times),
         cmocka_unit_test(test_idle_pull_is_freed_once_whoever_hears_first),
         cmocka_unit_test(test_fini_frees_taps_and_streams_whose_messages_never_arrived),
     };

@@ -48,28 +48,32 @@ static void test_map_goes_on_after_the_end_when_the_source_is_new(void **state)
     assert_int_equal(t.n_rebased, 1);
 }
 
-static void test_map_keeps_the_offset_when_the_source_is_the_same(void **state)
+static void test_anchor_puts_a_source_with_another_clock_where_the_last_one_was(void **state)
 {
     struct timeline t;
 
     (void)state;
     timeline_init(&t);
     (void)map_ms(&t, MEDIA_VIDEO, 1000);
+    (void)map_ms(&t, MEDIA_AUDIO, 1030);
     timeline_new_source(&t);
-    (void)map_ms(&t, MEDIA_VIDEO, 0); /* 1040 */
-    timeline_new_source(&t);
-    timeline_same_source(&t);
-    assert_int_equal(map_ms(&t, MEDIA_VIDEO, 400), 1440);
+    timeline_anchor(&t, 500 * MS, 1000 * MS); /* the picture that was at 1000 is at 500 here */
+    assert_int_equal(map_ms(&t, MEDIA_VIDEO, 540), 1040);
+    assert_int_equal(map_ms(&t, MEDIA_AUDIO, 553), 1053);
+    assert_int_equal(t.n_rebased, 0);
+    assert_int_equal(t.n_clamped, 0);
 }
 
-static void test_same_source_of_nothing_still_anchors(void **state)
+static void test_new_source_goes_on_after_the_end_when_it_was_anchored_before(void **state)
 {
     struct timeline t;
 
     (void)state;
     timeline_init(&t);
-    timeline_same_source(&t);
-    assert_int_equal(map_ms(&t, MEDIA_VIDEO, 7000), 7000);
+    timeline_anchor(&t, 0, 9000 * MS);
+    assert_int_equal(map_ms(&t, MEDIA_VIDEO, 0), 9000);
+    timeline_new_source(&t);
+    assert_int_equal(map_ms(&t, MEDIA_VIDEO, 0), 9000 + TIMELINE_GAP_US / MS);
 }
 
 static void test_map_clamps_a_small_step_back(void **state)
@@ -210,8 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map_keeps_the_times_of_the_first_source),
         cmocka_unit_test(test_map_goes_on_after_the_end_when_the_source_is_new),
-        cmocka_unit_test(test_map_keeps_the_offset_when_the_source_is_the_same),
-        cmocka_unit_test(test_same_source_of_nothing_still_anchors),
+        cmocka_unit_test(test_anchor_puts_a_source_with_another_clock_where_the_last_one_was),
+        cmocka_unit_test(test_new_source_goes_on_after_the_end_when_it_was_anchored_before),
         cmocka_unit_test(test_map_clamps_a_small_step_back),
         cmocka_unit_test(test_map_takes_a_large_step_back_as_a_new_clock),
         cmocka_unit_test(test_map_takes_an_absurd_leap_forward_as_a_new_clock),

@@ -64,6 +64,33 @@ static void test_apply_gives_no_change_for_a_repeated_header(void **state)
     track_set_fini(&set);
 }
 
+static bool holds(const struct track_set *set, enum media_kind kind, uint8_t track_id,
+                  uint16_t flags, const char *text)
+{
+    struct media_frame_info info = {.kind = kind, .track_id = track_id, .flags = flags};
+
+    return track_set_holds(set, &info, buf_view_str(text));
+}
+
+static void test_holds_gives_true_for_what_would_change_nothing(void **state)
+{
+    struct track_set set;
+
+    (void)state;
+    track_set_init(&set);
+    assert_false(holds(&set, MEDIA_VIDEO, 0, FRAME_CONFIG, "one"));
+    assert_false(holds(&set, MEDIA_DATA, 0, FRAME_METADATA, "one"));
+    assert_true(apply(&set, MEDIA_VIDEO, 0, 0, "one"));
+    assert_true(apply(&set, MEDIA_DATA, 0, FRAME_METADATA, "title"));
+    assert_true(holds(&set, MEDIA_VIDEO, 0, FRAME_CONFIG, "one"));
+    assert_false(holds(&set, MEDIA_VIDEO, 0, FRAME_CONFIG, "two"));
+    assert_false(holds(&set, MEDIA_VIDEO, 1, FRAME_CONFIG, "one"));
+    assert_false(holds(&set, MEDIA_AUDIO, 0, FRAME_CONFIG, "one"));
+    assert_false(holds(&set, MEDIA_VIDEO, 0, FRAME_CONFIG | FRAME_MULTITRACK, "one"));
+    assert_true(holds(&set, MEDIA_DATA, 0, FRAME_METADATA, "title"));
+    track_set_fini(&set);
+}
+
 static void test_apply_keeps_tracks_and_message_forms_apart(void **state)
 {
     struct track_set set;
@@ -170,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_apply_ignores_frames_that_carry_pictures_and_sound),
         cmocka_unit_test(test_apply_replaces_the_same_track_and_raises_the_version),
         cmocka_unit_test(test_apply_gives_no_change_for_a_repeated_header),
+        cmocka_unit_test(test_holds_gives_true_for_what_would_change_nothing),
         cmocka_unit_test(test_apply_keeps_tracks_and_message_forms_apart),
         cmocka_unit_test(test_apply_keeps_metadata_beside_configs),
         cmocka_unit_test(test_apply_ignores_tracks_above_the_limit),

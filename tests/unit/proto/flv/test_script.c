@@ -91,21 +91,55 @@ static void assert_hw_equal(const struct flv_hw *a, const struct flv_hw *b)
     assert_true(a->ingest_us == b->ingest_us);
     assert_true(a->wall_us == b->wall_us);
     assert_true(a->end == b->end);
+    assert_true(a->run == b->run);
+    assert_true(a->has_clock == b->has_clock);
+    assert_true(a->clock_us == b->clock_us);
+    assert_true(a->unc_us == b->unc_us);
 }
 
 static void test_parse_hw_gives_what_was_written(void **state)
 {
     static const struct flv_hw k_cases[] = {
-        {FLV_HW_VERSION, 1700000000000000, 42, 123456789, 1700000000123456, false},
-        {0, 0, 0, 0, 0, false},
-        {UINT32_MAX, UINT64_MAX, UINT64_MAX - 1, INT64_MAX, INT64_MIN, true},
-        {1, TWO_53, TWO_53 + 1, -TWO_53, -TWO_53 - 1, true},
-        {1, TWO_53 - 1, 1, -1, TWO_53 + 1, false},
+        {.v = FLV_HW_VERSION,
+         .epoch = 1700000000000000,
+         .gop = 42,
+         .ingest_us = 123456789,
+         .wall_us = 1700000000123456,
+         .run = 77,
+         .has_clock = true,
+         .clock_us = -98765,
+         .unc_us = 432},
+        {.v = 0},
+        {.v = UINT32_MAX,
+         .epoch = UINT64_MAX,
+         .gop = UINT64_MAX - 1,
+         .ingest_us = TWO_53,
+         .wall_us = -TWO_53,
+         .end = true,
+         .run = UINT64_MAX,
+         .has_clock = true,
+         .clock_us = -TWO_53,
+         .unc_us = TWO_53},
+        {.v = 1,
+         .epoch = TWO_53,
+         .gop = TWO_53 + 1,
+         .ingest_us = -TWO_53,
+         .wall_us = -TWO_53 + 1,
+         .end = true,
+         .run = TWO_53 + 1,
+         .has_clock = true,
+         .unc_us = -1},
+        {.v = 1,
+         .epoch = TWO_53 - 1,
+         .gop = 1,
+         .ingest_us = -1,
+         .wall_us = TWO_53 - 1,
+         .run = TWO_53 - 1},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
-        struct flv_hw hw = {9, 9, 9, 9, 9, true};
+        struct flv_hw hw = {.v = 9, .epoch = 9, .gop = 9, .end = true, .run = 9, .has_clock = true};
         struct buf_writer w;
 
         buf_writer_init(&w, 1024);
@@ -118,12 +152,50 @@ static void test_parse_hw_gives_what_was_written(void **state)
 
 static void test_parse_hw_gives_zero_for_missing_members(void **state)
 {
-    struct flv_hw hw = {9, 9, 9, 9, 9, true};
+    struct flv_hw hw = {.v = 9, .epoch = 9, .gop = 9, .end = true, .run = 9};
     const struct flv_hw expected = {.v = 1, .epoch = UINT64_MAX};
 
     (void)state;
     assert_int_equal(flv_parse_hw_body(buf_view_of(k_hw_minimal, sizeof k_hw_minimal), &hw), E_OK);
     assert_hw_equal(&hw, &expected);
+    assert_null(hw.path.data);
+    assert_null(hw.trail.data);
+}
+
+static void assert_text(struct buf_view got, const char *expected)
+{
+    if (*expected == '-')
+        assert_null(got.data);
+    else
+        assert_true(got.data && buf_view_equals(got, expected));
+}
+
+/* What a body with this path and trail is read as; "-" = not said. */
+static void assert_texts(struct buf_view path, struct buf_view trail, const char *expected_path,
+                         const char *expected_trail)
+{
+    const struct flv_hw out = {.v = FLV_HW_VERSION, .path = path, .trail = trail};
+    struct flv_hw hw;
+    struct buf_writer w;
+
+    buf_writer_init(&w, 1024);
+    flv_write_hw_body(&w, &out);
+    assert_int_equal(buf_writer_status(&w), E_OK);
+    assert_int_equal(flv_parse_hw_body(buf_writer_view(&w), &hw), E_OK);
+    assert_text(hw.path, expected_path);
+    assert_text(hw.trail, expected_trail);
+    buf_writer_fini(&w);
+}
+
+static void test_parse_hw_tells_an_empty_text_from_one_that_was_not_said(void **state)
+{
+    const struct buf_view none = {NULL, 0};
+
+    (void)state;
+    assert_texts(buf_view_str("e1,o1"), none, "e1,o1", "-");
+    assert_texts(buf_view_str(""), buf_view_str("o1,7,0,0;e1,7,5,2"), "", "o1,7,0,0;e1,7,5,2");
+    assert_texts(none, buf_view_str(""), "-", "");
+    assert_texts(none, none, "-", "-");
 }
 
 static void test_parse_hw_ignores_what_a_later_version_adds(void **state)
@@ -238,10 +310,13 @@ static void test_parse_hw_gives_proto_for_strings_that_are_no_integers(void **st
         {"epoch", " 1"},
         {"epoch", "+1"},
         {"epoch", "-1"},
+        {"run", "1e3"},
         {"gop", "0x10"},
         {"epoch", "18446744073709551616"},
         {"ingest_us", "9223372036854775808"},
         {"wall_us", "-9223372036854775809"},
+        {"ingest_us", "9007199254740993"}, /* numbers, but the sum of a few would not fit */
+        {"wall_us", "-9223372036854775808"},
     };
 
     (void)state;
@@ -276,6 +351,45 @@ static void test_parse_hw_gives_proto_for_members_of_another_type(void **state)
     amf_write_member_boolean(&w, "epoch", true);
     amf_write_end(&w);
     assert_int_equal(parse_written(&w, &hw), E_PROTO);
+    buf_writer_clear(&w);
+    write_hw_with_number(&w, "path", 1);
+    assert_int_equal(parse_written(&w, &hw), E_PROTO);
+    buf_writer_clear(&w);
+    write_hw_with_number(&w, "trail", 1);
+    assert_int_equal(parse_written(&w, &hw), E_PROTO);
+    buf_writer_fini(&w);
+}
+
+static void test_parse_hw_gives_proto_for_clocks_out_of_bounds(void **state)
+{
+    static const struct flv_hw k_cases[] = {
+        {.has_clock = true, .clock_us = TWO_53 + 1}, {.has_clock = true, .clock_us = -TWO_53 - 1},
+        {.has_clock = true, .clock_us = INT64_MIN},  {.has_clock = true, .unc_us = TWO_53 + 1},
+        {.has_clock = true, .unc_us = -2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        struct flv_hw hw;
+        struct buf_writer w;
+
+        buf_writer_init(&w, 1024);
+        flv_write_hw_body(&w, &k_cases[i]);
+        assert_int_equal(parse_written(&w, &hw), E_PROTO);
+        buf_writer_fini(&w);
+    }
+}
+
+static void test_parse_hw_gives_no_clock_when_half_of_it_is_missing(void **state)
+{
+    struct flv_hw hw = {.has_clock = true};
+    struct buf_writer w;
+
+    (void)state;
+    buf_writer_init(&w, 1024);
+    write_hw_with_number(&w, "clock_us", 5);
+    assert_int_equal(parse_written(&w, &hw), E_OK);
+    assert_false(hw.has_clock);
     buf_writer_fini(&w);
 }
 
@@ -287,12 +401,15 @@ int main(void)
         cmocka_unit_test(test_is_metadata_gives_false_when_cut_inside_the_names),
         cmocka_unit_test(test_parse_hw_gives_what_was_written),
         cmocka_unit_test(test_parse_hw_gives_zero_for_missing_members),
+        cmocka_unit_test(test_parse_hw_tells_an_empty_text_from_one_that_was_not_said),
         cmocka_unit_test(test_parse_hw_ignores_what_a_later_version_adds),
         cmocka_unit_test(test_parse_hw_gives_not_found_for_other_scripts),
         cmocka_unit_test(test_parse_hw_gives_proto_when_cut_inside_a_member),
         cmocka_unit_test(test_parse_hw_gives_proto_for_numbers_that_are_no_integers),
         cmocka_unit_test(test_parse_hw_gives_proto_for_strings_that_are_no_integers),
         cmocka_unit_test(test_parse_hw_gives_proto_for_members_of_another_type),
+        cmocka_unit_test(test_parse_hw_gives_proto_for_clocks_out_of_bounds),
+        cmocka_unit_test(test_parse_hw_gives_no_clock_when_half_of_it_is_missing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ static void test_connect_answers_enhanced_capabilities_only_when_asked(void **st
     static const uint8_t k_list[] = "\x00\x0a"
                                     "fourCcList\x0a\x00\x00\x00\x01\x02\x00\x01*";
     static const uint8_t k_caps[] = "\x00\x06"
-                                    "capsEx\x00\x40\x2c\x00\x00\x00\x00\x00\x00"; /* 14 */
+                                    "capsEx\x00\x40\x2e\x00\x00\x00\x00\x00\x00"; /* 15 */
     struct buf_writer members, result;
 
     (void)state;
@@ -120,7 +120,7 @@ static void test_connect_answers_enhanced_capabilities_only_when_asked(void **st
     amf_write_object(&members);
     amf_write_member_number(&members, "*", 7);
     amf_write_end(&members);
-    amf_write_member_number(&members, "capsEx", 15);
+    amf_write_member_number(&members, "capsEx", 31); /* one bit that we do not know */
     result = connect_result(buf_writer_view(&members));
     assert_true(contains(buf_writer_view(&result), k_list, sizeof k_list - 1));
     assert_true(contains(buf_writer_view(&result), k_caps, sizeof k_caps - 1));
@@ -128,6 +128,62 @@ static void test_connect_answers_enhanced_capabilities_only_when_asked(void **st
     assert_false(contains_text(buf_writer_view(&result), "audioFourCcInfoMap"));
     buf_writer_fini(&members);
     buf_writer_fini(&result);
+}
+
+/* A client that connected with these capabilities. */
+static void peer_connect_with_caps(struct peer *p, double caps)
+{
+    struct rtmp_event event;
+    struct buf_writer body;
+
+    peer_begin(p);
+    peer_do_handshake(p);
+    buf_writer_init(&body, 1 << 12);
+    amf_write_cstr(&body, "connect");
+    amf_write_number(&body, 1);
+    amf_write_object(&body);
+    amf_write_member_cstr(&body, "app", "live");
+    amf_write_member_number(&body, "capsEx", caps);
+    amf_write_end(&body);
+    peer_put(p, RTMP_COMMAND_AMF0, 0, 0, body.data, body.used_bytes);
+    buf_writer_fini(&body);
+    assert_true(peer_run(p, &event));
+    (void)peer_heard(p);
+}
+
+static void test_ask_reconnect_gives_status_of_the_connection_with_the_new_place(void **state)
+{
+    static const uint8_t k_url[] = "\x00\x05tcUrl\x02\x00\x10rtmp://b:19/live";
+    struct peer p;
+
+    (void)state;
+    peer_connect_with_caps(&p, 1);
+    assert_true(rtmp_server_ask_reconnect(p.server, "rtmp://b:19/live", "moving", &p.out));
+    assert_true(contains(buf_writer_view(&p.out), k_url, sizeof k_url - 1));
+    assert_true(contains_text(buf_writer_view(&p.out), "moving"));
+    assert_string_equal(peer_heard(&p),
+                        "onStatus 0 on 0: status NetConnection.Connect.ReconnectRequest\n");
+    assert_true(rtmp_server_ask_reconnect(p.server, NULL, "moving", &p.out));
+    assert_false(contains_text(buf_writer_view(&p.out), "tcUrl"));
+    peer_end(&p);
+}
+
+static void test_ask_reconnect_writes_nothing_to_clients_that_did_not_announce_it(void **state)
+{
+    static const double k_caps[] = {0, 14, -1, 1e300};
+    struct peer p;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_caps / sizeof k_caps[0]; i++) {
+        peer_connect_with_caps(&p, k_caps[i]);
+        assert_false(rtmp_server_ask_reconnect(p.server, NULL, "moving", &p.out));
+        assert_int_equal(p.out.used_bytes, 0);
+        peer_end(&p);
+    }
+    peer_begin(&p);
+    peer_connect(&p); /* without capsEx */
+    assert_false(rtmp_server_ask_reconnect(p.server, NULL, "moving", &p.out));
+    peer_end(&p);
 }
 
 static void test_create_stream_gives_1_first_and_again_after_delete(void **state)
@@ -424,6 +480,8 @@ int main(void)
         cmocka_unit_test(test_connect_gives_error_when_there_is_no_app),
         cmocka_unit_test(test_connect_echoes_object_encoding),
         cmocka_unit_test(test_connect_answers_enhanced_capabilities_only_when_asked),
+        cmocka_unit_test(test_ask_reconnect_gives_status_of_the_connection_with_the_new_place),
+        cmocka_unit_test(test_ask_reconnect_writes_nothing_to_clients_that_did_not_announce_it),
         cmocka_unit_test(test_create_stream_gives_1_first_and_again_after_delete),
         cmocka_unit_test(test_publish_and_play_are_refused_on_another_stream_id),
         cmocka_unit_test(test_publish_and_play_are_refused_while_one_runs),

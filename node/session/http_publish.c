@@ -1,0 +1,497 @@
+/* HTTP-FLV publishers: the body of a request is the media. */
+#include "node/session/http_publish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "node/cluster/clocks.h"
+#include "node/control/node_metrics.h"
+#include "node/node.h"
+#include "node/relay/push_wire.h"
+#include "node/session/publisher.h"
+#include "node/session/session.h"
+#include "node/token.h"
+#include "proto/flv/flv.h"
+
+#define SUFFIX ".flv"
+#define MAX_READ_BYTES (1u << 20) /* that came with the head; the server reads less */
+
+struct http_publish {
+    struct session_info info;
+    struct node_loop *nl;
+    struct conn *conn;
+    unsigned busy; /* depth of our own calls on the stack: then closing only marks */
+    bool closed;   /* to be freed when not busy */
+    bool moving;   /* to another loop, when not busy */
+    bool said;     /* why it closes was logged already */
+    bool answered; /* the last answer is queued: it is worth sending */
+    bool expects_continue;
+    bool told_tracks;
+    struct http_body body;
+    struct buf_writer read; /* of the body, with the head */
+    struct flv_decoder *flv;
+    struct ts_unwrap unwrap;
+    struct publisher publisher;
+    struct push_request from; /* the edge that forwards it; edge "" = a person */
+    struct clock_peer *clock; /* the edge's */
+    struct timer beat;        /* to the edge, and a look at what came from it */
+    uint64_t heard_bytes;     /* so much had come at heard_us */
+    int64_t heard_us;
+    char stream[]; /* its name, for info */
+};
+
+static bool is_from_edge(const struct http_publish *s)
+{
+    return s->from.edge[0] != '\0';
+}
+
+/* --- life --- */
+
+/* What belongs to no loop. */
+static void session_discard(void *session)
+{
+    struct http_publish *s = session;
+
+    buf_writer_fini(&s->read);
+    flv_decoder_destroy(&s->flv);
+    clocks_drop(&s->clock);
+    conn_close(&s->conn);
+    free(s);
+}
+
+static void session_free(struct http_publish *s)
+{
+    publisher_release(&s->publisher);
+    timer_stop(&s->beat);
+    session_info_fini(&s->info, &s->nl->media);
+    session_discard(s);
+}
+
+static void session_close(struct http_publish *s, const char *why)
+{
+    if (s->closed)
+        return;
+    log_line(s->said ? LOG_DEBUG : LOG_INFO, s->info.protocol,
+             "msg=closed session=%s peer=%s kind=%s stream=%s bytes_in=%llu reason=%s", s->info.id,
+             s->info.peer, s->info.kind, s->info.stream, (unsigned long long)conn_bytes_in(s->conn),
+             LOG_STR(why));
+    metric_add(is_from_edge(s) ? &m_bytes_in_relay : &m_bytes_in_flv,
+               (int64_t)conn_bytes_in(s->conn));
+    if (s->answered)
+        conn_close_after_flush(&s->conn);
+    s->closed = true;
+    if (!s->busy)
+        session_free(s);
+}
+
+/* The loop's scratch for answers, empty, and what was written there to the peer. */
+static struct buf_writer *begin_answer(struct http_publish *s)
+{
+    buf_writer_clear(&s->nl->out);
+    return &s->nl->out;
+}
+
+static enum err send_answer(struct http_publish *s, const struct buf_writer *out)
+{
+    enum err e = buf_writer_status(out);
+
+    return e == E_OK ? conn_write(s->conn, buf_writer_view(out)) : e;
+}
+
+/* The last answer, with the reason. */
+static void session_end(struct http_publish *s, unsigned status, const char *why)
+{
+    struct buf_writer *out;
+
+    if (s->closed)
+        return;
+    out = begin_answer(s);
+    push_write_final(out, status, why);
+    s->answered = send_answer(s, out) == E_OK;
+    session_close(s, why);
+}
+
+static void enter(void *session)
+{
+    struct http_publish *s = session;
+
+    s->busy++;
+}
+
+static void feed(struct http_publish *s, struct buf_view bytes);
+
+static bool may_read(const struct http_publish *s)
+{
+    return !s->closed && !s->moving && !publisher_is_pending(&s->publisher);
+}
+
+static void note_heard(struct http_publish *s)
+{
+    if (s->heard_us && s->heard_bytes == conn_bytes_in(s->conn) && publisher_is_live(&s->publisher))
+        return;
+    s->heard_bytes = conn_bytes_in(s->conn);
+    s->heard_us = loop_now_us(s->nl->media.loop);
+}
+
+/* A node says something twice a second, also where its encoder says nothing: that one is the edge's
+ * to judge. The stream is free for whoever brings it another way. */
+static bool is_silent(const struct http_publish *s)
+{
+    return loop_now_us(s->nl->media.loop) - s->heard_us >=
+           (int64_t)s->nl->node->conf.upstream_stall_ms * 1000;
+}
+
+static void on_beat(struct timer *timer)
+{
+    struct http_publish *s = list_entry(timer, struct http_publish, beat);
+    struct buf_writer *out;
+
+    note_heard(s);
+    if (is_silent(s)) {
+        metric_add(&m_timeout_upstream_stall, 1);
+        session_end(s, 408, "nothing heard within upstream_stall_ms"); /* s is gone */
+        return;
+    }
+    out = begin_answer(s);
+    push_write_beat(out);
+    timer_start_ms(timer, PUSH_BEAT_MS);
+    if (send_answer(s, out) != E_OK)
+        session_close(s, "connection lost"); /* last: s may be gone */
+}
+
+static void settle(struct http_publish *s)
+{
+    if (s->closed) {
+        session_free(s);
+    } else if (s->moving) {
+        s->moving = false;
+        timer_stop(&s->beat);
+        publisher_move(&s->publisher); /* last: s lives on another loop from here on */
+    } else if (is_from_edge(s) && publisher_was_accepted(&s->publisher) &&
+               !timer_is_armed(&s->beat)) {
+        note_heard(s);
+        timer_init(&s->beat, s->nl->media.loop, on_beat);
+        timer_start_ms(&s->beat, PUSH_BEAT_MS);
+    }
+}
+
+static void leave(void *session)
+{
+    struct http_publish *s = session;
+
+    if (may_read(s)) {
+        feed(s, buf_writer_view(&s->read));
+        buf_writer_fini(&s->read);
+    }
+    if (may_read(s))
+        conn_set_reading(s->conn, true);
+    if (--s->busy == 0)
+        settle(s);
+}
+
+/* --- media --- */
+
+static enum err on_tag(struct http_publish *s, const struct flv_tag *tag, const char **why)
+{
+    struct stream_upstream said;
+    struct flv_hw hw;
+
+    if (is_from_edge(s) && tag->header.type_id == FLV_TAG_SCRIPT &&
+        flv_parse_hw_body(tag->body, &hw) == E_OK) {
+        said = (struct stream_upstream){.run = hw.run,
+                                        .gop = hw.gop,
+                                        .ingest_us = hw.ingest_us,
+                                        .wall_us = hw.wall_us,
+                                        .is_timed = hw.has_clock,
+                                        .clock = clocks_ours(s->clock, clock_mono_us(), &hw),
+                                        .trail = hw.trail};
+        publisher_set_upstream(&s->publisher, &said);
+        return E_OK;
+    }
+    if (tag->header.type_id != FLV_TAG_AUDIO && tag->header.type_id != FLV_TAG_VIDEO &&
+        tag->header.type_id != FLV_TAG_SCRIPT)
+        return E_OK; /* reserved types: not for players either */
+    return publisher_media(&s->publisher, tag->header.type_id,
+                           ts_unwrap_us(&s->unwrap, tag->header.dts_ms), tag->body, why);
+}
+
+/* Another node's header tells truly which tracks there are; an encoder's is written before it
+ * knows. */
+static void tell_tracks(struct http_publish *s)
+{
+    bool audio, video;
+
+    if (s->told_tracks || !is_from_edge(s) || !flv_decoder_header(s->flv, &audio, &video))
+        return;
+    s->told_tracks = true;
+    publisher_expect_tracks(&s->publisher, audio, video);
+}
+
+static void on_bad_input(struct http_publish *s, const char *why)
+{
+    metric_add(&m_protocol_error_flv_media, 1);
+    log_warn(s->info.protocol, "msg=\"bad input\" session=%s peer=%s reason=%s", s->info.id,
+             s->info.peer, LOG_STR(why));
+    s->said = true;
+    session_end(s, 400, why);
+}
+
+static void feed_flv(struct http_publish *s, struct buf_view piece)
+{
+    struct buf_reader in = buf_reader_from(piece);
+    const char *why = NULL;
+    struct flv_tag tag;
+    enum err e = E_OK;
+
+    while (!s->closed && e == E_OK && (e = flv_decoder_feed(s->flv, &in, &tag)) == E_OK) {
+        tell_tracks(s);
+        e = on_tag(s, &tag, &why);
+    }
+    tell_tracks(s);
+    if (!s->closed && e != E_OK && e != E_AGAIN)
+        on_bad_input(s, why ? why : flv_decoder_error(s->flv));
+}
+
+/* The caller holds s->busy. */
+static void feed(struct http_publish *s, struct buf_view bytes)
+{
+    struct buf_reader in = buf_reader_from(bytes);
+    struct buf_view piece;
+    enum err e = E_OK;
+
+    while (!s->closed && (e = http_body_next(&s->body, &in, &piece)) == E_OK)
+        feed_flv(s, piece);
+    if (!s->closed && e == E_END)
+        session_end(s, 200, "the encoder has ended the stream");
+    else if (!s->closed && e == E_PROTO)
+        on_bad_input(s, "malformed chunk");
+}
+
+/* --- what the publisher says --- */
+
+static const unsigned k_statuses[PUBLISHER_N_FAULTS] = {
+    [PUBLISHER_CLOSED] = 403,  [PUBLISHER_LEAVING] = 503,   [PUBLISHER_BUSY] = 409,
+    [PUBLISHER_REFUSED] = 409, [PUBLISHER_NO_MEMORY] = 503, [PUBLISHER_NO_ORIGIN] = 503,
+    [PUBLISHER_TAKEN] = 409,   [PUBLISHER_FENCED] = 409,    [PUBLISHER_SILENT] = 408,
+    [PUBLISHER_KICKED] = 403,
+};
+
+static void must_move(void *session)
+{
+    struct http_publish *s = session;
+
+    s->moving = true;
+}
+
+/* An edge sends nothing before it has the stream; a person may wait for leave, or not. */
+static void on_accepted(void *session, bool live)
+{
+    struct http_publish *s = session;
+    struct buf_writer *out = begin_answer(s);
+
+    if (is_from_edge(s) && live)
+        push_write_continue(out, publisher_epoch(&s->publisher));
+    else if (is_from_edge(s))
+        push_write_beat(out);
+    else if (s->expects_continue)
+        buf_write_str(out, "HTTP/1.1 100 Continue\r\n\r\n");
+    s->expects_continue = false;
+    if (send_answer(s, out) != E_OK)
+        session_close(s, "connection lost");
+}
+
+static void on_over(void *session, enum publisher_fault fault, const char *text)
+{
+    struct http_publish *s = session;
+
+    if (!publisher_was_accepted(&s->publisher)) /* else it was said */
+        log_warn(s->info.protocol, "msg=refused session=%s peer=%s stream=%s reason=%s", s->info.id,
+                 s->info.peer, s->info.stream, LOG_STR(text));
+    s->said = true;
+    session_end(s, k_statuses[fault], text);
+}
+
+/* --- the connection's side --- */
+
+static void on_readable(struct conn *conn, void *arg)
+{
+    struct http_publish *s = arg;
+    struct buf_view got;
+    enum err e = E_AGAIN;
+
+    (void)conn;
+    enter(s);
+    while (may_read(s) && (e = conn_read(s->conn, &got)) == E_OK)
+        feed(s, got);
+    if (!s->closed && e != E_OK && e != E_AGAIN)
+        session_close(s, e == E_CLOSED ? "closed by the peer" : err_text(e));
+    leave(s);
+}
+
+static void on_error(struct conn *conn, void *arg, enum err e)
+{
+    (void)conn;
+    session_close(arg, err_text(e));
+}
+
+static const struct conn_ops k_conn_ops = {.on_readable = on_readable, .on_error = on_error};
+
+/* One set of words a protocol: people's sessions and nodes' are counted apart. */
+static const struct publisher_ops k_flv_ops = {.protocol = "flv",
+                                               .conn_ops = &k_conn_ops,
+                                               .sessions = &m_sessions_total_flv_publish,
+                                               .must_move = must_move,
+                                               .enter = enter,
+                                               .leave = leave,
+                                               .on_accepted = on_accepted,
+                                               .on_over = on_over,
+                                               .discard = session_discard};
+static const struct publisher_ops k_relay_ops = {.protocol = "relay",
+                                                 .conn_ops = &k_conn_ops,
+                                                 .sessions = &m_sessions_total_relay_publish,
+                                                 .must_move = must_move,
+                                                 .enter = enter,
+                                                 .leave = leave,
+                                                 .on_accepted = on_accepted,
+                                                 .on_over = on_over,
+                                                 .discard = session_discard};
+
+/* An edge whose origin stops looks for another one; one whose encoder was kicked does not. */
+static void session_kick(struct session_info *info)
+{
+    struct http_publish *s = list_entry(info, struct http_publish, info);
+
+    session_end(s, s->nl->closed ? 503 : 403, sessions_kick_reason(s->nl));
+}
+
+static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
+                          int64_t *lag_us, uint64_t *n_jumps)
+{
+    const struct http_publish *s =
+        (const struct http_publish *)(const void *)((const char *)info -
+                                                    offsetof(struct http_publish, info));
+
+    *bytes_in = conn_bytes_in(s->conn);
+    *bytes_out = conn_bytes_out(s->conn);
+    *lag_us = 0;
+    *n_jumps = 0;
+}
+
+/* --- requests --- */
+
+/* Forwards: who is it? False: answered. */
+static bool check_edge(struct http_exchange *x, struct node *node, struct push_request *from)
+{
+    const char *forward = http_header(x, PUSH_FORWARD_HEADER);
+
+    *from = (struct push_request){.edge = ""};
+    if (!forward)
+        return true;
+    if (!node_trusts(node, x)) {
+        metric_add(&m_publish_refused_closed, 1);
+        http_respond_problem(x, 401, "a node needs the node token (cluster.token_file)");
+        return false;
+    }
+    if (push_read_request(forward, http_header(x, PUSH_RUN_HEADER), from) != E_OK) {
+        http_respond_problem(x, 400, PUSH_FORWARD_HEADER " is not \"<node>,<address>\"");
+        return false;
+    }
+    if (strcmp(from->edge, node->id) != 0)
+        return true;
+    metric_add(&m_relay_loops_refused, 1);
+    http_respond_problem(x, 508, "node %s forwards to itself", node->id);
+    return false;
+}
+
+static bool parse_path(struct http_exchange *x, struct stream_name *name)
+{
+    const char *path = http_path(x), *why = NULL;
+    size_t size = strlen(path), suffix = strlen(SUFFIX);
+
+    if (size <= suffix || strcmp(path + size - suffix, SUFFIX)) {
+        http_respond_problem(x, 404, "nothing is here: publish at /{app}/{name}.flv");
+        return false;
+    }
+    if (stream_name_from_path(name, buf_view_of(path, size - suffix), &why) == E_OK)
+        return true;
+    metric_add(&m_publish_refused_name, 1);
+    http_respond_problem(x, 404, "%s", why);
+    return false;
+}
+
+static struct http_publish *session_create(struct node_loop *nl, const struct stream_name *name,
+                                           const struct push_request *from)
+{
+    size_t name_size = strlen(name->text) + 1;
+    struct http_publish *s = calloc(1, sizeof *s + name_size);
+
+    if (!s)
+        return NULL;
+    s->flv = flv_decoder_create(nl->node->conf.limits_message_bytes);
+    if (!s->flv) {
+        free(s);
+        return NULL;
+    }
+    s->nl = nl;
+    s->from = *from;
+    memcpy(s->stream, name->text, name_size);
+    buf_writer_init(&s->read, MAX_READ_BYTES);
+    return s;
+}
+
+/* x is gone after this. False: the peer is, too. */
+static bool take(struct http_publish *s, struct http_exchange *x)
+{
+    s->expects_continue = http_expects_continue(x);
+    if (is_from_edge(s))
+        s->clock = clocks_hold(s->nl->node->clocks, http_header(x, PUSH_CLOCK_HEADER));
+    s->conn = http_take_upload(x, &s->body, &s->read);
+    if (!s->conn)
+        return false;
+    conn_set_ops(s->conn, &k_conn_ops, s);
+    session_info_init(&s->info, &s->nl->media, is_from_edge(s) ? 'n' : 'f',
+                      is_from_edge(s) ? "relay" : "flv", conn_peer(s->conn));
+    s->info.kind = "publish";
+    s->info.stream = s->stream;
+    s->info.count = session_count;
+    s->info.kick = session_kick;
+    return true;
+}
+
+void http_publish_handle(struct http_exchange *x, void *arg)
+{
+    struct node_loop *nl = arg;
+    struct push_request from;
+    struct stream_name name;
+    struct http_publish *s;
+    struct publisher_request request = {.name = &name};
+
+    if (!parse_path(x, &name) || !check_edge(x, nl->node, &from))
+        return;
+    s = session_create(nl, &name, &from);
+    if (!s) {
+        http_respond_problem(x, 503, "%s", err_text(E_NOMEM));
+        return;
+    }
+    if (!take(s, x)) {
+        session_discard(s);
+        return;
+    }
+    request.client = is_from_edge(s) ? s->from.client : s->info.peer;
+    request.edge = s->from.edge;
+    request.run = s->from.run;
+    s->publisher = (struct publisher){.ops = is_from_edge(s) ? &k_relay_ops : &k_flv_ops,
+                                      .session = s,
+                                      .nl = &s->nl,
+                                      .conn = &s->conn,
+                                      .info = &s->info};
+    enter(s);
+    if (s->body.kind == HTTP_BODY_NONE)
+        session_end(s, 411, "the media is the body: chunked, or with a length");
+    else if (buf_writer_status(&s->read) != E_OK)
+        session_end(s, 503, err_text(E_NOMEM));
+    else
+        publisher_begin(&s->publisher, &request);
+    leave(s);
+}

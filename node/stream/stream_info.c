@@ -1,0 +1,116 @@
+/* What the cluster agent, the API and the relay room may know of a stream. */
+#include <string.h>
+
+#include "node/stream/stream_private.h"
+#include "node/stream/tap.h"
+
+bool stream_has_source(const struct stream *stream)
+{
+    return stream->source != NULL;
+}
+
+bool stream_has_ended(const struct stream *stream)
+{
+    return stream->state == STREAM_ENDED;
+}
+
+bool stream_is_wanted(const struct stream *stream)
+{
+    return stream->n_taps > 0 && stream->state != STREAM_ENDED;
+}
+
+void stream_set_puller(struct stream *stream, void *puller)
+{
+    stream->puller = puller;
+}
+
+void *stream_puller(const struct stream *stream)
+{
+    return stream->puller;
+}
+
+uint64_t stream_epoch(const struct stream *stream)
+{
+    return stream->epoch;
+}
+
+uint64_t stream_run(const struct stream *stream)
+{
+    return stream->run;
+}
+
+uint64_t stream_gop(const struct stream *stream)
+{
+    return stream->gop;
+}
+
+const char *stream_trail(const struct stream *stream)
+{
+    return stream->source ? stream->lag.trail : "";
+}
+
+static void count_viewers(const struct stream *s, struct stream_info *info)
+{
+    for (unsigned i = 0; i < FORMAT_COUNT; i++) {
+        struct list *node, *tmp;
+
+        if (!s->feeds[i])
+            continue;
+        list_for_each_safe(node, tmp, &s->feeds[i]->taps) {
+            struct tap *tap = list_entry(node, struct tap, home_node);
+
+            info->n_viewers += atomic_load_explicit(&tap->n_viewers, memory_order_relaxed);
+            info->n_children += atomic_load_explicit(&tap->n_relays, memory_order_relaxed);
+        }
+    }
+}
+
+static uint32_t count_standbys(const struct stream *s)
+{
+    uint32_t n = 0;
+
+    for (const struct list *node = s->standbys.next; node != &s->standbys; node = node->next)
+        n++;
+    return n;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t n = strnlen(from, size - 1);
+
+    memcpy(to, from, n);
+    to[n] = '\0';
+}
+
+void stream_get_info(const struct stream *stream, struct stream_info *info)
+{
+    int64_t now_us = loop_now_us(stream->home->loop);
+
+    memset(info, 0, sizeof *info);
+    info->name = stream->name;
+    info->live = stream->source != NULL;
+    info->kind = stream->last_kind;
+    if (stream->source) {
+        copy_text(info->protocol, sizeof info->protocol, stream->source->protocol);
+        copy_text(info->session_id, sizeof info->session_id, stream->source->session_id);
+        copy_text(info->upstream, sizeof info->upstream, stream->source->upstream);
+    }
+    info->epoch = stream->epoch;
+    info->run = stream->run;
+    info->gop = stream->gop;
+    info->n_standbys = count_standbys(stream);
+    (void)hops_hold(stream->hops.path, "", &info->depth);
+    info->age_us = now_us - stream->created_us;
+    info->since_frame_us = stream->last_frame_us ? now_us - stream->last_frame_us : -1;
+    info->bytes_in = stream->bytes_in;
+    memcpy(info->n_frames, stream->n_frames, sizeof info->n_frames);
+    info->audio = stream->audio;
+    info->video = stream->video;
+    info->has_audio = stream->has_audio;
+    info->has_video = stream->has_video;
+    info->n_rebased = stream->timeline.n_rebased;
+    info->n_clamped = stream->timeline.n_clamped;
+    if (!stream->source || !stream_lag_get(&stream->lag, &info->lag_us, &info->lag_unc_us))
+        info->lag_unc_us = -1;
+    count_viewers(stream, info);
+}
