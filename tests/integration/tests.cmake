@@ -27,3 +27,18 @@ foreach(source ${integration_tests})
   set_tests_properties(integration/${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout_s}
     ENVIRONMENT "HEADWATER_BIN_DIR=${bin_dir};HEADWATER_TEST_MEDIA=${CMAKE_BINARY_DIR}/test-media")
 endforeach()
+
+# A cluster of several hosts under faults: cluster/README.md. Each of these uses the whole machine.
+function(hw_cluster_test name label timeout_s)
+  add_test(NAME integration/cluster/${name} COMMAND ${hw_python} -B ${CMAKE_CURRENT_LIST_DIR}/cluster/${ARGN})
+  set_tests_properties(integration/cluster/${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout_s} RUN_SERIAL ON
+    ENVIRONMENT "HEADWATER_BIN_DIR=${CMAKE_BINARY_DIR}/bin;HEADWATER_TEST_MEDIA=${CMAKE_BINARY_DIR}/test-media")
+endfunction()
+set(cluster_size)
+if(HW_SANITIZE MATCHES thread)
+  set(cluster_size --streams 10 --viewers 48) # ten times slower: the same faults under a tenth of the load
+endif()
+hw_cluster_test(net integration 120 test_net.py)
+hw_cluster_test(faults integration 600 test_faults.py --set quick ${cluster_size})
+hw_cluster_test(faults_rest integration-full 1200 test_faults.py --set rest ${cluster_size})
+hw_cluster_test(links integration-full 300 test_links.py)
