@@ -70,12 +70,11 @@ class Trace(swarm.MediaLog):
     """What a viewer saw, frame by frame. Counters may jump forward (frames were lost: n_jumped says how often);
     going back or twice is a problem."""
 
-    MAX_STEP_MS = 1000  # of time stamps within a track; more is not continuous
-
     def __init__(self):
         super().__init__()
         self.allow_jumps = True
         self.is_counted = True  # False: several encoders number their frames each for itself
+        self.max_step_ms = 1000  # of time stamps within a track; more is not continuous
         self.frames = []        # (when it came, kind, dts in ms)
 
     def _check_stamp(self, kind, body):
@@ -87,7 +86,7 @@ class Trace(swarm.MediaLog):
         super().add(kind, ts, body)
         if self.n_frames == n:
             return
-        if before is not None and ts - before > self.MAX_STEP_MS:
+        if before is not None and ts - before > self.max_step_ms:
             self._problem(f"type {kind}: time stamp {ts} ms after {before} ms")
         self.frames.append((self.last_media_at, kind, ts))
 
