@@ -438,7 +438,7 @@ enum err registry_heartbeat(struct registry *r, const struct cluster_heartbeat *
                             struct cluster_error *error)
 {
     struct reporting p = {.r = r, .reply = reply, .now_us = now_us};
-    bool is_next;
+    bool is_next, is_repeated;
     enum err e = check_epochs(r, m, wall_us, error);
 
     if (e == E_OK)
@@ -448,6 +448,7 @@ enum err registry_heartbeat(struct registry *r, const struct cluster_heartbeat *
     if (e != E_OK)
         return e;
     is_next = p.node->direct_us && m->seq == p.node->seq + 1;
+    is_repeated = p.node->direct_us && m->seq == p.node->seq;
     p.node->seq = m->seq;
     p.node->direct_us = now_us;
     registry_heard(r, p.node, now_us);
@@ -460,6 +461,7 @@ enum err registry_heartbeat(struct registry *r, const struct cluster_heartbeat *
         tell_moved(&p);
     if (e == E_OK && !m->more)
         registry_compare_here(p.node, m);
+    p.node->want_full |= is_repeated; /* it may be the older one of the two, late on its way */
     reply->want_full = asks_full(&p);
     reply->drain = p.node->wants_drain;
     reply->parts = true;

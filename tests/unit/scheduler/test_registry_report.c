@@ -37,6 +37,23 @@ static void test_heartbeat_is_refused_when_sequence_is_from_the_past(void **stat
     assert_null(registry_stream(&w->r, "live/x"));
 }
 
+/* A report that was given up may still arrive, behind the one that took its place. */
+static void test_heartbeat_wants_full_when_a_full_report_is_repeated(void **state)
+{
+    struct world *w = *state;
+    struct beat b = beat_of("o1", 1, 5);
+
+    b.m.full = true;
+    assert_int_equal(send_beat(w, &b), E_OK);
+    assert_false(b.reply.want_full);
+    assert_int_equal(send_beat(w, &b), E_OK);
+    assert_true(b.reply.want_full);
+    b.m.seq = 6;
+    assert_int_equal(send_beat(w, &b), E_OK);
+    assert_false(b.reply.want_full);
+    drop_beat(&b);
+}
+
 static void test_heartbeat_says_that_parts_are_understood(void **state)
 {
     struct world *w = *state;
@@ -460,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_heartbeat_wants_full_when_a_report_is_missing),
         CASE(test_heartbeat_is_refused_when_sequence_is_from_the_past),
+        CASE(test_heartbeat_wants_full_when_a_full_report_is_repeated),
         CASE(test_heartbeat_says_that_parts_are_understood),
         CASE(test_full_report_drops_what_it_does_not_name),
         CASE(test_full_report_that_drops_many_streams_is_followed_in_slices),
