@@ -209,7 +209,8 @@ static json_t *carriers_json(const struct scheduler *s, const struct registry_st
     json_t *list = json_array();
 
     for (; c && json_array_size(list) < s->conf->max_page; c = registry_carrier_next(c))
-        (void)json_array_append_new(list, carrier_json(c));
+        if (c->is_reported)
+            (void)json_array_append_new(list, carrier_json(c));
     return list;
 }
 

@@ -27,6 +27,7 @@ void registry_init(struct registry *r, const struct registry_conf *conf,
     list_init(&r->dying);
     list_init(&r->trimming);
     list_init(&r->grants);
+    list_init(&r->promises);
 }
 
 void registry_fini(struct registry *r)
@@ -261,6 +262,7 @@ bool registry_sweep(struct registry *r, int64_t now_us, unsigned max_nodes)
     struct registry_node *node = registry_node_after(r, r->swept), *next;
 
     sweep_grants(r, now_us, max_nodes);
+    registry_sweep_promises(r, now_us, max_nodes);
     for (; node && max_nodes > 0; node = next, max_nodes--) {
         next = registry_node_next(node);
         memcpy(r->swept, node->id, sizeof r->swept);

@@ -118,8 +118,15 @@ struct registry_carrier {
     struct list of_node, of_moved;
     uint64_t epoch, report;
     uint32_t n_viewers, n_children, depth;
+    bool is_reported; /* else it is only promised */
     char upstream[CLUSTER_ID_SIZE];
     struct registry_recent recent;
+    struct registry_promise { /* what it was told since its last report */
+        struct list of_all;   /* in registry.promises, oldest first */
+        int64_t at_us;
+        uint64_t upstream_hash; /* placement_hash() of the id */
+        uint32_t depth;
+    } promise;
 };
 
 struct registry_standby { /* a publisher held ready */
@@ -213,6 +220,7 @@ struct registry {
     struct list trimming; /* registry_node.of_trimming: what their last full report left out goes */
     struct list dying;    /* registry_node.of_dying, owned: replaced or forgotten */
     struct list grants;   /* registry_stream.of_grants: not reported yet, by due_us */
+    struct list promises; /* registry_carrier.promise.of_all */
     size_t n_owned, n_standbys;
     size_t n_asked_full;
     bool is_disowning; /* on_ended(): the owner does not have the stream, and has not given it up */
@@ -331,5 +339,12 @@ void registry_slept(struct registry *r, int64_t gap_us);
 uint32_t registry_recent_count(const struct registry *r, const struct registry_recent *recent,
                                int64_t now_us);
 void registry_recent_add(const struct registry *r, struct registry_recent *recent, int64_t now_us);
+
+/* The node was told to pull the stream from upstream, at that depth: it counts as a carrier there
+ * until its report says what became of it, for two intervals at most. Else all who ask in the
+ * same moment would be sent to the owner. Without memory nothing is promised. */
+void registry_promise(struct registry *r, struct registry_stream *s, struct registry_node *node,
+                      const struct registry_node *upstream, uint32_t depth, int64_t now_us);
+bool registry_is_promised(const struct registry_carrier *c);
 
 #endif

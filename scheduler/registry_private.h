@@ -1,6 +1,6 @@
 /* Shared by the files of the registry: registry.c has the tables and the sweep, registry_node.c
  * instances, registry_share.c what they say of themselves, registry_stream.c ownership,
- * registry_report.c heartbeats. */
+ * registry_report.c heartbeats, registry_promise.c who was just sent where. */
 #ifndef HW_SCHEDULER_REGISTRY_PRIVATE_H
 #define HW_SCHEDULER_REGISTRY_PRIVATE_H
 
@@ -35,6 +35,9 @@ void registry_disown(struct registry *r, struct registry_stream *s);
 struct registry_carrier *registry_need_carrier(struct registry_stream *s,
                                                struct registry_node *node);
 void registry_drop_carrier(struct registry *r, struct registry_carrier *c);
+/* Its report has said what became of it. */
+void registry_keep_promise(struct registry_carrier *c);
+void registry_sweep_promises(struct registry *r, int64_t now_us, unsigned max_promises);
 struct registry_standby *registry_standby(const struct registry_stream *s,
                                           const struct registry_node *node);
 /* After the epoch of the carrier or of the stream changed. */

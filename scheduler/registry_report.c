@@ -221,11 +221,13 @@ static enum err apply_carried(struct reporting *p, struct registry_stream *s,
     }
     c->epoch = said->epoch;
     c->report = p->node->report;
+    c->is_reported = true;
     s->n_carried_viewers += (uint64_t)said->n_viewers - c->n_viewers;
     c->n_viewers = said->n_viewers;
     c->n_children = said->n_children;
     c->depth = said->depth;
     memcpy(c->upstream, said->upstream, sizeof c->upstream);
+    registry_keep_promise(c);
     registry_sort_moved(c);
     return E_OK;
 }
@@ -307,7 +309,7 @@ unsigned registry_trim(struct registry *r, struct registry_node *node, int64_t n
     list_for_each_safe(at, tmp, &node->carried) {
         struct registry_carrier *c = list_entry(at, struct registry_carrier, of_node);
 
-        if (c->report == node->report)
+        if (c->report == node->report || registry_is_promised(c))
             continue;
         if (max_streams-- == 0)
             return 0;

@@ -82,6 +82,7 @@ struct registry_carrier *registry_need_carrier(struct registry_stream *s,
     s->n_carriers++;
     list_push_back(&node->carried, &c->of_node);
     list_init(&c->of_moved);
+    list_init(&c->promise.of_all);
     return c;
 }
 
@@ -94,6 +95,7 @@ void registry_drop_carrier(struct registry *r, struct registry_carrier *c)
     s->n_carried_viewers -= c->n_viewers;
     list_remove(&c->of_node);
     list_remove(&c->of_moved);
+    list_remove(&c->promise.of_all);
     free(c);
     registry_drop_if_idle(r, s);
 }

@@ -88,9 +88,11 @@ static void fill_owner(const struct router *r, const struct registry_stream *s, 
 static void fill_carrier(const struct router *r, const struct registry_carrier *carrier,
                          int64_t now_us, struct placement_candidate *c)
 {
+    bool is_promised = registry_is_promised(carrier);
+
     c->carries = true;
-    c->epoch = carrier->epoch;
-    c->depth = carrier->depth;
+    c->epoch = is_promised ? 0 : carrier->epoch; /* 0 = not known, but not an old one */
+    c->depth = is_promised ? carrier->promise.depth : carrier->depth;
     c->n_children =
         carrier->n_children + registry_recent_count(r->registry, &carrier->recent, now_us);
 }
@@ -160,19 +162,25 @@ static enum err take_holders(struct router *r, const struct placement_request *r
     return pulls ? router_link_parents(r, s, 0, now_us) : E_OK;
 }
 
-/* Who holds the stream under that id, whichever instance; NULL: nobody. */
-static struct registry_node *holder(const struct registry_stream *s, const char *id)
+/* Who holds the stream under that id (its hash), whichever instance; NULL: nobody. */
+static struct registry_node *holder(const struct registry_stream *s, uint64_t id_hash)
 {
-    uint64_t rank = placement_affinity(s->hash, placement_hash(id));
+    uint64_t rank = placement_affinity(s->hash, id_hash);
     const struct registry_carrier *c;
 
-    if (s->owner && strcmp(s->owner->id, id) == 0)
+    if (s->owner && s->owner->place.hash == id_hash)
         return s->owner;
-    for (c = registry_carrier_at(s, rank); c && c->of_stream.rank == rank;
-         c = registry_carrier_next(c))
-        if (strcmp(c->node->id, id) == 0)
-            return c->node;
-    return NULL;
+    c = registry_carrier_at(s, rank);
+    return c && c->of_stream.rank == rank ? c->node : NULL;
+}
+
+/* Where the carrier pulls from, or was told to. False: from nowhere, its encoder is at it. */
+static bool upstream_of(const struct registry_carrier *c, uint64_t *id_hash)
+{
+    bool is_promised = registry_is_promised(c);
+
+    *id_hash = is_promised ? c->promise.upstream_hash : placement_hash(c->upstream);
+    return is_promised || *c->upstream;
 }
 
 enum err router_link_parents(struct router *r, const struct registry_stream *s, int from,
@@ -181,10 +189,11 @@ enum err router_link_parents(struct router *r, const struct registry_stream *s, 
     for (int i = from; s && i < r->n_candidates; i++) {
         const struct registry_carrier *c = registry_carrier(s, node_of(&r->candidates[i]));
         struct registry_node *up;
+        uint64_t up_hash;
 
-        if (!c || !*c->upstream || r->candidates[i].is_owner)
+        if (!c || r->candidates[i].is_owner || !upstream_of(c, &up_hash))
             continue;
-        up = holder(s, c->upstream);
+        up = holder(s, up_hash);
         r->candidates[i].is_orphan = !up;
         if (up && !router_has(r, up) && router_add(r, s, up, now_us) < 0)
             return E_NOMEM;
@@ -303,6 +312,9 @@ static void count_assignment(struct router *r, const struct placement_request *r
         registry_recent_add(r->registry, &s->recent, now_us);
     else if ((carrier = registry_carrier(s, node_of(first))))
         registry_recent_add(r->registry, &carrier->recent, now_us);
+    if (d->decision == CLUSTER_PULL && request->asker)
+        registry_promise(r->registry, s, registry_node_of_place(request->asker), node_of(first),
+                         first->depth + 1, now_us);
 }
 
 static void fill_redirect(struct router *r, const struct placement_request *request,

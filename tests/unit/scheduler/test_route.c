@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -64,10 +65,13 @@ struct said { /* by a node in its full report */
     uint32_t n_viewers, max_viewers;
 };
 
+static uint64_t say_epoch = 9;
+
 static void say(const struct said *said)
 {
     static uint64_t seq;
-    struct cluster_stream stream = {.name = name_of("/live/x"), .epoch = 9, .depth = said->depth};
+    struct cluster_stream stream = {
+        .name = name_of("/live/x"), .epoch = say_epoch, .depth = said->depth};
     struct cluster_heartbeat m = {.instance = 1,
                                   .seq = ++seq,
                                   .full = true,
@@ -141,6 +145,90 @@ static void test_ask_counts_what_it_gave_away_until_reports_show_it(void **state
     g_now_us += 3 * SECOND - 1; /* nobody reported them: they did not come */
     report("o1", CLUSTER_ORIGIN, "", 0);
     assert_string_equal(ask(CLUSTER_INTENT_SOURCE, "e5", false).upstreams[0].node, "o1");
+}
+
+static void test_ask_chains_edges_that_ask_in_the_same_moment(void **state)
+{
+    unsigned n_children[15] = {0}, depth[15] = {0}; /* [0]: of the owner; [n]: of edge n */
+
+    (void)state;
+    report("e0", CLUSTER_ORIGIN, "", 0);
+    for (unsigned i = 1; i < 15; i++) {
+        char id[8];
+
+        snprintf(id, sizeof id, "e%u", i);
+        report(id, CLUSTER_EDGE, NULL, 0);
+    }
+    for (unsigned i = 1; i < 15; i++) { /* 2 + 4 + 8: all that a tree of depth 3 has room for */
+        char id[8];
+        unsigned up;
+
+        snprintf(id, sizeof id, "e%u", i);
+        up = (unsigned)atoi(ask(CLUSTER_INTENT_SOURCE, id, false).upstreams[0].node + 1);
+        assert_true(up < i);
+        n_children[up]++;
+        depth[i] = depth[up] + 1;
+        assert_in_range(depth[i], 1, 3);
+    }
+    for (unsigned i = 0; i < 15; i++)
+        assert_in_range(n_children[i], 0, 2);
+}
+
+static void test_ask_moves_carriers_of_a_lost_owner_as_a_tree(void **state)
+{
+    unsigned n_from_owner = 0;
+
+    (void)state;
+    for (unsigned i = 1; i < 7; i++) {
+        char id[8];
+
+        snprintf(id, sizeof id, "e%u", i);
+        report(id, CLUSTER_EDGE, "o1", 1); /* at epoch 9 */
+    }
+    say_epoch = 10;
+    report("o2", CLUSTER_ORIGIN, "", 0);
+    say_epoch = 9;
+    for (unsigned i = 1; i < 7; i++) {
+        char id[8];
+
+        snprintf(id, sizeof id, "e%u", i);
+        n_from_owner += !strcmp(ask(CLUSTER_INTENT_SOURCE, id, false).upstreams[0].node, "o2");
+    }
+    assert_int_equal(n_from_owner, 2);
+}
+
+static void test_ask_forgets_who_was_sent_and_did_not_come(void **state)
+{
+    (void)state;
+    report("o1", CLUSTER_ORIGIN, "", 0);
+    report("e1", CLUSTER_EDGE, NULL, 0);
+    report("e2", CLUSTER_EDGE, NULL, 0);
+    assert_int_equal(ask(CLUSTER_INTENT_SOURCE, "e1", false).n_upstreams, 1);
+    assert_int_equal(ask(CLUSTER_INTENT_SOURCE, "e2", false).n_upstreams, 2);
+    g_now_us += 2 * SECOND + 1;
+    report("o1", CLUSTER_ORIGIN, "", 0);
+    (void)registry_sweep(&g_registry, g_now_us, UINT32_MAX);
+    assert_int_equal(ask(CLUSTER_INTENT_SOURCE, "e3", false).n_upstreams, 1);
+}
+
+static void test_ask_believes_the_report_of_who_was_sent(void **state)
+{
+    struct cluster_route route;
+
+    (void)state;
+    report("o1", CLUSTER_ORIGIN, "", 0);
+    report("e1", CLUSTER_EDGE, NULL, 0);
+    report("e2", CLUSTER_EDGE, NULL, 0);
+    (void)ask(CLUSTER_INTENT_SOURCE, "e1", false);
+    g_now_us += SECOND;
+    report("e1", CLUSTER_EDGE, "o1", 1);
+    g_now_us += 3 * SECOND;
+    report("o1", CLUSTER_ORIGIN, "", 0);
+    report("e1", CLUSTER_EDGE, "o1", 1);
+    (void)registry_sweep(&g_registry, g_now_us, UINT32_MAX);
+    route = ask(CLUSTER_INTENT_SOURCE, "e2", false);
+    assert_int_equal(route.n_upstreams, 2);
+    assert_true(route.upstreams[1].epoch == 9);
 }
 
 static void test_ask_never_gives_a_node_its_own_child(void **state)
@@ -404,6 +492,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_ask_gives_the_owner_then_carriers_to_a_node),
         CASE(test_ask_counts_what_it_gave_away_until_reports_show_it),
+        CASE(test_ask_chains_edges_that_ask_in_the_same_moment),
+        CASE(test_ask_moves_carriers_of_a_lost_owner_as_a_tree),
+        CASE(test_ask_forgets_who_was_sent_and_did_not_come),
+        CASE(test_ask_believes_the_report_of_who_was_sent),
         CASE(test_ask_never_gives_a_node_its_own_child),
         CASE(test_ask_redirects_people_with_the_whole_url),
         CASE(test_ask_spreads_a_burst_over_edges_when_slack_is_used_up),
