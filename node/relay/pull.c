@@ -15,6 +15,8 @@
 #define AVOID_LEAVING_US 10000000 /* and one that said that it leaves */
 #define LOOK_BACKOFF_MIN_MS 250
 #define LOOK_BACKOFF_MAX_MS 2000
+#define WAITING_MS \
+    2000 /* head start of an upstream that waits, too; jittered: two may wait for each other */
 #define SPREAD_MS 200  /* those below one node do not leave it in the same moment */
 #define FOLLOW_MS 1000 /* an upstream that is no origin follows a stream that moved by itself */
 
@@ -325,6 +327,14 @@ enum err pull_answered(struct pull_link *l, const struct source_offer *offer)
     p->look_backoff_ms = LOOK_BACKOFF_MIN_MS;
     plan_look(p);
     return E_OK;
+}
+
+/* All that ask when a stream begins wait for its first frames: whoever is nearest to the origin
+ * would win each race, and get everybody as a child. */
+void pull_waits(struct pull_link *l)
+{
+    if (timer_is_armed(&l->pull->head_start))
+        timer_start_ms(&l->pull->head_start, jitter_ms(WAITING_MS, 0.3));
 }
 
 void pull_path_changed(struct pull_link *l)

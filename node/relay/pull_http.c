@@ -18,7 +18,7 @@ static void write_relay_fields(const struct pull_link *l, struct buf_writer *out
     char hops[HOPS_SIZE];
 
     hops_write(stream_hops(l->stream), node->id, hops);
-    buf_printf(out, "X-Headwater-Hops: %s\r\n", hops);
+    buf_printf(out, "X-Headwater-Hops: %s\r\nX-Headwater-Waits: 1\r\n", hops);
     if (node->token[0])
         buf_printf(out, "Authorization: Bearer %s\r\n", node->token);
     if (stream_run(l->stream) && stream_gop(l->stream))
@@ -128,6 +128,10 @@ static enum err on_head(struct pull_link *l, const struct http_head *head)
     struct source_offer offer = {.numbers_gops = true, .run = random_u64() | 1};
     enum err e;
 
+    if (head->status < 200) { /* 102 Processing: the stream is not there yet, the node is */
+        pull_waits(l);
+        return E_OK;
+    }
     if (head->status != 200)
         return refused(l, head->status);
     http_body_init(&l->body, head, false);
@@ -143,7 +147,7 @@ static enum err on_head(struct pull_link *l, const struct http_head *head)
     return pull_link_attach(l, &offer);
 }
 
-/* Collects the head; what follows it is left in the head buffer's tail and fed after. */
+/* Collects a head; what follows it is left in the head buffer's tail and fed after. */
 static enum err feed_head(struct pull_link *l, struct buf_reader *in)
 {
     size_t before = l->head.used_bytes;
@@ -277,9 +281,9 @@ static enum err feed(struct pull_link *l, struct buf_reader *in)
     struct buf_view piece;
     enum err e;
 
-    if (!l->have_head) {
+    while (!l->have_head) {
         e = feed_head(l, in);
-        if (e != E_OK || !l->have_head)
+        if (e != E_OK)
             return e;
     }
     while ((e = http_body_next(&l->body, in, &piece)) == E_OK) {

@@ -169,6 +169,8 @@ struct pull {
 
 /* The upstream said yes: attaches the link's source. E_OK: all other links are closed. */
 enum err pull_answered(struct pull_link *l, const struct source_offer *offer);
+/* The upstream lives, and waits for the stream itself: no need to race it yet. */
+void pull_waits(struct pull_link *l);
 /* The upstream has other nodes above it now. */
 void pull_path_changed(struct pull_link *l);
 /* The link failed, or ended; the pull closes it. */

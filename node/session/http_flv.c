@@ -109,8 +109,10 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
                   "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: " SESSION_HEADER
                   "\r\nConnection: close\r\n");
     buf_printf(&head, SESSION_HEADER ": %s/%s\r\n", s->nl->node->id, s->info.id);
-    if (s->relay)
+    if (s->relay) {
+        hops_feed_child(stream_hops(s->relay->stream), &s->relay->child);
         write_relay_fields(s, &head);
+    }
     buf_write_str(&head, "\r\n");
     flv_write_file_header(&head, has_audio, has_video);
     e = buf_writer_status(&head);
@@ -261,6 +263,7 @@ struct flv_request {
     struct stream_name name;
     const char *hops; /* lent by the request; NULL = a person */
     uint64_t have_run, have_gop;
+    bool knows_waiting; /* it understands that it is told to wait */
 };
 
 static void refuse_loop(struct http_exchange *x, struct node *node, const char *hops)
@@ -305,6 +308,7 @@ static bool check_relay(struct http_exchange *x, struct node *node, struct flv_r
         return false;
     }
     read_have(x, r);
+    r->knows_waiting = http_header(x, "X-Headwater-Waits") != NULL;
     r->hops = hops;
     return true;
 }
@@ -430,6 +434,12 @@ static bool admit(struct http_exchange *x, struct node_loop *nl, const struct fl
     return false;
 }
 
+/* The stream may be a while in coming, and this node is not to be taken for a dead one. */
+static enum err say_waiting(struct flv_session *s)
+{
+    return conn_write(s->conn, buf_view_str("HTTP/1.1 102 Processing\r\n\r\n"));
+}
+
 static void serve(struct http_exchange *x, struct node_loop *nl, const struct flv_request *r)
 {
     struct viewer_join join = {.name = &r->name,
@@ -444,7 +454,9 @@ static void serve(struct http_exchange *x, struct node_loop *nl, const struct fl
     if (!admit(x, nl, r) || !(s = session_create(x, nl, r))) /* r->hops is gone with x */
         return;
     join.conn = s->conn;
-    e = viewer_join(&nl->media, &s->viewer, &join);
+    e = r->knows_waiting ? say_waiting(s) : E_OK;
+    if (e == E_OK)
+        e = viewer_join(&nl->media, &s->viewer, &join);
     metric_add(join.relay ? &m_sessions_total_relay_play : &m_sessions_total_flv_play, 1);
     if (e == E_OK)
         return;

@@ -262,7 +262,8 @@ void publisher_set_upstream(struct publisher *p, const struct stream_upstream *s
     p->is_of_other_run = said->run && p->run && said->run != p->run;
     if (p->is_of_other_run)
         return;
-    ours.epoch = p->lease_epoch; /* the edge may still say an earlier one */
+    /* The edge may still say an earlier one. Forwarded from here, the lease is the origin's. */
+    ours.epoch = p->push ? stream_epoch(p->stream) : p->lease_epoch;
     ours.run = p->run;
     stream_set_upstream(&p->source, &ours);
 }

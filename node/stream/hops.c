@@ -71,6 +71,7 @@ bool hops_add_child(struct hops *h, struct hops_child *child, const char *ids)
     unsigned depth;
     bool ok;
 
+    child->is_fed = false;
     snprintf(child->ids, sizeof child->ids, "%s", ids);
     pthread_mutex_lock(&h->lock);
     (void)hops_hold(h->path, "", &depth);
@@ -90,6 +91,13 @@ void hops_remove_child(struct hops *h, struct hops_child *child)
     pthread_mutex_unlock(&h->lock);
 }
 
+void hops_feed_child(struct hops *h, struct hops_child *child)
+{
+    pthread_mutex_lock(&h->lock);
+    child->is_fed = true;
+    pthread_mutex_unlock(&h->lock);
+}
+
 bool hops_set_upstream(struct hops *h, unsigned slot, const char *id)
 {
     struct list *node, *tmp;
@@ -99,7 +107,7 @@ bool hops_set_upstream(struct hops *h, unsigned slot, const char *id)
     list_for_each_safe(node, tmp, &h->children) {
         const struct hops_child *child = list_entry(node, struct hops_child, node);
 
-        ok &= !id[0] || !hops_hold(child->ids, id, NULL);
+        ok &= !id[0] || !child->is_fed || !hops_hold(child->ids, id, NULL);
     }
     snprintf(h->upstreams[slot], sizeof h->upstreams[slot], "%s", ok ? id : "");
     pthread_mutex_unlock(&h->lock);
@@ -118,7 +126,7 @@ void hops_write(struct hops *h, const char *own_id, char out[HOPS_SIZE])
         const char *ids = child->ids;
         char id[HOPS_ID_SIZE];
 
-        while (n_ids < HOPS_MAX && next_id(&ids, id)) {
+        while (child->is_fed && n_ids < HOPS_MAX && next_id(&ids, id)) {
             if (hops_hold(out, id, NULL))
                 continue;
             used += (size_t)snprintf(out + used, HOPS_SIZE - used, ",%s", id);

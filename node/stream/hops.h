@@ -24,6 +24,7 @@
 
 struct hops_child { /* embedded in the session of a relay that pulls from here */
     struct list node;
+    bool is_fed; /* it gets the stream; before that it only waits here */
     char ids[HOPS_SIZE]; /* the nearest first, comma-separated: the relay itself, then whom it
                             serves */
 };
@@ -42,10 +43,14 @@ void hops_fini(struct hops *h);
  * be since we try it; or it would be too deep. */
 bool hops_add_child(struct hops *h, struct hops_child *child, const char *ids);
 void hops_remove_child(struct hops *h, struct hops_child *child);
+/* The answer begins. Until then the child does not count as below us: it may go elsewhere, two
+ * nodes that wait at each other would never look elsewhere, and if it stays, our answer names it. */
+void hops_feed_child(struct hops *h, struct hops_child *child);
 /* We are about to pull from this node; "" when that is over. slot < HOPS_UPSTREAMS is the caller's.
- * False: it pulls from us. */
+ * False: it gets the stream from us. */
 bool hops_set_upstream(struct hops *h, unsigned slot, const char *id);
-/* The hop list of our own request: own_id, then all ids below us, each once, at most HOPS_MAX. */
+/* The hop list of our own request: own_id, then all that are fed from here, each once, at most
+ * HOPS_MAX. */
 void hops_write(struct hops *h, const char *own_id, char out[HOPS_SIZE]);
 /* Home loop alone: the nodes above us. True when that is a change. What does not fit is cut. */
 bool hops_set_path(struct hops *h, const char *path);

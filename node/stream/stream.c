@@ -240,20 +240,17 @@ enum err stream_can_publish(const struct stream *stream)
 }
 
 /* What an earlier source left must not mix with what this one brings. */
-static void start_afresh(struct stream *s)
+static void start_afresh(struct stream *s, uint64_t run)
 {
+    stream_change_run(s, run);
     timeline_new_source(&s->timeline);
     track_set_clear(&s->tracks);
-    gop_cache_clear(&s->cache);
     track_set_clear(&s->cache.base);
     for (unsigned i = 0; i < FORMAT_COUNT; i++)
         if (s->feeds[i])
             feed_clear_tracks(s->feeds[i]);
     s->ready = s->has_audio = s->has_video = false;
-    s->wait_key = true;
-    s->resuming = false;
     s->first_frame_us = 0;
-    s->at = (struct stream_position){0};
     s->audio = s->video = CODEC_NONE;
     s->ingest_us = s->wall_us = 0;
 }
@@ -294,7 +291,9 @@ enum err stream_attach(struct stream *stream, struct source *source,
     if (goes_on(stream, offer))
         go_on(stream);
     else
-        start_afresh(stream);
+        start_afresh(stream, offer->run);
+    if (offer->numbers_gops)
+        stream->known_gop = 0;
     stream->state = STREAM_LIVE;
     stream->source = source;
     source->stream = stream;
@@ -305,7 +304,6 @@ enum err stream_attach(struct stream *stream, struct source *source,
     stream->is_timed = false;
     stream_lag_begin(&stream->lag, offer->numbers_gops);
     stream->epoch = offer->epoch;
-    stream->run = offer->run;
     stream->attached_us = now_us(stream);
     stream->ask_backoff_ms = ASK_BACKOFF_MIN_MS;
     stream_tell_feeds(stream);

@@ -219,8 +219,8 @@ static bool is_known_of_gop(struct stream *s, const struct media_frame_info *inf
 static bool is_known(struct stream *s, const struct media_frame_info *info, struct buf_view body,
                      int64_t src_dts_us)
 {
-    if (!s->resuming)
-        return false;
+    if (!s->resuming) /* decoders have lost the rest of a GOP into which another run came */
+        return s->known_gop && s->upstream_gop <= s->known_gop && !(info->flags & FRAME_HEADERS);
     if (info->flags & FRAME_HEADERS) {
         hold_header(s, info, body);
         return true;
@@ -301,10 +301,37 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
     return E_OK;
 }
 
-/* The upstream went over to another session of the encoder in mid-connection: its times go on, but
- * GOP numbers may begin again, so what was counted, and what is kept by number, is void. */
-static void change_run(struct stream *s, uint64_t run)
+/* What viewers have of a run that was left. */
+static struct run_left *find_left(struct stream *s, uint64_t run)
 {
+    for (unsigned i = 0; run && i < RUNS_LEFT; i++)
+        if (s->left[i].run == run)
+            return &s->left[i];
+    return NULL;
+}
+
+static void leave_run(struct stream *s)
+{
+    struct run_left *left = find_left(s, s->run);
+
+    if (!s->run || !s->at.gop) /* nothing of it came */
+        return;
+    if (!left) {
+        left = &s->left[s->next_left];
+        s->next_left = (s->next_left + 1) % RUNS_LEFT;
+    }
+    *left = (struct run_left){.run = s->run, .gop = s->at.gop};
+}
+
+/* An upstream may go over to another session of the encoder in mid-connection: its times go on, but
+ * GOP numbers may begin again, so what was counted, and what is kept by number, is void. */
+void stream_change_run(struct stream *s, uint64_t run)
+{
+    const struct run_left *left;
+
+    leave_run(s);
+    left = find_left(s, run);
+    s->known_gop = left ? left->gop : 0;
     s->run = run;
     s->at = (struct stream_position){0};
     s->resuming = false;
@@ -319,7 +346,7 @@ void stream_set_upstream(struct source *source, const struct stream_upstream *sa
     if (!s)
         return;
     if (said->run != s->run)
-        change_run(s, said->run);
+        stream_change_run(s, said->run);
     s->epoch = said->epoch;
     s->upstream_gop = said->gop;
     s->ingest_us = said->ingest_us;

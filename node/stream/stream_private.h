@@ -26,6 +26,14 @@ struct stream_position {
     uint32_t n_frames[MEDIA_N_KINDS]; /* of it so far, headers not counted */
 };
 
+#define RUNS_LEFT 4
+
+/* A run that another one followed. It may come again: an encoder that was let in for a moment only,
+ * or an upstream that has not heard of the change. */
+struct run_left {
+    uint64_t run, gop; /* GOPs of it up to this one were given, the last one perhaps in part */
+};
+
 struct stream {
     _Atomic uint32_t refs;
     struct stream_name name;
@@ -63,9 +71,12 @@ struct stream {
     bool is_thin; /* it sends so little that a slow tick's worth fits into any socket buffer */
     uint64_t epoch, run;
     uint32_t n_known[MEDIA_N_KINDS]; /* resuming: frames of the GOP that we are in, still to come */
-    struct list standbys;            /* struct standby */
-    int64_t next_turn_us;            /* of a standby, while there is no source */
-    void *puller;                    /* node/relay's, for this stream */
+    struct run_left left[RUNS_LEFT]; /* the latest ones, in any order */
+    unsigned next_left;              /* the one that was left first, or none */
+    uint64_t known_gop;   /* we had GOPs of this run up to this one before another came between */
+    struct list standbys; /* struct standby */
+    int64_t next_turn_us; /* of a standby, while there is no source */
+    void *puller;         /* node/relay's, for this stream */
     struct track_set tracks;
     struct track_set held; /* headers that came while resuming, for the first frame that is new */
     unsigned n_taps;
@@ -94,6 +105,9 @@ void stream_housekeeping(struct stream *stream, int64_t now_us);
 void stream_end(struct stream *stream, uint32_t flags);
 /* The tracks are known, or have to do. Home loop. */
 void stream_become_ready(struct stream *stream);
+/* Frames of this run follow, which is not the one before: nothing of that is gone on with. Home
+ * loop. */
+void stream_change_run(struct stream *stream, uint64_t run);
 /* Epoch, run and clocks to the feeds. Home loop. */
 void stream_tell_feeds(struct stream *stream);
 /* The nodes above us are these. Home loop. */

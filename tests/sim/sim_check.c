@@ -133,9 +133,10 @@ static bool would_answer(const struct registry_node *owner, const struct registr
     struct sim_stream streams[MAX_ON_A_NODE];
     unsigned n;
 
-    if (!d || !sim_daemon_runs(d) || leaves(d) || is_sent_away(stream->name.text) ||
-        sim_node_instance(d) != owner->instance || sim_weather.jitter_us > 50000 ||
-        !is_near(sim_current()->host, d->host))
+    if (!d || !sim_daemon_runs(d) || leaves(d) ||
+        owner->wants_drain || /* an order that is just being taken back */
+        is_sent_away(stream->name.text) || sim_node_instance(d) != owner->instance ||
+        sim_weather.jitter_us > 50000 || !is_near(sim_current()->host, d->host))
         return false;
     n = sim_node_streams(d, streams, MAX_ON_A_NODE);
     for (unsigned i = 0; i < n; i++)
@@ -245,22 +246,46 @@ static unsigned depth_of(unsigned node, const char *stream)
     return depth;
 }
 
-/* Nodes that cannot speak to each other cannot put it right. */
+/* The node that publishes the stream with the highest epoch; SIM_MAX_NODES: none. *n: how many. */
+static unsigned owner_of(const char *name, unsigned *n)
+{
+    unsigned owner = SIM_MAX_NODES;
+    uint64_t epoch = 0;
+
+    *n = 0;
+    for (unsigned i = 0; i < sim_world.n_nodes; i++) {
+        const struct sim_stream *s = find(i, name);
+
+        if (!s || !s->is_published)
+            continue;
+        ++*n;
+        if (s->epoch >= epoch) {
+            owner = i;
+            epoch = s->epoch;
+        }
+    }
+    return owner;
+}
+
+/* Nodes that cannot speak to each other cannot put it right, nor those of a stream that nobody
+ * publishes any more: what is left of it goes when its time is over. */
 static void check_trees(unsigned node)
 {
     for (unsigned i = 0; i < sim_world.plan.n_streams; i++) {
         const char *stream = sim_world.streams[i];
         unsigned depth = depth_of(node, stream);
         int64_t *since_us = &g.tangled_us[node][i];
+        bool is_cycle = depth > SIM_MAX_NODES;
+        unsigned n_owners;
 
-        if (depth <= MAX_DEPTH || !sim_world.is_healed)
+        (void)owner_of(stream, &n_owners);
+        if (depth <= MAX_DEPTH || !sim_world.is_healed || (!n_owners && !is_cycle))
             *since_us = 0;
         else if (!*since_us)
             *since_us = sim_now_us();
         else if (sim_now_us() - *since_us > TANGLE_US)
             sim_fail("relays make trees", stream, "stream=%s at %s: %s", stream,
-                     sim_world.nodes[node].host->name,
-                     depth > SIM_MAX_NODES ? "in a cycle" : "too deep");
+                     sim_world.nodes[node].host->name, is_cycle ? "in a cycle" : "too deep");
     }
 }
 
@@ -296,27 +321,6 @@ static const char *wrong(const char **stream, const char *name, const char *form
     snprintf(g.stream, sizeof g.stream, "%s", name);
     *stream = g.stream;
     return g.wrong;
-}
-
-/* The node that publishes the stream with the highest epoch; SIM_MAX_NODES: none. *n: how many. */
-static unsigned owner_of(const char *name, unsigned *n)
-{
-    unsigned owner = SIM_MAX_NODES;
-    uint64_t epoch = 0;
-
-    *n = 0;
-    for (unsigned i = 0; i < sim_world.n_nodes; i++) {
-        const struct sim_stream *s = find(i, name);
-
-        if (!s || !s->is_published)
-            continue;
-        ++*n;
-        if (s->epoch >= epoch) {
-            owner = i;
-            epoch = s->epoch;
-        }
-    }
-    return owner;
 }
 
 static const char *check_owner(const struct sim_daemon *scheduler, const char *name,
@@ -356,6 +360,8 @@ static const char *check_carrier(const struct sim_daemon *scheduler, unsigned no
     if (sim_now_us() - known->direct_us > 3 * SECOND / 2)
         return NULL; /* it reports elsewhere */
     carrier = known_stream ? registry_carrier(known_stream, known) : NULL;
+    if (carrier && !carrier->is_reported)
+        carrier = NULL; /* it was told to pull, and is not asked here what became of it */
     if (carries != (carrier != NULL))
         return wrong(stream, name, "stream=%s: %s says that %s %s it", name, scheduler->host->name,
                      d->host->name, carrier ? "carries" : "does not carry");

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""What many at once cost: viewers that ask one cold edge for one stream; and a node that comes back with many streams,
-while others ask the scheduler."""
+"""What many at once cost: viewers that ask one cold edge for one stream; edges that ask for one stream; and a node that
+comes back with many streams, while others ask the scheduler."""
 
 import argparse
+import collections
 import os
 import shutil
 import tempfile
@@ -16,7 +17,9 @@ import bench_media
 import bench_proc
 import fleet
 import harness
+import relay
 
+N_BURST, N_CHILDREN, MAX_DEPTH = 12, 3, 3  # edges that ask in one moment; max_children; links to the origin at most
 N_RETURNING, PAUSE_S = 5000, 0.2  # streams of the node that comes back, and how long it is away
 N_EDGES, ASKED_PER_S = 20, 2000   # of the others: route queries a second
 STALL_MS = 20.0                   # the longest that any of these may wait
@@ -52,6 +55,38 @@ def viewers_herd(n_viewers, tries):
                 pulls, routes = (now - then for now, then in zip(asked(cluster), before))
             results.append({"pulls": pulls, "routes": routes, "playing": sum(p["playing"] for p in players),
                             "asked": sum(p["asked"] for p in players),
+                            "first_key_ms": max(p["first_key_ms"]["max"] for p in players)})
+    return results
+
+
+# --- edges ---
+
+def height(ups, edge):
+    """Links between the edge and the origin; None when there is no way."""
+    for steps in range(1, len(ups) + 1):
+        edge = ups.get(edge)
+        if edge not in ups:
+            return steps if edge else None
+    return None
+
+
+def edges_herd(tries):
+    """Returns a result for each try: all edges are asked for a new stream in the same moment."""
+    results = []
+    sets = {"node_set": NODE_SETS, "scheduler_set": {"max_children": str(N_CHILDREN)}}
+    with harness.Cluster(origins=1, edges=N_BURST, **sets) as cluster:
+        origin = cluster.origins[0]
+        for i in range(tries):
+            stream = f"live/burst{i}"
+            load = ["--publish", origin.url(stream), "--flv", bench_media.clip("20k"), "--warmup", 1, "--seconds", 1]
+            for edge in cluster.edges:
+                load += ["--play", edge.url(stream, "http"), "--players", 1, "--ramp", 0]
+            with bench_load.Load(load, cluster.folder) as running:
+                players = running.report(90)["players"]
+                ups = {edge.id: relay.upstream_of(edge, stream) for edge in cluster.edges}
+            children = collections.Counter(ups.values())
+            results.append({"children": max(children.values()), "heights": [height(ups, edge) for edge in ups],
+                            "playing": sum(p["playing"] for p in players),
                             "first_key_ms": max(p["first_key_ms"]["max"] for p in players)})
     return results
 
@@ -111,10 +146,12 @@ def returning_herd(seconds, cores):
     return latency_ms, node.n_returns
 
 
-# --- both ---
+# --- all ---
 
 VIEWERS_HEAD = ("viewers at once", "tries", "pulls from the origin", "route queries", "must be", "without media",
                 "last one's first key frame ms", "verdict")
+EDGES_HEAD = ("edges at once", "tries", "most children of a node", "must be", "deepest", "must be", "without media",
+              "last one's first key frame ms", "verdict")
 RETURNING_HEAD = ("streams", "returns", f"others at {ASKED_PER_S:,} /s: p50 ms", "p99 ms", "longest ms", "must be",
                   "verdict")
 
@@ -127,6 +164,16 @@ def judge_viewers(results, n_viewers):
             verdict)
 
 
+def judge_edges(results):
+    heights = [height for result in results for height in result["heights"]]
+    most = max(result["children"] for result in results)
+    missing = sum(N_BURST - result["playing"] for result in results) + heights.count(None)
+    deepest = max(height or 0 for height in heights)
+    verdict = "ok" if most <= N_CHILDREN and deepest <= MAX_DEPTH and not missing else "MISSED"
+    return (N_BURST, len(results), most, f"<= {N_CHILDREN}", deepest, f"<= {MAX_DEPTH}", missing,
+            f"{max(result['first_key_ms'] for result in results):.0f}", verdict)
+
+
 def judge_returning(latency_ms, n_returns):
     verdict = bench_cluster.verdict(latency_ms["max"], STALL_MS) if n_returns else "MISSED"
     return (f"{N_RETURNING:,}", n_returns, *(f"{latency_ms[key]:.2f}" for key in ("p50", "p99", "max")),
@@ -136,7 +183,7 @@ def judge_returning(latency_ms, n_returns):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--viewers", type=int, default=10000)
-    parser.add_argument("--tries", type=int, default=5, help="of the viewers")
+    parser.add_argument("--tries", type=int, default=5, help="of the viewers, and of the edges")
     parser.add_argument("--seconds", type=float, default=20, help="in which the node comes back again and again")
     parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()
@@ -145,12 +192,16 @@ def main():
     results = viewers_herd(args.viewers, args.tries)
     viewers = judge_viewers(results, args.viewers)
     bench_cluster.show(VIEWERS_HEAD, [viewers])
+    bursts = edges_herd(args.tries)
+    edges = judge_edges(bursts)
+    bench_cluster.show(EDGES_HEAD, [edges])
     latency_ms, n_returns = returning_herd(args.seconds, sorted(os.sched_getaffinity(0)))
     returning = judge_returning(latency_ms, n_returns)
     bench_cluster.show(RETURNING_HEAD, [returning])
     found = {"viewers": {"tries": results, "verdict": viewers[-1]},
+             "edges": {"tries": bursts, "verdict": edges[-1]},
              "returning": {"latency_ms": latency_ms, "n_returns": n_returns, "verdict": returning[-1]}}
-    bench_cluster.finish(found, args.json, viewers[-1] == returning[-1] == "ok")
+    bench_cluster.finish(found, args.json, viewers[-1] == edges[-1] == returning[-1] == "ok")
 
 
 if __name__ == "__main__":

@@ -209,9 +209,24 @@ static void test_standby_behind_its_own_publisher_is_the_nodes_own_matter(void *
     drop_beat(&o1);
 }
 
+static void test_standby_at_an_edge_is_the_edges_own_matter(void **state)
+{
+    struct world *w = *state;
+    struct beat e1 = beat_of("e1", 1, 1);
+
+    e1.m.role = CLUSTER_EDGE;
+    e1.m.n_standbys = 1;
+    e1.standbys[0].name = name_of("/live/x");
+    assert_int_equal(send_beat(w, &e1), E_OK);
+    assert_int_equal(w->r.n_standbys, 0);
+    assert_null(registry_stream(&w->r, "live/x"));
+    drop_beat(&e1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_standby_at_an_edge_is_the_edges_own_matter),
         CASE(test_release_is_stale_for_anybody_but_the_owner),
         CASE(test_grant_is_stale_when_a_later_one_is_known),
         CASE(test_run_is_kept_with_the_owner_and_comes_back_with_its_report),

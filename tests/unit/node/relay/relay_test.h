@@ -228,6 +228,16 @@ static void up_refuse(struct upstream *up, unsigned status)
     up_send(up, &out);
 }
 
+/* The stream is not there yet. */
+static void up_wait(struct upstream *up)
+{
+    struct buf_writer out;
+
+    buf_writer_init(&out, 1024);
+    buf_write_str(&out, "HTTP/1.1 102 Processing\r\n\r\n");
+    up_send(up, &out);
+}
+
 /* 200, with sound and pictures; path: the nodes from this one to the origin. */
 static void up_answer(struct upstream *up, uint64_t epoch, const char *path)
 {

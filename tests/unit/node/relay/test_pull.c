@@ -39,6 +39,49 @@ static void test_need_source_gives_the_first_choice_its_head_start(void **state)
     up_die(&second);
 }
 
+static void test_upstream_that_waits_itself_is_not_raced_at_once(void **state)
+{
+    struct upstream first, second;
+
+    (void)state;
+    rig.node.conf.pull_head_start_ms = 50;
+    up_open(&first, "o1", 0);
+    up_open(&second, "e1", 1);
+    play();
+    ROUTE(&first, &second);
+    TURN_UNTIL(up_is_asked(&first));
+    assert_non_null(strstr(first.request, "X-Headwater-Waits: 1\r\n"));
+    up_wait(&first);
+    turn_for_ms(400);
+    assert_false(up_is_asked(&second));
+    up_answer(&first, EPOCH, "o1");
+    up_headers(&first, 0);
+    up_pictures(&first, EPOCH, 0, 3);
+    TURN_UNTIL(player_has(2));
+    assert_false(up_is_asked(&second));
+    up_die(&first);
+    up_die(&second);
+}
+
+/* It may wait for us. */
+static void test_upstream_that_waits_for_too_long_is_raced(void **state)
+{
+    struct upstream first, second;
+
+    (void)state;
+    rig.node.conf.pull_head_start_ms = 50;
+    up_open(&first, "e2", 0);
+    up_open(&second, "e1", 1);
+    play();
+    ROUTE(&first, &second);
+    TURN_UNTIL(up_is_asked(&first));
+    up_wait(&first);
+    TURN_UNTIL(up_is_asked(&second));
+    assert_false(up_is_left(&first));
+    up_die(&first);
+    up_die(&second);
+}
+
 static void test_need_source_gives_the_race_to_who_answers_first(void **state)
 {
     struct upstream first, second;
@@ -550,6 +593,7 @@ static void test_child_of_ours_is_not_tried(void **state)
     play();
     stream = registry_find(rig.node.registry, rig.names.name.text);
     assert_true(hops_add_child(stream_hops(stream), &hop, "e1"));
+    hops_feed_child(stream_hops(stream), &hop);
     ROUTE(&child, &good);
     TURN_UNTIL(up_is_asked(&good));
     assert_false(up_is_asked(&child));
@@ -623,6 +667,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_need_source_gives_the_first_choice_its_head_start),
+        TEST(test_upstream_that_waits_itself_is_not_raced_at_once),
+        TEST(test_upstream_that_waits_for_too_long_is_raced),
         TEST(test_need_source_gives_the_race_to_who_answers_first),
         TEST(test_need_source_gives_the_next_at_once_when_one_fails),
         TEST(test_need_source_gives_up_whom_a_newer_answer_does_not_name),

@@ -640,6 +640,23 @@ static void test_forwarded_publisher_is_accepted_when_the_origin_has_granted(voi
     tear_down();
 }
 
+static void test_posted_publisher_that_is_forwarded_keeps_the_epoch_of_its_origin(void **state)
+{
+    struct stream_upstream said = {.epoch = 900, .gop = 1, .ingest_us = 1};
+    struct session *s;
+
+    (void)state;
+    set_up(SETS("cluster.role=edge"), true);
+    s = begin_as(0, &(struct how){.app = "live", .edge = "e2", .run = 77});
+    answer(&k_forward, false);
+    rig->push_conf.ops->on_granted(rig->push_conf.arg, 1000);
+    said.run = 77;
+    publisher_set_upstream(&s->publisher, &said);
+    assert_true(info_of(s).epoch == 1000);
+    end(s);
+    tear_down();
+}
+
 static void test_forwarded_publisher_hears_why_it_ends(void **state)
 {
     static const struct {
@@ -765,6 +782,7 @@ int main(void)
         cmocka_unit_test(test_scheduler_makes_a_standby_and_promotes_it),
         cmocka_unit_test(test_turn_asks_for_a_lease_and_may_have_to_stand_by_again),
         cmocka_unit_test(test_forwarded_publisher_is_accepted_when_the_origin_has_granted),
+        cmocka_unit_test(test_posted_publisher_that_is_forwarded_keeps_the_epoch_of_its_origin),
         cmocka_unit_test(test_forwarded_publisher_hears_why_it_ends),
         cmocka_unit_test(test_origin_holds_a_forwarded_publisher_ready),
         cmocka_unit_test(test_edge_without_scheduler_forwards_to_fallback_origins),

@@ -26,6 +26,13 @@ static void test_hold_gives_whole_ids_only(void **state)
     assert_int_equal(n, 1);
 }
 
+/* A child that gets the stream from here, which it may. */
+static void feed(struct hops *h, struct hops_child *child, const char *ids)
+{
+    assert_true(hops_add_child(h, child, ids));
+    hops_feed_child(h, child);
+}
+
 static void test_set_upstream_gives_false_when_it_pulls_from_here(void **state)
 {
     struct hops_child direct, below;
@@ -33,14 +40,34 @@ static void test_set_upstream_gives_false_when_it_pulls_from_here(void **state)
 
     (void)state;
     hops_init(&h);
-    assert_true(hops_add_child(&h, &direct, "e1"));
-    assert_true(hops_add_child(&h, &below, "e2,e3"));
+    feed(&h, &direct, "e1");
+    feed(&h, &below, "e2,e3");
     assert_false(hops_set_upstream(&h, 0, "e1"));
     assert_false(hops_set_upstream(&h, 0, "e3"));
     assert_true(hops_set_upstream(&h, 0, "o1"));
     hops_remove_child(&h, &below);
     assert_true(hops_set_upstream(&h, 0, "e3"));
     hops_remove_child(&h, &direct);
+    hops_fini(&h);
+}
+
+static void test_set_upstream_gives_true_when_it_only_waits_here(void **state)
+{
+    struct hops_child child;
+    char out[HOPS_SIZE];
+    struct hops h;
+
+    (void)state;
+    hops_init(&h);
+    assert_true(hops_add_child(&h, &child, "e1,e2"));
+    assert_true(hops_set_upstream(&h, 0, "e1"));
+    hops_write(&h, "me", out);
+    assert_string_equal(out, "me");
+    hops_feed_child(&h, &child);
+    assert_false(hops_set_upstream(&h, 0, "e1"));
+    hops_write(&h, "me", out);
+    assert_string_equal(out, "me,e1,e2");
+    hops_remove_child(&h, &child);
     hops_fini(&h);
 }
 
@@ -143,13 +170,13 @@ static void test_write_gives_each_id_once_and_no_more_than_the_limit(void **stat
     hops_init(&h);
     hops_write(&h, "me", out);
     assert_string_equal(out, "me");
-    assert_true(hops_add_child(&h, &children[0], "e1,e2"));
-    assert_true(hops_add_child(&h, &children[1], "e2,e3"));
+    feed(&h, &children[0], "e1,e2");
+    feed(&h, &children[1], "e2,e3");
     hops_write(&h, "me", out);
     assert_string_equal(out, "me,e1,e2,e3");
     for (unsigned i = 2; i < HOPS_MAX + 2; i++) {
         snprintf(ids, sizeof ids, "more-%u", i);
-        assert_true(hops_add_child(&h, &children[i], ids));
+        feed(&h, &children[i], ids);
     }
     hops_write(&h, "me", out);
     assert_true(hops_hold(out, "me", &n));
@@ -170,7 +197,7 @@ static void test_write_fits_with_the_longest_ids(void **state)
     for (unsigned i = 0; i < HOPS_MAX; i++) {
         memset(id, 'a' + (int)i, sizeof id - 1);
         id[sizeof id - 1] = '\0';
-        assert_true(hops_add_child(&h, &children[i], id));
+        feed(&h, &children[i], id);
     }
     memset(id, 'z', sizeof id - 1);
     hops_write(&h, id, out);
@@ -186,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hold_gives_whole_ids_only),
         cmocka_unit_test(test_set_upstream_gives_false_when_it_pulls_from_here),
+        cmocka_unit_test(test_set_upstream_gives_true_when_it_only_waits_here),
         cmocka_unit_test(test_add_child_gives_false_when_we_pull_from_it),
         cmocka_unit_test(test_add_child_gives_false_when_one_of_two_upstreams_is_it),
         cmocka_unit_test(test_add_child_gives_false_when_it_is_above_us_at_any_height),

@@ -359,6 +359,47 @@ static void test_attach_of_another_run_starts_afresh_at_a_key_frame(void **state
     rig_fini(&r);
 }
 
+/* An encoder that is let in for a moment only: viewers have a GOP of the first run in part, and get
+ * the rest of that run from its next GOP on, nothing twice. */
+static void test_attach_of_the_run_before_leaves_out_what_viewers_have_of_it(void **state)
+{
+    struct player p;
+    struct run run;
+    struct rig r;
+    uint32_t next;
+
+    (void)state;
+    make_av(&run, 4);
+    next = start_of(&run, 3);
+    begin(&r, &run, 0);
+    player_join(&p, &r, 0, 0);
+    rig_settle(&r);
+    push_run(&r, &run, 0, start_of(&run, 2) + 4, 0);
+    stream_detach(&r.source);
+    attach_run(&r, RUN + 1, true);
+    push_headers(&r, &run, 0);
+    say(&r, RUN + 1, 1);
+    push_as(&r, BODY_AVC_KEY, 501, 40);
+    push_as(&r, BODY_AVC_INTER, 502, 80);
+    stream_detach(&r.source);
+    attach_run(&r, RUN + 2, true); /* and one that is gone before its first frame */
+    stream_detach(&r.source);
+    attach_run(&r, RUN + 1, true);
+    stream_detach(&r.source);
+    player_drain(&p, &r);
+    assert_int_equal(p.tags[p.n_tags - 1].number, 502);
+    attach_run(&r, RUN, true);
+    push_headers(&r, &run, 0);
+    push_run(&r, &run, 0, run.n, 0);
+    player_drain(&p, &r);
+    for (uint32_t i = 0; i < run.n - next; i++)
+        assert_int_equal(p.tags[p.n_tags - 1 - i].number, run.n - 1 - i);
+    assert_true(p.tags[p.n_tags - 1 - (run.n - next)].config);
+    assert_time_grows(&p);
+    player_close(&p);
+    rig_fini(&r);
+}
+
 /* --- headers --- */
 
 static void test_attach_of_the_same_run_gives_headers_when_they_are_new_only(void **state)
@@ -564,6 +605,7 @@ int main(void)
         cmocka_unit_test(
             test_attach_of_the_same_run_leaves_out_pictures_when_it_does_not_begin_with_a_key),
         cmocka_unit_test(test_attach_of_another_run_starts_afresh_at_a_key_frame),
+        cmocka_unit_test(test_attach_of_the_run_before_leaves_out_what_viewers_have_of_it),
         cmocka_unit_test(test_attach_of_the_same_run_gives_headers_when_they_are_new_only),
         cmocka_unit_test(test_attach_of_the_same_run_counts_headers_inside_a_gop_for_nothing),
         cmocka_unit_test(
