@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
@@ -289,6 +290,16 @@ static void on_disconnected(const redisAsyncContext *ac, int status)
         went_down(link, ac->errstr && *ac->errstr ? ac->errstr : "closed");
 }
 
+/* Of what is closed in order a kernel goes on sending the rest, also after the process: when a lost
+ * network is back, Redis would do it after all that was said since over other connections, and a
+ * node key would go back to an earlier instance. A reset takes it back. */
+static void take_back_at_close(const redisAsyncContext *ac)
+{
+    static const struct linger k_reset = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(ac->c.fd, SOL_SOCKET, SO_LINGER, &k_reset, sizeof k_reset);
+}
+
 static void take_context(struct redis_link *link, redisAsyncContext *ac)
 {
     const struct redis_target *target = link->conf.target;
@@ -302,6 +313,7 @@ static void take_context(struct redis_link *link, redisAsyncContext *ac)
     link->ac = ac;
     link->state = LINK_CONNECTING;
     ac->data = link;
+    take_back_at_close(ac);
     if (redisLibeventAttach(ac, loop_base(link->conf.loop)) != REDIS_OK) {
         drop(link, "out of memory");
         return;

@@ -1,7 +1,7 @@
 /* One connection to Redis or to a Sentinel that keeps itself alive: resolves, connects,
  * authenticates, asks for the role, reconnects with jittered back-off. hiredis 0.14 on the loop's
  * libevent base has no time-outs of its own and looks names up in the loop, so both are done here.
- * Loop thread. */
+ * A connection that ends takes back what was not delivered: nothing arrives late. Loop thread. */
 #ifndef HW_SCHEDULER_REDIS_LINK_H
 #define HW_SCHEDULER_REDIS_LINK_H
 

@@ -104,9 +104,10 @@ static bool is_near(const struct sim_host *a, const struct sim_host *b)
            sim_net_troubled_us(b, a) < since_us;
 }
 
+/* Or believes so: an order whose answer was lost stands until the operator says more. */
 static bool leaves(const struct sim_daemon *d)
 {
-    return d->is_draining || d->is_ordered;
+    return d->is_draining || d->is_ordered || sim_node_leaves(d);
 }
 
 /* Its encoder was sent away by the edge that it had come to. */

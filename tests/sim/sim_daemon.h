@@ -64,5 +64,6 @@ struct sim_stream {
 unsigned sim_node_streams(const struct sim_daemon *daemon, struct sim_stream *out, unsigned max);
 bool sim_node_is_connected(const struct sim_daemon *daemon); /* its last heartbeat was answered */
 uint64_t sim_node_instance(const struct sim_daemon *daemon);
+bool sim_node_leaves(const struct sim_daemon *daemon);
 
 #endif

@@ -141,6 +141,7 @@ redisAsyncContext *redisAsyncConnect(const char *ip, int port)
     list_init(&c->due);
     c->end =
         sim_connect(sim_current(), sim_host_by_address(ip, strlen(ip)), (unsigned)port, &k_ops, c);
+    sim_reset_at_close(c->end); /* redis_link.c sets it, at a socket that is not there */
     return &c->ac;
 }
 

@@ -15,6 +15,7 @@ struct sim_end {
     void *arg;
     bool is_open;    /* the process still has it */
     bool is_set_up;  /* the handshake is over: what was written goes out */
+    bool is_hard;    /* closed by a reset */
     bool wants_room; /* on_room() is due when parcels is empty */
     size_t unsent_bytes;
     struct list parcels; /* sent from here and not arrived, oldest first: TCP keeps their order */
@@ -386,7 +387,8 @@ void sim_want_room(struct sim_end *end)
     end->wants_room = true;
 }
 
-/* Not connected yet: the kernel forgets what was written. */
+/* Not connected yet, or closed by a reset: the kernel forgets what was written. The one on its way
+ * has an event, which the close takes over. */
 static void forget_parcels(struct sim_end *end)
 {
     struct list *node, *tmp;
@@ -394,9 +396,16 @@ static void forget_parcels(struct sim_end *end)
     list_for_each_safe(node, tmp, &end->parcels) {
         struct parcel *parcel = list_entry(node, struct parcel, node);
 
-        if (parcel->kind != PARCEL_CONNECT)
+        if (end->is_set_up && node == end->parcels.next)
+            parcel->kind = PARCEL_CLOSE;
+        else if (parcel->kind != PARCEL_CONNECT)
             parcel_free(parcel);
     }
+}
+
+void sim_reset_at_close(struct sim_end *end)
+{
+    end->is_hard = true;
 }
 
 void sim_close(struct sim_end **ref)
@@ -406,10 +415,10 @@ void sim_close(struct sim_end **ref)
     *ref = NULL;
     if (!end)
         return;
+    if (end->is_hard || !end->is_set_up)
+        forget_parcels(end);
     if (end->is_set_up)
         dispatch(end->pipe, end == end->pipe->ends, PARCEL_CLOSE, k_nothing);
-    else
-        forget_parcels(end);
     end_shut(end);
 }
 

@@ -43,6 +43,8 @@ size_t sim_unsent_bytes(const struct sim_end *end);
 /* For how long the oldest message sent from here has not arrived. */
 int64_t sim_unsent_us(const struct sim_end *end);
 void sim_want_room(struct sim_end *end);
+/* SO_LINGER of 0 s, which holds for a killed process too: what has not arrived never does. */
+void sim_reset_at_close(struct sim_end *end);
 /* What was sent still arrives. Takes *end; a NULL *end is fine. */
 void sim_close(struct sim_end **end);
 const struct sim_host *sim_peer(const struct sim_end *end);

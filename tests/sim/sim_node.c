@@ -82,6 +82,11 @@ bool sim_node_is_connected(const struct sim_daemon *daemon)
     return daemon->node && agent_is_connected(daemon->node->agent);
 }
 
+bool sim_node_leaves(const struct sim_daemon *daemon)
+{
+    return daemon->node && daemon->node->drain.has_begun;
+}
+
 uint64_t sim_node_instance(const struct sim_daemon *daemon)
 {
     return daemon->node ? daemon->node->instance : 0;
