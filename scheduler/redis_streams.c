@@ -260,7 +260,7 @@ static bool name_of_key(const redisReply *key, struct stream_name *out)
     char path[STREAM_NAME_SIZE + 1];
     const char *why;
 
-    if (!key->str || key->len <= prefix_bytes)
+    if (!key->str || key->len <= prefix_bytes || key->len - prefix_bytes >= STREAM_NAME_SIZE)
         return false;
     snprintf(path, sizeof path, "/%s", key->str + prefix_bytes);
     return stream_name_from_path(out, buf_view_str(path), &why) == E_OK;

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+
 static bool is_reading(int64_t us)
 {
     return us >= 0 && us <= CLOCK_MAX_US;
@@ -77,4 +79,18 @@ bool clock_offset_read(const struct clock_offset *c, int64_t now_us, int64_t *of
     *offset_us = s->offset_us;
     *unc_us = unc_us_of(s, now_us);
     return true;
+}
+
+enum err clock_answer_read(struct buf_view json, int64_t *theirs_us)
+{
+    json_t *answer =
+        json_loadb(json.size_bytes ? (const char *)json.data : "", json.size_bytes, 0, NULL);
+    const json_t *mono_us = json_object_get(answer, "mono_us");
+    int64_t us = json_is_integer(mono_us) ? json_integer_value(mono_us) : -1;
+
+    json_decref(answer);
+    if (!is_reading(us))
+        return E_PROTO;
+    *theirs_us = us;
+    return E_OK;
 }

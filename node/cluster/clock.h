@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/buf.h"
+
 #define CLOCK_KEEP_US INT64_C(120000000) /* an answer counts for so long */
 #define CLOCK_DRIFT_PPM 50               /* crystals of two machines in one room */
 #define CLOCK_SAMPLES 24                 /* more than are asked for in that time */
@@ -35,5 +37,10 @@ bool clock_offset_add(struct clock_offset *c, int64_t sent_us, int64_t theirs_us
  * best now, which is the quickest unless that is old. False: none in the last CLOCK_KEEP_US. */
 bool clock_offset_read(const struct clock_offset *c, int64_t now_us, int64_t *offset_us,
                        int64_t *unc_us);
+
+/* The body of an answer to GET /v1/clock: {"v": 1, "mono_us": 123}; members that are not known are
+ * passed over. E_PROTO: it is none, or its number no reading of a clock; *theirs_us is untouched.
+ */
+enum err clock_answer_read(struct buf_view json, int64_t *theirs_us);
 
 #endif

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "common/base/log.h"
 #include "common/net/http_client.h"
 #include "node/cluster/clock.h"
@@ -41,6 +39,7 @@ struct clocks {
     pthread_mutex_t lock; /* held for a few instructions */
     struct list peers;
     unsigned n_peers;
+    bool said_limit; /* one log line until a peer has gone */
 };
 
 /* --- asking: control loop --- */
@@ -50,25 +49,12 @@ static void ask_in(struct clock_peer *peer, int64_t delay_ms)
     timer_start_ms(&peer->timer, delay_ms);
 }
 
-static bool read_answer(const struct http_reply *reply, int64_t *theirs_us)
-{
-    json_t *answer = NULL, *mono_us;
-    bool ok;
-
-    if (reply->e == E_OK && reply->status == 200)
-        answer = json_loadb((const char *)reply->body.data, reply->body.size_bytes, 0, NULL);
-    mono_us = json_object_get(answer, "mono_us");
-    ok = json_is_integer(mono_us);
-    *theirs_us = ok ? json_integer_value(mono_us) : 0;
-    json_decref(answer);
-    return ok;
-}
-
 static void on_reply(void *arg, const struct http_reply *reply)
 {
     int64_t received_us = clock_mono_us(), theirs_us;
     struct clock_peer *peer = arg;
-    bool ok = read_answer(reply, &theirs_us);
+    bool ok = reply->e == E_OK && reply->status == 200 &&
+              clock_answer_read(reply->body, &theirs_us) == E_OK;
 
     if (ok) {
         pthread_mutex_lock(&peer->clocks->lock);
@@ -124,6 +110,7 @@ static void take_out(struct clocks *clocks, struct clock_peer *peer)
 {
     list_remove(&peer->node);
     metric_set(&m_clock_peers, --clocks->n_peers);
+    clocks->said_limit = false;
 }
 
 static void on_timer(struct timer *timer)
@@ -253,6 +240,7 @@ struct clock_peer *clocks_hold(struct clocks *clocks, const char *url)
 {
     struct clock_peer *peer;
     char base[URL_SIZE];
+    bool says;
 
     if (!clocks || !read_base(url, base))
         return NULL;
@@ -262,15 +250,17 @@ struct clock_peer *clocks_hold(struct clocks *clocks, const char *url)
         peer = add(clocks, base);
     if (peer)
         peer->n_holders++;
+    says = !peer && !clocks->said_limit;
+    clocks->said_limit |= says;
     pthread_mutex_unlock(&clocks->lock);
-    if (peer)
-        return peer;
-    metric_add(&m_clock_asks_limit, 1);
-    log_warn("clock",
-             "msg=\"too many clocks are asked for: lags of streams from there are unknown\" url=%s "
-             "limit=%d",
-             LOG_STR(base), CLOCKS_MAX_PEERS);
-    return NULL;
+    if (!peer)
+        metric_add(&m_clock_asks_limit, 1);
+    if (says)
+        log_warn("clock",
+                 "msg=\"too many clocks are asked for: lags of streams from there are unknown\" "
+                 "url=%s limit=%d",
+                 LOG_STR(base), CLOCKS_MAX_PEERS);
+    return peer;
 }
 
 void clocks_drop(struct clock_peer **peer)

@@ -181,6 +181,49 @@ static void test_add_refuses_what_no_clock_says(void **state)
     assert_false(clock_offset_read(&c, 150, &offset_us, &unc_us));
 }
 
+static enum err read_answer(const char *json, int64_t *theirs_us)
+{
+    return clock_answer_read(buf_view_str(json), theirs_us);
+}
+
+static void test_answer_read_gives_the_reading_whatever_else_is_said(void **state)
+{
+    int64_t theirs_us = 0;
+
+    (void)state;
+    assert_int_equal(read_answer("{\"v\":1,\"mono_us\":123}", &theirs_us), E_OK);
+    assert_int_equal(theirs_us, 123);
+    assert_int_equal(read_answer("{\"mono_us\":0,\"new\":[{}]}", &theirs_us), E_OK);
+    assert_int_equal(theirs_us, 0);
+    assert_int_equal(read_answer("{\"mono_us\":9007199254740992}", &theirs_us), E_OK);
+    assert_int_equal(theirs_us, CLOCK_MAX_US);
+}
+
+static void test_answer_read_refuses_what_is_no_reading(void **state)
+{
+    static const char *const k_bad[] = {
+        "",
+        "{",
+        "5",
+        "[]",
+        "{}",
+        "{\"mono_us\":null}",
+        "{\"mono_us\":\"5\"}",
+        "{\"mono_us\":5.0}",
+        "{\"mono_us\":-1}",
+        "{\"mono_us\":9007199254740993}",
+        "{\"mono_us\":9223372036854775808}",
+        "{\"mono_us\":5} {}",
+    };
+    int64_t theirs_us = 77;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_bad / sizeof k_bad[0]; i++)
+        assert_int_equal(read_answer(k_bad[i], &theirs_us), E_PROTO);
+    assert_int_equal(clock_answer_read(buf_view_of(NULL, 0), &theirs_us), E_PROTO);
+    assert_int_equal(theirs_us, 77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_add_forgets_what_was_known_when_the_clock_was_set),
         cmocka_unit_test(test_add_keeps_the_latest_when_there_are_many),
         cmocka_unit_test(test_add_refuses_what_no_clock_says),
+        cmocka_unit_test(test_answer_read_gives_the_reading_whatever_else_is_said),
+        cmocka_unit_test(test_answer_read_refuses_what_is_no_reading),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,22 +248,68 @@ static void test_hold_gives_null_for_what_cannot_be_asked(void **state)
     assert_int_equal(value_of(&m_clock_peers), 0);
 }
 
-static void test_hold_gives_null_when_there_are_too_many(void **state)
+static void hold_all(struct clock_peer *peers[CLOCKS_MAX_PEERS])
 {
-    struct clock_peer *peers[CLOCKS_MAX_PEERS];
-    int64_t before = value_of(&m_clock_asks_limit);
     char url[64];
 
-    (void)state;
     for (unsigned i = 0; i < CLOCKS_MAX_PEERS; i++) {
         snprintf(url, sizeof url, "http://127.0.0.1:%u", 1 + i);
         peers[i] = clocks_hold(rig->node.clocks, url);
         assert_non_null(peers[i]);
     }
+}
+
+static void test_hold_gives_null_when_there_are_too_many(void **state)
+{
+    struct clock_peer *peers[CLOCKS_MAX_PEERS];
+    int64_t before = value_of(&m_clock_asks_limit);
+
+    (void)state;
+    hold_all(peers);
     assert_null(clocks_hold(rig->node.clocks, rig->url));
     assert_int_equal(value_of(&m_clock_asks_limit), before + 1);
     for (unsigned i = 0; i < CLOCKS_MAX_PEERS; i++)
         clocks_drop(&peers[i]);
+}
+
+static unsigned count_lines(const char *path, const char *with)
+{
+    FILE *file = fopen(path, "r");
+    char line[1024];
+    unsigned n = 0;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        n += strstr(line, with) != NULL;
+    fclose(file);
+    return n;
+}
+
+static void test_hold_says_once_that_there_are_too_many_until_one_has_gone(void **state)
+{
+    struct clock_peer *peers[CLOCKS_MAX_PEERS];
+    char path[] = "/tmp/headwater-clocks-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    log_set_level(LOG_WARN);
+    assert_int_equal(log_open(path), E_OK);
+    hold_all(peers);
+    for (int i = 0; i < 3; i++)
+        assert_null(clocks_hold(rig->node.clocks, rig->url));
+    assert_int_equal(count_lines(path, "too many"), 1);
+    clocks_drop(&peers[0]);
+    TURN_UNTIL(value_of(&m_clock_peers) == CLOCKS_MAX_PEERS - 1);
+    peers[0] = clocks_hold(rig->node.clocks, "http://127.0.0.2:1");
+    for (int i = 0; i < 3; i++)
+        assert_null(clocks_hold(rig->node.clocks, rig->url));
+    assert_int_equal(count_lines(path, "too many"), 2);
+    for (unsigned i = 0; i < CLOCKS_MAX_PEERS; i++)
+        clocks_drop(&peers[i]);
+    assert_int_equal(log_open(""), E_OK);
+    unlink(path);
 }
 
 /* --- our own --- */
@@ -335,6 +381,7 @@ int main(void)
         TEST(test_node_that_refuses_or_is_away_stays_unknown),
         TEST(test_hold_gives_null_for_what_cannot_be_asked),
         TEST(test_hold_gives_null_when_there_are_too_many),
+        TEST(test_hold_says_once_that_there_are_too_many_until_one_has_gone),
         TEST(test_handle_says_the_clock_to_other_nodes),
         TEST(test_handle_refuses_who_has_no_token),
 #undef TEST

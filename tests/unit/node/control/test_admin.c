@@ -1,16 +1,8 @@
 /* node/control/admin over real HTTP on loopback: access, lists, kicks, metrics. All loops are
  * turned by this thread. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/node/control/http_ask.h"
 
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/net/budget.h"
@@ -183,35 +175,11 @@ static void publish(const char *path)
     stream_unref(&stream);
 }
 
-/* Sends "<request> HTTP/1.1" with these header lines and reads the answer to its end. */
 static void ask(const char *request, const char *headers)
 {
-    const struct addr *to = &rig->node.admin_addr;
-    int64_t end_us = clock_mono_us() + PATIENCE_US;
-    int fd = socket(to->storage.ss_family, SOCK_STREAM, 0);
-    size_t used = 0;
-    char text[2048];
+    int fd = http_ask_send(&rig->node.admin_addr, request, headers);
 
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to->storage, to->size_bytes), 0);
-    snprintf(text, sizeof text, "%s HTTP/1.1\r\n%sConnection: close\r\n\r\n", request, headers);
-    assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
-    for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        ssize_t n;
-
-        turn();
-        if (poll(&p, 1, 1) != 1) {
-            assert_true(clock_mono_us() < end_us);
-            continue;
-        }
-        n = read(fd, rig->reply + used, REPLY_SIZE - 1 - used);
-        if (n <= 0)
-            break;
-        used += (size_t)n;
-    }
-    close(fd);
-    rig->reply[used] = '\0';
-    assert_int_equal(sscanf(rig->reply, "HTTP/1.1 %u", &rig->status), 1);
+    rig->status = http_ask_read(fd, turn, rig->reply, REPLY_SIZE);
 }
 
 #define ASSERT_SAYS(text)                                             \

@@ -1,15 +1,7 @@
 /* node/control/trace over real HTTP on loopback. All loops are turned by this thread. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/node/control/http_ask.h"
 
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/net/listener.h"
@@ -192,40 +184,18 @@ static void push_frame(const char *trail, bool clock_is_known)
 
 static int send_request(const char *query, const char *headers)
 {
-    int fd = socket(rig->addr.storage.ss_family, SOCK_STREAM, 0);
-    char text[1024];
+    char request[512], lines[512];
 
-    assert_int_equal(connect(fd, (const struct sockaddr *)&rig->addr.storage, rig->addr.size_bytes),
-                     0);
-    snprintf(text, sizeof text,
-             "GET /v1/trace%s HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\n\r\n", query, headers);
-    assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
-    return fd;
+    snprintf(request, sizeof request, "GET /v1/trace%s", query);
+    snprintf(lines, sizeof lines, "Host: x\r\n%s", headers);
+    return http_ask_send(&rig->addr, request, lines);
 }
 
 static void read_reply(int fd)
 {
-    int64_t end_us = clock_mono_us() + PATIENCE_US;
-    size_t used = 0;
     char *body;
 
-    for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        ssize_t n;
-
-        turn();
-        if (poll(&p, 1, 1) != 1) {
-            assert_true(clock_mono_us() < end_us);
-            continue;
-        }
-        n = read(fd, rig->reply + used, REPLY_SIZE - 1 - used);
-        if (n <= 0)
-            break;
-        used += (size_t)n;
-    }
-    close(fd);
-    rig->reply[used] = '\0';
-    assert_int_equal(sscanf(rig->reply, "HTTP/1.1 %u", &rig->status), 1);
+    rig->status = http_ask_read(fd, turn, rig->reply, REPLY_SIZE);
     body = strstr(rig->reply, "\r\n\r\n");
     json_decref(rig->json);
     rig->json = body ? json_loads(body, 0, NULL) : NULL;

@@ -325,6 +325,16 @@ static void start_granted(void)
     UNTIL(rig->n_granted == 1);
 }
 
+/* The first origin has the stream and leaves; the second one has been asked to take it. */
+static void start_moving(void)
+{
+    start_granted();
+    push_on_leaving(&rig->base.node, rig->stream, "o1");
+    UNTIL(rig->ask != NULL);
+    answer_forward(1);
+    UNTIL(rig->origins[1].has_head);
+}
+
 static void set_up(const char *const *sets)
 {
     static const struct stream_hooks k_hooks;
@@ -577,11 +587,7 @@ static void test_origin_that_is_fenced_for_the_next_one_does_not_end_the_push(vo
 {
     (void)state;
     set_up(NO_SETS);
-    start_granted();
-    push_on_leaving(&rig->base.node, rig->stream, "o1");
-    UNTIL(rig->ask != NULL);
-    answer_forward(1);
-    UNTIL(rig->origins[1].has_head);
+    start_moving();
     origin_end(&rig->origins[0], 409, "the stream has a newer owner on another node");
     UNTIL(rig->origins[0].ended);
     origin_say(&rig->origins[1], CONTINUE(61));
@@ -595,11 +601,7 @@ static void test_origin_that_is_fenced_while_leaving_gives_another_question(void
 {
     (void)state;
     set_up(NO_SETS);
-    start_granted();
-    push_on_leaving(&rig->base.node, rig->stream, "o1");
-    UNTIL(rig->ask != NULL);
-    answer_forward(1);
-    UNTIL(rig->origins[1].has_head);
+    start_moving();
     origin_hang_up(&rig->origins[1]);
     UNTIL(rig->ask != NULL);
     origin_end(&rig->origins[0], 409, "the stream has a newer owner on another node");
@@ -616,11 +618,7 @@ static void test_operators_word_ends_a_push_that_is_moving(void **state)
 {
     (void)state;
     set_up(NO_SETS);
-    start_granted();
-    push_on_leaving(&rig->base.node, rig->stream, "o1");
-    UNTIL(rig->ask != NULL);
-    answer_forward(1);
-    UNTIL(rig->origins[1].has_head);
+    start_moving();
     origin_end(&rig->origins[0], 403, "closed by the operator");
     UNTIL(rig->n_failed == 1);
     assert_int_equal(rig->why, E_DENIED);

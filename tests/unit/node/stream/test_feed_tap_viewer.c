@@ -320,20 +320,30 @@ static void test_relay_hears_twice_a_second_that_a_silent_stream_lives(void **st
     rig_fini(&r);
 }
 
+static const struct stream_upstream k_said = {.epoch = 7, .run = RUN, .gop = 1, .ingest_us = 1000};
+
+/* A stream whose publisher is at another node, which speaks through the source, and a relay that
+ * has all of it. */
+static void relay_forwarded(struct rig *r, struct player *p)
+{
+    struct stream_conf conf = small_conf();
+
+    publish_run(r, &conf);
+    stream_set_upstream(&r->source, &k_said);
+    push_gop(r, 2000, 2, 100);
+    join_relay(p, r, 0);
+}
+
 static void test_relay_hears_nothing_when_the_upstream_says_nothing_either(void **state)
 {
-    struct stream_upstream said = {.epoch = 7, .run = RUN, .gop = 1, .ingest_us = 1000};
-    struct stream_conf conf = small_conf();
+    struct stream_upstream said = k_said;
     struct player p;
     struct rig r;
     unsigned before;
     int64_t begin_us;
 
     (void)state;
-    publish_run(&r, &conf);
-    stream_set_upstream(&r.source, &said);
-    push_gop(&r, 2000, 2, 100);
-    join_relay(&p, &r, 0);
+    relay_forwarded(&r, &p);
     before = p.n_tags;
     begin_us = clock_mono_us();
     RIG_UNTIL(&r, clock_mono_us() - begin_us > 900000);
@@ -348,17 +358,12 @@ static void test_relay_hears_nothing_when_the_upstream_says_nothing_either(void 
 
 static void test_relay_hears_that_a_publisher_is_awaited_whose_edge_is_gone(void **state)
 {
-    struct stream_upstream said = {.epoch = 7, .run = RUN, .gop = 1, .ingest_us = 1000};
-    struct stream_conf conf = small_conf();
     struct player p;
     struct rig r;
     unsigned before;
 
     (void)state;
-    publish_run(&r, &conf);
-    stream_set_upstream(&r.source, &said);
-    push_gop(&r, 2000, 2, 100);
-    join_relay(&p, &r, 0);
+    relay_forwarded(&r, &p);
     before = p.n_tags;
     stream_detach(&r.source);
     RIG_UNTIL(&r, (player_read(&p, SIZE_MAX), p.n_tags >= before + 3));

@@ -124,6 +124,22 @@ static void begin(struct rig *r, const struct run *run, uint32_t n)
     push_run(r, run, 0, n, 0);
 }
 
+/* The same with a viewer who is there all the time, and frames from one up to another. */
+static void begin_watched(struct rig *r, struct player *p, const struct run *run, uint32_t from,
+                          uint32_t to)
+{
+    begin(r, run, 0);
+    player_join(p, r, 0, 0);
+    rig_settle(r);
+    push_run(r, run, from, to, 0);
+}
+
+static void end(struct rig *r, struct player *p)
+{
+    player_close(p);
+    rig_fini(r);
+}
+
 /* The next upstream has the run from one frame up to another. */
 static void go_on(struct rig *r, const struct run *run, uint32_t from, uint32_t to,
                   int64_t ahead_ms)
@@ -158,16 +174,12 @@ static void assert_exact(const struct run *run, uint32_t n, uint32_t first, int6
     struct player p;
     struct rig r;
 
-    begin(&r, run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, run, 0, n, 0);
+    begin_watched(&r, &p, run, 0, n);
     go_on(&r, run, first, run->n, ahead_ms);
     player_drain(&p, &r);
     assert_whole(&p, run, 0, run->n);
     assert_int_equal(r.stream->timeline.n_rebased, 0);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 static void
@@ -232,8 +244,7 @@ static void test_attach_of_the_same_run_is_exact_however_often(void **state)
     go_on(&r, &run, at, run.n, 50000);
     player_drain(&p, &r);
     assert_whole(&p, &run, at, run.n);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 static void
@@ -253,10 +264,7 @@ test_attach_beside_a_running_pull_of_the_same_run_replaces_it_without_a_trace(vo
     (void)state;
     make_av(&run, 3);
     at = start_of(&run, 2);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, 0, at + 4, 0);
+    begin_watched(&r, &p, &run, 0, at + 4);
     assert_int_equal(stream_attach(r.stream, &second, &offer), E_OK);
     assert_true(r.evicted);
     assert_int_equal(r.evicted_why, E_BUSY);
@@ -268,8 +276,7 @@ test_attach_beside_a_running_pull_of_the_same_run_replaces_it_without_a_trace(vo
     push_run(&r, &run, at, run.n, 0);
     player_drain(&p, &r);
     assert_whole(&p, &run, 0, run.n);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 /* --- when something was missed --- */
@@ -285,10 +292,7 @@ static void test_attach_of_the_same_run_goes_on_after_a_gap_when_gops_were_misse
     make_av(&run, 5);
     n = start_of(&run, 2) + 6;
     first = start_of(&run, 4);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, 0, n, 0);
+    begin_watched(&r, &p, &run, 0, n);
     player_drain(&p, &r);
     last_ms = p.tags[p.n_tags - 2].dts_ms > p.tags[p.n_tags - 1].dts_ms
                   ? p.tags[p.n_tags - 2].dts_ms
@@ -301,8 +305,7 @@ static void test_attach_of_the_same_run_goes_on_after_a_gap_when_gops_were_misse
     assert_int_equal(p.tags[first_media(&p) + n].dts_ms, last_ms + TIMELINE_GAP_US / 1000);
     assert_no_gap(&p, first_media(&p) + n);
     assert_time_grows(&p);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 static void
@@ -314,10 +317,7 @@ test_attach_of_the_same_run_leaves_out_pictures_when_it_does_not_begin_with_a_ke
 
     (void)state;
     make_av(&run, 4);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, 0, 5, 0);
+    begin_watched(&r, &p, &run, 0, 5);
     player_drain(&p, &r);
     go_on(&r, &run, start_of(&run, 3) + 2, run.n, 0); /* the second picture of GOP 3 first */
     player_drain(&p, &r);
@@ -326,8 +326,7 @@ test_attach_of_the_same_run_leaves_out_pictures_when_it_does_not_begin_with_a_ke
             assert_int_equal(p.tags[i].number, start_of(&run, 4));
             break;
         }
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 static void test_attach_of_another_run_starts_afresh_at_a_key_frame(void **state)
@@ -338,10 +337,7 @@ static void test_attach_of_another_run_starts_afresh_at_a_key_frame(void **state
 
     (void)state;
     make_av(&run, 2);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, 0, 8, 0);
+    begin_watched(&r, &p, &run, 0, 8);
     stream_detach(&r.source);
     attach_run(&r, RUN + 1, true);
     push_headers(&r, &run, 0);
@@ -355,8 +351,7 @@ static void test_attach_of_another_run_starts_afresh_at_a_key_frame(void **state
     assert_int_equal(count_type(&p, FLV_TAG_VIDEO, true), 2); /* its own headers */
     assert_time_grows(&p);
     assert_int_equal(r.stream->timeline.n_rebased, 1);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 /* An encoder that is let in for a moment only: viewers have a GOP of the first run in part, and get
@@ -410,10 +405,7 @@ static void test_attach_of_the_same_run_gives_headers_when_they_are_new_only(voi
 
     (void)state;
     make_av(&run, 3);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, 0, 8, 0);
+    begin_watched(&r, &p, &run, 0, 8);
     stream_detach(&r.source);
     attach_run(&r, RUN, true);
     push_as(&r, BODY_AVC_CONFIG, CONFIG_NUMBER + 5, 0); /* changed while we were away */
@@ -422,8 +414,7 @@ static void test_attach_of_the_same_run_gives_headers_when_they_are_new_only(voi
     player_drain(&p, &r);
     assert_int_equal(count_type(&p, FLV_TAG_VIDEO, true), 2);
     assert_int_equal(count_type(&p, FLV_TAG_AUDIO, true), 1);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 static void test_attach_of_the_same_run_counts_headers_inside_a_gop_for_nothing(void **state)
@@ -434,10 +425,7 @@ static void test_attach_of_the_same_run_counts_headers_inside_a_gop_for_nothing(
 
     (void)state;
     make_av(&run, 2);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, 0, 4, 0);
+    begin_watched(&r, &p, &run, 0, 4);
     push_headers(&r, &run, 100); /* some encoders repeat them */
     push_run(&r, &run, 4, 8, 0);
     go_on(&r, &run, 0, run.n, 0);
@@ -445,8 +433,7 @@ static void test_attach_of_the_same_run_counts_headers_inside_a_gop_for_nothing(
     assert_int_equal(count_type(&p, FLV_TAG_VIDEO, false) + count_type(&p, FLV_TAG_AUDIO, false),
                      run.n);
     assert_int_equal(p.tags[p.n_tags - 1].number, run.n - 1);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 /* The tracks change with the third GOP of four. An upstream that is behind begins with what they
@@ -490,9 +477,7 @@ test_attach_of_the_same_run_gives_each_change_of_tracks_once_wherever_it_broke_o
     (void)state;
     make_av(&run, 4);
     for (uint32_t n = start_of(&run, 2) + 3; n < run.n; n += 5) {
-        begin(&r, &run, 0);
-        player_join(&p, &r, 0, 0);
-        rig_settle(&r);
+        begin_watched(&r, &p, &run, 0, 0);
         push_changing(&r, &run, 0, n);
         stream_detach(&r.source);
         attach_run(&r, RUN, true);
@@ -505,8 +490,7 @@ test_attach_of_the_same_run_gives_each_change_of_tracks_once_wherever_it_broke_o
         assert_int_equal(before[1], start_of(&run, 3)); /* in front of the key frame it is for */
         assert_int_equal(count_type(&p, FLV_TAG_AUDIO, true), 1);
         assert_int_equal(p.tags[p.n_tags - 1].number, run.n - 1);
-        player_close(&p);
-        rig_fini(&r);
+        end(&r, &p);
     }
 }
 
@@ -527,8 +511,7 @@ static void test_attach_of_the_same_run_keeps_the_cache_whole_when_nobody_watche
     player_join(&p, &r, 0, 0);
     player_drain(&p, &r);
     assert_whole(&p, &run, at, at + 12);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 /* --- the run changes in mid-connection --- */
@@ -541,11 +524,8 @@ static void test_set_upstream_follows_another_run_whose_numbers_begin_again(void
 
     (void)state;
     make_av(&run, 3);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, start_of(&run, 3), run.n, 0); /* GOP 3 of the old run */
-    say(&r, RUN + 1, 3);                             /* before the new one's first key frame */
+    begin_watched(&r, &p, &run, start_of(&run, 3), run.n); /* GOP 3 of the old run */
+    say(&r, RUN + 1, 3); /* before the new one's first key frame */
     push_headers(&r, &run, 1300);
     assert_int_equal(stream_run(r.stream), RUN + 1);
     say(&r, RUN + 1, 1);
@@ -562,8 +542,7 @@ static void test_set_upstream_follows_another_run_whose_numbers_begin_again(void
     assert_int_equal(p.tags[p.n_tags - 1].dts_ms, 1380);
     assert_int_equal(p.tags[p.n_tags - 2].number, run.n + 1);
     assert_int_equal(p.tags[p.n_tags - 3].number, run.n);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 static void test_attach_goes_on_with_any_gop_when_the_run_changed_and_none_of_it_began(void **state)
@@ -574,10 +553,7 @@ static void test_attach_goes_on_with_any_gop_when_the_run_changed_and_none_of_it
 
     (void)state;
     make_av(&run, 3);
-    begin(&r, &run, 0);
-    player_join(&p, &r, 0, 0);
-    rig_settle(&r);
-    push_run(&r, &run, start_of(&run, 3), run.n, 0);
+    begin_watched(&r, &p, &run, start_of(&run, 3), run.n);
     say(&r, RUN + 1, 3);
     stream_detach(&r.source);
     attach_run(&r, RUN + 1, true);
@@ -586,8 +562,7 @@ static void test_attach_goes_on_with_any_gop_when_the_run_changed_and_none_of_it
     player_drain(&p, &r);
     assert_int_equal(p.tags[p.n_tags - 1].number, 700);
     assert_time_grows(&p);
-    player_close(&p);
-    rig_fini(&r);
+    end(&r, &p);
 }
 
 int main(void)

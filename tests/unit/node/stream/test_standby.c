@@ -36,6 +36,14 @@ static void spare_init(struct spare *spare, struct rig *r, bool attaches)
     assert_int_equal(stream_add_standby(r->stream, &spare->standby), E_OK);
 }
 
+static void rig_open_published(struct rig *r)
+{
+    struct stream_conf conf = small_conf();
+
+    rig_init(r, 1, &conf);
+    rig_publish(r);
+}
+
 static uint32_t n_standbys(const struct stream *stream)
 {
     struct stream_info info;
@@ -46,13 +54,11 @@ static uint32_t n_standbys(const struct stream *stream)
 
 static void test_detach_gives_the_first_standby_its_turn(void **state)
 {
-    struct stream_conf conf = small_conf();
     struct spare first, second;
     struct rig r;
 
     (void)state;
-    rig_init(&r, 1, &conf);
-    rig_publish(&r);
+    rig_open_published(&r);
     spare_init(&first, &r, true);
     spare_init(&second, &r, true);
     assert_int_equal(n_standbys(r.stream), 2);
@@ -120,13 +126,11 @@ static void test_promote_gives_the_turn_with_the_epoch(void **state)
 
 static void test_removed_standby_gets_no_turn(void **state)
 {
-    struct stream_conf conf = small_conf();
     struct spare spare;
     struct rig r;
 
     (void)state;
-    rig_init(&r, 1, &conf);
-    rig_publish(&r);
+    rig_open_published(&r);
     spare_init(&spare, &r, true);
     stream_remove_standby(&spare.standby);
     stream_remove_standby(&spare.standby); /* fine in no list */
@@ -138,15 +142,13 @@ static void test_removed_standby_gets_no_turn(void **state)
 static void test_fence_and_takeover_give_no_turn(void **state)
 {
     struct source_offer offer = {.numbers_gops = true, .takes_over = true};
-    struct stream_conf conf = small_conf();
     struct source other = {
         .kind = SOURCE_PUBLISHER, .protocol = "t", .session_id = "t", .upstream = ""};
     struct spare spare;
     struct rig r;
 
     (void)state;
-    rig_init(&r, 1, &conf);
-    rig_publish(&r);
+    rig_open_published(&r);
     spare_init(&spare, &r, false);
     assert_int_equal(stream_attach(r.stream, &other, &offer), E_OK);
     assert_int_equal(spare.n_turns, 0);
@@ -226,13 +228,11 @@ static void test_stream_lives_while_a_standby_waits_and_ends_after(void **state)
 
 static void test_kick_tells_standbys_that_it_is_over(void **state)
 {
-    struct stream_conf conf = small_conf();
     struct spare first, second;
     struct rig r;
 
     (void)state;
-    rig_init(&r, 1, &conf);
-    rig_publish(&r);
+    rig_open_published(&r);
     spare_init(&first, &r, false);
     spare_init(&second, &r, false);
     stream_kick(r.stream);

@@ -1,36 +1,14 @@
 /* Messages between node and scheduler: what goes in comes out, what is wrong is named with its
  * path. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/proto/cluster/cluster_test.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
-#include "proto/cluster/cluster.h"
-
 #define HEAD "{\"v\":1,\"instance\":\"7\",\"seq\":1,\"role\":\"edge\",\"state\":\"active\""
-
-static struct stream_name name_of(const char *path)
-{
-    struct stream_name name;
-    const char *why;
-
-    assert_int_equal(stream_name_from_path(&name, buf_view_str(path), &why), E_OK);
-    return name;
-}
-
-static struct buf_writer writer(void)
-{
-    struct buf_writer w;
-
-    buf_writer_init(&w, 1 << 20);
-    return w;
-}
 
 static void assert_text(const struct buf_writer *w, const char *expected)
 {

@@ -2,17 +2,12 @@
  * encoded is read, and what is encoded now obeys the rules that the one before read by. Both are
  * recorded here: its messages as bytes, its rules as tables. With the next release they are
  * replaced. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/proto/cluster/cluster_test.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <jansson.h>
-
-#include "proto/cluster/cluster.h"
 
 /* --- its messages --- */
 
@@ -305,23 +300,6 @@ static bool written_obeys(enum err e, struct buf_writer *w, const struct rule *r
     json_decref(root);
     buf_writer_clear(w);
     return ok;
-}
-
-static struct stream_name name_of(const char *path)
-{
-    struct stream_name name;
-    const char *why;
-
-    assert_int_equal(stream_name_from_path(&name, buf_view_str(path), &why), E_OK);
-    return name;
-}
-
-static struct buf_writer writer(void)
-{
-    struct buf_writer w;
-
-    buf_writer_init(&w, 1 << 20);
-    return w;
 }
 
 static void test_rules_of_the_release_before_take_its_own_messages(void **state)
