@@ -405,6 +405,22 @@ static void test_values_that_are_no_owners_count_as_absent(void **state)
     assert_int_equal(claim(w, "o1", 1, 0, 0), E_OK);
 }
 
+static void test_key_that_is_too_long_names_no_stream(void **state)
+{
+    char command[1024], part[NAME_PART_MAX + 1] = "";
+    struct world *w = *state;
+
+    SKIP_WITHOUT_REDIS(w);
+    memset(part, 'a', NAME_PART_MAX);
+    snprintf(command, sizeof command,
+             "SET hw:stream:%s/%s/%s+ {\"node\":\"o1\",\"instance\":\"1\",\"epoch\":\"2\"}", part,
+             part, part); /* without the last byte it would be one */
+    tell_redis(command);
+    open_world(&g_other, true);
+    assert_int_equal(g_other.n_of_type[CLUSTER_EVENT_PUBLISHED], 1); /* of open_redis() */
+    close_world(&g_other);
+}
+
 static void test_create_gives_null_and_why_when_the_address_is_wrong(void **state)
 {
     static const char *const k_sentinels[] = {"a:1", "a:x"};
@@ -461,6 +477,7 @@ static int run(void)
         REDIS(test_call_fails_in_time_when_redis_is_frozen),
         REDIS(test_events_are_not_asked_for_without_pause_when_redis_refuses_them),
         REDIS(test_values_that_are_no_owners_count_as_absent),
+        REDIS(test_key_that_is_too_long_names_no_stream),
         cmocka_unit_test(test_create_gives_null_and_why_when_the_address_is_wrong),
     };
 
