@@ -54,27 +54,15 @@ class FakeNode:
         self.asked = []  # (path, Authorization) of what it was asked
         self.port = 1
         if answers:
-            self.listener = socket.create_server(("127.0.0.1", 0))
-            self.port = self.listener.getsockname()[1]
+            self.listener = harness.Listener(self._answer)
+            self.port = self.listener.port
             LISTENERS.append(self.listener)
-            threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._answer, args=(peer,), daemon=True).start()
 
     def _answer(self, peer):
         with peer:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                got = peer.recv(4096)
-                if not got:
-                    return
-                head += got
+            head = harness.read_head(peer)
+            if not head:
+                return
             lines = head.decode().split("\r\n")
             target = lines[0].split()[1]
             headers = {line.split(":")[0].lower(): line.split(":", 1)[1].strip() for line in lines[1:] if ":" in line}
@@ -86,7 +74,6 @@ class FakeNode:
             peer.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
 
     def die(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def call(self, method, path, body=None, **headers):
@@ -178,6 +165,11 @@ class Events:
         self.connection.sock.shutdown(socket.SHUT_RDWR)
 
 
+def close_listeners():
+    while LISTENERS:
+        LISTENERS.pop().close()
+
+
 class SchedulerHarness:
     """A running scheduler, for test cases; sets are its keys."""
 
@@ -203,8 +195,7 @@ class SchedulerHarness:
         return address
 
     def close(self):
-        while LISTENERS:
-            LISTENERS.pop().close()
+        close_listeners()
         problems = [text for process in self.processes for text in process.problems(process.stop())]
         logs = "\n".join(process.tail(15) for process in self.processes) if problems else ""
         shutil.rmtree(self.folder, ignore_errors=True)

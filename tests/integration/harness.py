@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -84,6 +85,40 @@ def items(address, path, headers=None):
 def parse_address(text):
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+class Listener:
+    """A server made by hand: answer(peer) runs in a thread for each connection, and takes it."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.answer, args=(peer,), daemon=True).start()
+
+    def close(self):
+        if self.socket.fileno() >= 0:
+            self.socket.shutdown(socket.SHUT_RDWR)  # closing alone leaves accept() where it is
+            self.socket.close()
+
+
+def read_head(peer, n_bytes=4096):
+    """What the peer says up to an empty line, n_bytes at a time; b"" when it leaves before."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        got = peer.recv(n_bytes)
+        if not got:
+            return b""
+        head += got
+    return head
 
 
 class Metrics:
@@ -311,9 +346,12 @@ class Cluster:
     def scheduler(self):
         return self.schedulers[0]
 
-    def start(self):
+    def start_store(self):
         if self.store == "redis":
             self.redis = Redis(self.folder)
+
+    def start(self):
+        self.start_store()
         for index in range(self.n_schedulers):
             self.start_scheduler(index)
         self.origins = [self.make_node("origin", i) for i in range(self.n_origins)]
@@ -369,10 +407,13 @@ class Cluster:
             wait_until(lambda: want <= self.known_nodes(scheduler), timeout_s,
                        lambda: f"{scheduler.name} knows {sorted(want)}")
 
-    @staticmethod
-    def known_nodes(scheduler):
+    def list(self, process, path, headers=None):
+        """All items of a list of a node's or a scheduler's API."""
+        return items(process.admin if isinstance(process, Node) else process.http, path, headers)
+
+    def known_nodes(self, scheduler):
         try:
-            return {n["id"] for n in items(scheduler.http, "/api/v1/nodes") if n["state"] == "active"}
+            return {n["id"] for n in self.list(scheduler, "/api/v1/nodes?limit=1000") if n["state"] == "active"}
         except OSError:
             return set()
 

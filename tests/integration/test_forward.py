@@ -41,11 +41,14 @@ class ForwardTest(harness.ClusterTest):
     def play_everywhere(self, flock, stream, nodes=None):
         return [v for node in nodes or self.cluster.nodes for v in flock.play_both(node, stream)]
 
-    def begin(self, flock, stream, nodes=None):
-        """A publisher at the first edge, viewers at all nodes, and the origin that has the stream."""
+    def begin(self, flock, stream, nodes=None, at_owner=True):
+        """A publisher at the first edge, viewers at all nodes (or all but the owner), and the origin that has the
+        stream."""
         publisher = flock.publish(self.cluster.edges[0].rtmp, stream, small())
         flock.until(lambda: publisher.is_running, 15, "publish accepted")
         owner = self.owner_of(flock, stream)
+        if not at_owner:
+            nodes = [node for node in self.cluster.nodes if node is not owner]
         viewers = self.play_everywhere(flock, stream, nodes)
         flock.until_playing(viewers)
         return publisher, viewers, owner
@@ -97,14 +100,8 @@ class ForwardTest(harness.ClusterTest):
 
     def test_origin_is_killed_and_the_encoder_stays(self):
         with follow.Swarm() as flock:
-            publisher = flock.publish(self.cluster.edges[0].rtmp, "live/killed", small())
-            flock.until(lambda: publisher.is_running, 15)
-            first = self.owner_of(flock, "live/killed")
-            others = [node for node in self.cluster.nodes if node is not first]
-            viewers = self.play_everywhere(flock, "live/killed", others)
-            flock.until_playing(viewers)
-            for viewer in viewers:
-                viewer.log.allow_jumps = True
+            publisher, viewers, first = self.begin(flock, "live/killed", at_owner=False)
+            swarm.allow_jumps(viewers)
             follow.forget_gaps(viewers)
             first.kill()
             flock.until_playing(viewers, 50, what="viewers of all living nodes go on")
@@ -118,14 +115,8 @@ class ForwardTest(harness.ClusterTest):
 
     def test_frozen_origin_is_replaced_and_fenced(self):
         with follow.Swarm() as flock:
-            publisher = flock.publish(self.cluster.edges[0].rtmp, "live/frozen", small())
-            flock.until(lambda: publisher.is_running, 15)
-            first = self.owner_of(flock, "live/frozen")
-            others = [node for node in self.cluster.nodes if node is not first]
-            viewers = self.play_everywhere(flock, "live/frozen", others)
-            flock.until_playing(viewers)
-            for viewer in viewers:
-                viewer.log.allow_jumps = True
+            publisher, viewers, first = self.begin(flock, "live/frozen", at_owner=False)
+            swarm.allow_jumps(viewers)
             first.signal(signal.SIGSTOP)
             try:
                 flock.until_playing(viewers, 75, what="viewers go on without the frozen origin")
@@ -141,12 +132,7 @@ class ForwardTest(harness.ClusterTest):
 
     def test_origin_that_leaves_is_left_before_and_nothing_is_lost(self):
         with follow.Swarm() as flock:
-            publisher = flock.publish(self.cluster.edges[0].rtmp, "live/leaving", small())
-            flock.until(lambda: publisher.is_running, 15)
-            first = self.owner_of(flock, "live/leaving")
-            others = [node for node in self.cluster.nodes if node is not first]
-            viewers = self.play_everywhere(flock, "live/leaving", others)
-            flock.until_playing(viewers)
+            publisher, viewers, first = self.begin(flock, "live/leaving", at_owner=False)
             follow.forget_gaps(viewers)
             first.expect_death = True
             first.signal(signal.SIGTERM)
@@ -189,8 +175,7 @@ class ForwardTest(harness.ClusterTest):
             publisher, viewers, _ = self.begin(flock, "live/returns")
             publisher.close()
             self.publish_until_accepted(flock, self.cluster.edges[1], "live/returns", 1_000_000)
-            for viewer in viewers:
-                viewer.log.allow_jumps = True
+            swarm.allow_jumps(viewers)
             flock.until_playing(viewers, what="viewers stay")
             for viewer in viewers:
                 self.assertEqual(viewer.log.problems, [])
@@ -212,8 +197,7 @@ class ForwardTest(harness.ClusterTest):
             flock.run(3.5)  # more than twice upstream_stall_ms: this is what is tested
             self.assertEqual(stalled(), before)
             self.publish_until_accepted(flock, other, "live/edgeless", 1_000_000)
-            for viewer in viewers:
-                viewer.log.allow_jumps = True
+            swarm.allow_jumps(viewers)
             flock.until_playing(viewers, what="viewers stayed")
             for viewer in viewers:
                 self.assertEqual(viewer.log.problems, [])
@@ -233,8 +217,7 @@ class ForwardTest(harness.ClusterTest):
                 self.assertEqual(len(said), 1)
             finally:
                 edge.signal(signal.SIGCONT)
-            for viewer in viewers:
-                viewer.log.allow_jumps = True
+            swarm.allow_jumps(viewers)
             flock.until_playing(viewers, what="viewers stayed")
             flock.until(lambda: publisher.closed, 15, "the first encoder is told when its edge is back")
 
@@ -335,28 +318,16 @@ class BadOrigin:
     def __init__(self, answer=b"", beats=False):
         self.answer, self.beats = answer, beats
         self.n_posts, self.peers, self.closing = 0, [], threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            self.peers.append(peer)
-            threading.Thread(target=self._answer, args=(peer,), daemon=True).start()
+        self.listener = harness.Listener(self._answer)
+        self.listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.url = f"http://127.0.0.1:{self.listener.port}"
 
     def _answer(self, peer):
-        head = b""
+        self.peers.append(peer)
         try:
-            while b"\r\n\r\n" not in head:
-                got = peer.recv(1)  # no byte of the media
-                if not got:
-                    return
-                head += got
+            head = harness.read_head(peer, 1)  # no byte of the media
+            if not head:
+                return
             self.n_posts += head.startswith(b"POST ")
             peer.sendall(self.answer)
             while self.beats and not self.closing.wait(0.5):
@@ -366,9 +337,9 @@ class BadOrigin:
 
     def close(self):
         self.closing.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        for sock in (self.listener, *self.peers):
-            sock.close()
+        self.listener.close()
+        for peer in self.peers:
+            peer.close()
 
 
 def problem(status, detail):

@@ -11,7 +11,7 @@ import time
 import unittest
 
 import harness
-from fake_node import LISTENERS, FakeNode, call
+from fake_node import FakeNode, call, close_listeners
 
 MASTER_NAME = "hw"
 PASSWORD, SENTINEL_PASSWORD = "redis-password", "sentinel-password"
@@ -109,8 +109,7 @@ class RedisBase(unittest.TestCase):
         self.wait(lambda: all(self.knows(s, "o1", "o2") for s in (self.a, self.b)), "both know both nodes")
 
     def close(self):
-        while LISTENERS:
-            LISTENERS.pop().close()
+        close_listeners()
         problems = [text for process in self.processes for text in process.problems(process.stop())]
         for server in self.servers:
             server.process.kill()

@@ -187,8 +187,7 @@ class TreeTest(harness.ClusterTest):
             _, viewers = self.grow(flock, "live/frozen")
             parent, children = self.family("live/frozen")
             watched = self.below(viewers, children)
-            for viewer in watched:
-                viewer.log.allow_jumps = True  # forwards alone: back or twice is a fault
+            swarm.allow_jumps(watched)
             parent.signal(signal.SIGSTOP)
             try:
                 flock.run(4)

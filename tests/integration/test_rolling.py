@@ -97,8 +97,7 @@ class RollingRestartTest(EncoderAtEdge):
             at2 = flock.play_both(self.cluster.edges[1], STREAM)
             flock.until_playing(at2)
 
-            for viewer in [*at2, *at3]:
-                viewer.log.allow_jumps = True  # to the counters of the second connection
+            swarm.allow_jumps([*at2, *at3])  # to the counters of the second connection
             second = self.move_encoder(flock, first, edge1, self.cluster.edges[1])
             self.restart(flock, edge1)
             flock.until_playing([*at2, *at3], what="the second connection is seen")
@@ -125,8 +124,7 @@ class OneOriginTest(EncoderAtEdge):
             flock.until(lambda: first.is_running, 15)
             viewers = flock.play_both(staying, STREAM) + flock.play_both(self.cluster.origins[0], STREAM)
             flock.until_playing(viewers)
-            for viewer in viewers:
-                viewer.log.allow_jumps = True  # to the counters of the second connection
+            swarm.allow_jumps(viewers)  # to the counters of the second connection
             second = self.move_encoder(flock, first, leaving, staying)
             wait_left(flock, leaving)
             flock.until_playing(viewers, what="the second connection is seen")

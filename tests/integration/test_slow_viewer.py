@@ -22,8 +22,7 @@ class SlowViewerTest(harness.ClusterTest):
         self.flock.rcvbuf_bytes = 16384
         self.slow = [self.flock.play_rtmp(self.node.rtmp, self.stream),
                      self.flock.play_flv(self.node.http, self.stream)]
-        for viewer in self.slow:
-            viewer.log.allow_jumps = True
+        swarm.allow_jumps(self.slow)
         self.flock.until(lambda: all(v.log.n_video > 10 for v in self.good + self.slow), 15, "all play")
 
     def counted(self, action):

@@ -34,8 +34,7 @@ class PolicyTest(harness.ClusterTest):
 
     def assert_goes_over(self, flock, viewers, what):
         """The second encoder's pictures come, from a key frame on, and time goes on."""
-        for viewer in viewers:
-            viewer.log.allow_jumps = True
+        swarm.allow_jumps(viewers)
         flock.until(lambda: all(v.closed or v.log.first_from(SECOND + 20) for v in viewers), 30, what)
         for viewer in viewers:
             self.assertFalse(viewer.closed, f"{what}: closed")
@@ -138,8 +137,7 @@ class PolicyTest(harness.ClusterTest):
                 flock.until(lambda: three.is_running, 15, "held ready, too")
                 two.close()
                 one.close()  # in the same moment: who is promoted may be gone
-                for viewer in viewers:
-                    viewer.log.allow_jumps = True
+                swarm.allow_jumps(viewers)
                 flock.until(lambda: all(v.closed or v.log.first_from(2 * SECOND + 20) for v in viewers), 30, where)
                 for viewer in viewers:
                     self.assertFalse(viewer.closed, f"{where}: closed")
@@ -162,8 +160,7 @@ class PolicyTest(harness.ClusterTest):
                 kind = flv.AUDIO if name == "audio_only" else flv.VIDEO
                 headers = {v: v.log.n_headers for v in viewers}
                 one.close()
-                for viewer in viewers:
-                    viewer.log.allow_jumps = True
+                swarm.allow_jumps(viewers)
                 flock.until(lambda: all(v.closed or v.log.first_from(SECOND + 20, kind) for v in viewers), 30, name)
                 for viewer in viewers:
                     self.assertFalse(viewer.closed, viewer.error)

@@ -4,7 +4,7 @@ in parts, as real nodes send them."""
 import threading
 import time
 
-from test_scheduler import FakeNode
+from fake_node import FakeNode
 
 PART_STREAMS = 1000  # CLUSTER_PART_STREAMS
 
@@ -23,31 +23,44 @@ def own(node, names, epoch):
         node.streams[name] = {"name": name, "epoch": str(epoch)}
 
 
-class Beating(threading.Thread):
-    """A node that reports as it is told to: context manager."""
+class Repeating(threading.Thread):
+    """Context manager: does step(), which gives the seconds until the next one, again and again. An error ends it, and
+    is raised at the end."""
 
-    def __init__(self, node, interval_s):
+    def __init__(self):
         super().__init__(daemon=True)
-        self.node, self.interval_s, self.ending = node, interval_s, threading.Event()
-        self.error = None
+        self.ending, self.error = threading.Event(), None
 
     def run(self):
         try:
-            while not self.ending.is_set():
-                began = time.monotonic()
-                if self.node.beat(full=False, streams=[]).get("want_full"):
-                    report(self.node)
-                self.ending.wait(max(0, began + self.interval_s - time.monotonic()))
-        except Exception as error:  # told by who waits
+            while not self.ending.wait(self.step()):
+                pass
+        except Exception as error:  # raised where it is waited for
             self.error = error
 
     def __enter__(self):
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.ending.set()
         self.join()
+        if self.error and not kind:
+            raise self.error
+
+
+class Beating(Repeating):
+    """A node that reports as it is told to."""
+
+    def __init__(self, node, interval_s):
+        super().__init__()
+        self.node, self.interval_s = node, interval_s
+
+    def step(self):
+        began = time.monotonic()
+        if self.node.beat(full=False, streams=[]).get("want_full"):
+            report(self.node)
+        return max(0, began + self.interval_s - time.monotonic())
 
 
 def make(scheduler, role, n, prefix):

@@ -7,7 +7,6 @@ import collections
 import os
 import shutil
 import tempfile
-import threading
 import time
 
 import bench_cluster
@@ -93,30 +92,19 @@ def edges_herd(tries):
 
 # --- a node that comes back ---
 
-class Returning(threading.Thread):
-    """Context manager: a node that starts anew again and again, each time with all its streams."""
+class Returning(fleet.Repeating):
+    """A node that starts anew again and again, each time with all its streams."""
 
     def __init__(self, scheduler):
-        super().__init__(daemon=True)
-        self.scheduler, self.ending, self.n_returns, self.error = scheduler, threading.Event(), 0, None
+        super().__init__()
+        self.scheduler, self.n_returns = scheduler, 0
 
-    def run(self):
-        try:
-            while not self.ending.wait(PAUSE_S):
-                node = fleet.make(self.scheduler, "origin", 1, "returning-")[0]
-                fleet.own(node, [f"back/s{i}" for i in range(N_RETURNING)], int(time.time() * 1e6))
-                fleet.report(node)
-                self.n_returns += 1
-        except Exception as error:  # told by who waits
-            self.error = error
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.join()
+    def step(self):
+        node = fleet.make(self.scheduler, "origin", 1, "returning-")[0]
+        fleet.own(node, [f"back/s{i}" for i in range(N_RETURNING)], int(time.time() * 1e6))
+        fleet.report(node)
+        self.n_returns += 1
+        return PAUSE_S
 
 
 def returning_herd(seconds, cores):
@@ -136,8 +124,6 @@ def returning_herd(seconds, cores):
                                  for i, edge in enumerate(edges)))
         with Returning(address) as node:
             latency_ms = bench_cluster.ask(address, paths_file, ASKED_PER_S, seconds, {cores[0]})["latency_ms"]
-        if node.error:
-            raise node.error
     finally:
         problems = process.problems(process.stop())
         shutil.rmtree(folder, ignore_errors=True)

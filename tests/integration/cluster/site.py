@@ -20,17 +20,9 @@ class Site(harness.Cluster):
         self.net, self.servers = net, None
         self.frozen = set()  # processes that nobody is to ask anything
 
-    def start(self):
+    def start_store(self):
         self.servers = store.Store(self)
         self.scheduler_set.update(self.servers.scheduler_sets())
-        for index in range(self.n_schedulers):
-            self.start_scheduler(index)
-        self.origins = [self.make_node("origin", i) for i in range(self.n_origins)]
-        self.edges = [self.make_node("edge", i) for i in range(self.n_edges)]
-        for node in self.nodes:
-            node.learn()
-        self.wait_settled()
-        return self
 
     def start_scheduler(self, index=0, port=0):
         host = self.net.host(f"scheduler-{index + 1}")
@@ -68,16 +60,9 @@ class Site(harness.Cluster):
                 if process.is_alive() and process not in self.frozen and hasattr(process, "http")]
 
     def list(self, process, path):
-        """All items of a list of a node's or a scheduler's API, asked on its own host."""
-        address = process.admin if isinstance(process, harness.Node) else process.http
+        """Asked on its own host."""
         with self.host_of(process).inside():
-            return harness.items(address, path, AUTH)
-
-    def known_nodes(self, scheduler):
-        try:
-            return {n["id"] for n in self.list(scheduler, "/api/v1/nodes?limit=1000") if n["state"] == "active"}
-        except OSError:
-            return set()
+            return super().list(process, path, AUTH)
 
     def is_at_home(self):
         """All nodes report to the scheduler that they prefer."""
