@@ -157,7 +157,9 @@ static bool is_loopback_host(struct buf_view host)
     return addr_parse(&addr, with_port) == E_OK && addr_is_loopback(&addr);
 }
 
-bool node_conf_is_on_loopback(const struct node_conf *conf)
+/* True when every scheduler is at 127.0.0.0/8, ::1 or localhost: then a wildcard listen address is
+ * advertised as 127.0.0.1. */
+static bool is_on_loopback(const struct node_conf *conf)
 {
     for (size_t i = 0; i < conf->cluster_schedulers.n_items; i++) {
         struct url url;
@@ -222,8 +224,10 @@ static enum err check_pull_sources(const struct node_conf *conf, struct conf_err
 
 /* --- publish.duplicate_apps --- */
 
-enum err node_conf_duplicate_app(const char *item, struct buf_view *app, int *duplicate,
-                                 const char **why)
+/* Splits an entry, "app=policy". *app is lent: it points into item; *duplicate is an enum
+ * cluster_duplicate. E_INVAL with *why (static). */
+static enum err split_duplicate_app(const char *item, struct buf_view *app, int *duplicate,
+                                    const char **why)
 {
     const char *equals = strchr(item, '=');
     struct stream_name name;
@@ -256,7 +260,7 @@ int node_conf_duplicate(const struct node_conf *conf, const struct stream_name *
         const char *why;
         int duplicate;
 
-        if (node_conf_duplicate_app(list->items[i], &app, &duplicate, &why) == E_OK &&
+        if (split_duplicate_app(list->items[i], &app, &duplicate, &why) == E_OK &&
             app.size_bytes == name->app_bytes && !memcmp(app.data, name->text, name->app_bytes))
             return duplicate;
     }
@@ -270,7 +274,7 @@ static enum err check_duplicate_apps(const struct node_conf *conf, struct conf_e
         struct buf_view app;
         int duplicate;
 
-        if (node_conf_duplicate_app(item, &app, &duplicate, &why) != E_OK)
+        if (split_duplicate_app(item, &app, &duplicate, &why) != E_OK)
             return refuse(error,
                           "publish.duplicate_apps[%zu]: found \"%.200s\": %s; allowed is "
                           "app=refuse, app=takeover or app=standby",
@@ -305,7 +309,7 @@ static enum err check_advertise(const struct node_conf *conf, struct conf_error 
         {"cluster.advertise.internal.https", "https", conf->cluster_advertise_internal_https, "",
          ""},
     };
-    bool needed = conf->cluster_schedulers.n_items > 0 && !node_conf_is_on_loopback(conf);
+    bool needed = conf->cluster_schedulers.n_items > 0 && !is_on_loopback(conf);
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (*rows[i].value && !is_base_url(rows[i].value, rows[i].scheme))

@@ -54,14 +54,7 @@ enum err node_conf_check(const struct node_conf *conf, struct conf_error *error)
  * item. E_INVAL with *why (static). */
 enum err node_conf_pull_source(const char *item, struct stream_name *name, const char **url,
                                const char **why);
-/* Splits an entry of publish.duplicate_apps, "app=policy". *app is lent: it points into item;
- * *duplicate is an enum cluster_duplicate. E_INVAL with *why (static). */
-enum err node_conf_duplicate_app(const char *item, struct buf_view *app, int *duplicate,
-                                 const char **why);
 /* What becomes of a second publisher of this name: an enum cluster_duplicate. */
 int node_conf_duplicate(const struct node_conf *conf, const struct stream_name *name);
-/* True when every scheduler is at 127.0.0.0/8, ::1 or localhost: then a wildcard listen address is
- * advertised as 127.0.0.1. */
-bool node_conf_is_on_loopback(const struct node_conf *conf);
 
 #endif

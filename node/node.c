@@ -20,7 +20,8 @@
 
 #define SCRATCH_MAX_BYTES (1u << 20)
 
-void node_stream_conf(const struct node_conf *conf, struct stream_conf *out)
+/* The stream core's share of the configuration. */
+static void make_stream_conf(const struct node_conf *conf, struct stream_conf *out)
 {
     *out = (struct stream_conf){
         .gop = {.max_gops = (unsigned)conf->gop_cache_count,
@@ -66,10 +67,20 @@ static void make_id(struct node *node)
     snprintf(node->id, sizeof node->id, "%s-%06x", host, (unsigned)(random_u64() & 0xffffff));
 }
 
+static void on_stream_changed(void *arg, struct stream *stream)
+{
+    struct node *node = arg;
+
+    pull_stream_changed(stream);
+    handover_stream_changed(node, stream);
+    if (node->agent)
+        agent_poke(node->agent);
+}
+
 static enum err make_loops(struct node *node)
 {
     struct stream_hooks hooks = {.need_source = pull_need_source,
-                                 .changed = node_on_stream_changed,
+                                 .changed = on_stream_changed,
                                  .arg = node,
                                  .node_id = node->id};
     struct http_limits limits = k_http_limits_default;
@@ -239,7 +250,7 @@ enum err node_init(struct node *node, struct node_conf *conf, bool replace,
     node->n_loops = node->conf.loops ? (unsigned)node->conf.loops : count_cores();
     node->max_connections = n_files - (long)(FILES_PER_LOOP * (node->n_loops + 1));
     node->budget = conn_budget_create(max_connections(node), node->conf.limits_connections_per_ip);
-    node_stream_conf(&node->conf, &node->stream_conf);
+    make_stream_conf(&node->conf, &node->stream_conf);
     make_id(node);
     node_metrics_register();
     pthread_barrier_init(&node->reload_barrier, NULL, node->n_loops + 1);
@@ -258,16 +269,6 @@ enum err node_init(struct node *node, struct node_conf *conf, bool replace,
 }
 
 /* --- running --- */
-
-void node_on_stream_changed(void *arg, struct stream *stream)
-{
-    struct node *node = arg;
-
-    pull_stream_changed(stream);
-    handover_stream_changed(node, stream);
-    if (node->agent)
-        agent_poke(node->agent);
-}
 
 static const char *bound_text(const struct addr *addr, char text[ADDR_TEXT_SIZE])
 {
@@ -384,7 +385,7 @@ void node_reload(struct node *node, struct node_conf *fresh)
         log_error("node", "msg=\"the tokens stay as they were\" reason=%s", LOG_STR(error.text));
     node_stand_still(node);
     conf_apply_reload(&k_node_schema, &node->conf, fresh, &n_ignored, ignored, sizeof ignored);
-    node_stream_conf(&node->conf, &node->stream_conf);
+    make_stream_conf(&node->conf, &node->stream_conf);
     conn_budget_set(node->budget, max_connections(node), node->conf.limits_connections_per_ip);
     if (has_tokens)
         use_tokens(node, &tokens);

@@ -79,11 +79,6 @@ void node_stand_still(struct node *node);
 void node_go_on(struct node *node);
 /* Changes what can be changed between turns. Control loop. */
 void node_reload(struct node *node, struct node_conf *fresh);
-/* The stream core's share of the configuration. */
-void node_stream_conf(const struct node_conf *conf, struct stream_conf *out);
-
-/* stream_hooks.changed: arg = struct node. */
-void node_on_stream_changed(void *arg, struct stream *stream);
 
 static inline struct node *node_of(struct media_loop *ml)
 {

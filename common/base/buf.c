@@ -165,11 +165,6 @@ void buf_write_u32be(struct buf_writer *w, uint32_t value)
     write_be(w, 4, value);
 }
 
-void buf_write_u32le(struct buf_writer *w, uint32_t value)
-{
-    write_be(w, 4, __builtin_bswap32(value));
-}
-
 void buf_write_u64be(struct buf_writer *w, uint64_t value)
 {
     write_be(w, 8, value);
@@ -197,20 +192,4 @@ void buf_printf(struct buf_writer *w, const char *format, ...)
     if (room)
         vsnprintf((char *)room, (size_t)size + 1, format, again); /* the zero: see grow() */
     va_end(again);
-}
-
-void buf_patch_u24be(struct buf_writer *w, size_t at, uint32_t value)
-{
-    if (w->failed != E_OK)
-        return;
-    assert(at + 3 <= w->used_bytes);
-    put_be(w->data + at, 3, value);
-}
-
-void buf_patch_u32be(struct buf_writer *w, size_t at, uint32_t value)
-{
-    if (w->failed != E_OK)
-        return;
-    assert(at + 4 <= w->used_bytes);
-    put_be(w->data + at, 4, value);
 }

@@ -103,22 +103,6 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
 }
 
-enum log_level log_get_level(void)
-{
-    return (enum log_level)atomic_load_explicit(&min_level, memory_order_relaxed);
-}
-
-bool log_level_from_name(const char *name, enum log_level *level)
-{
-    for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
-        if (strcmp(name, k_level_names[i]) == 0) {
-            *level = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Days since 1970-01-01 as a date of the Gregorian calendar. gmtime_r() would take the C library's
  * time zone lock. */
 static void date_from_days(int64_t days, int *year, int *month, int *day)

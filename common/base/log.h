@@ -21,9 +21,6 @@ enum err log_open(const char *path);
 enum err log_reopen(void);
 void log_close(void);
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
-/* "debug", "info", "warn", "error"; false when unknown. */
-bool log_level_from_name(const char *name, enum log_level *level);
 
 /* area is a short static word (rtmp, http, cluster, ...); format gives the rest of the line in
  * key=value form, msg first: log_line(LOG_INFO, "rtmp", "msg=\"publish accepted\" stream=%s", ...).

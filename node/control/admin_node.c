@@ -175,7 +175,8 @@ static json_t *field_json(const struct conf_field *field, const void *member)
     return json_string(*(char *const *)member);
 }
 
-json_t *admin_config_json(const struct conf_schema *schema, const void *conf)
+/* The effective configuration, secrets masked. Returns a new reference, or NULL. */
+static json_t *config_json(const struct conf_schema *schema, const void *conf)
 {
     json_t *object = json_object();
 
@@ -191,5 +192,5 @@ void admin_get_config(struct http_exchange *x, void *arg)
     struct admin *admin = arg;
 
     if (admin_may_see(admin, x))
-        admin_respond_json(x, admin_config_json(&k_node_schema, &admin->node->conf));
+        admin_respond_json(x, config_json(&k_node_schema, &admin->node->conf));
 }

@@ -71,7 +71,5 @@ void admin_undrain(struct http_exchange *x, void *arg);
 /* An URL with only scheme, host and port shown: user, path and query may hold keys. Other text
  * stays as it is. Returns out. */
 const char *admin_mask_url(const char *text, char *out, size_t size);
-/* The effective configuration, secrets masked. Returns a new reference, or NULL. */
-json_t *admin_config_json(const struct conf_schema *schema, const void *conf);
 
 #endif

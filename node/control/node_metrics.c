@@ -130,7 +130,7 @@ static void add_bytes(struct node_totals *totals, const struct session_info *inf
     }
 }
 
-void node_totals_add_session(struct node_totals *totals, const struct session_info *info)
+static void add_session(struct node_totals *totals, const struct session_info *info)
 {
     size_t i = 0;
 
@@ -146,7 +146,7 @@ void node_totals_add_loop(struct node_totals *totals, struct media_loop *ml)
     struct list *node, *tmp;
 
     list_for_each_safe(node, tmp, &ml->sessions) {
-        node_totals_add_session(totals, list_entry(node, struct session_info, node));
+        add_session(totals, list_entry(node, struct session_info, node));
     }
 }
 

@@ -161,7 +161,6 @@ struct node_totals {
 /* Before the walk; control loop. */
 void node_totals_begin(struct node_totals *totals);
 void node_totals_add_stream(struct node_totals *totals, const struct stream_info *info);
-void node_totals_add_session(struct node_totals *totals, const struct session_info *info);
 /* Every session of the loop; its thread. */
 void node_totals_add_loop(struct node_totals *totals, struct media_loop *ml);
 /* After the walk; control loop. */

@@ -45,7 +45,8 @@ static bool has_timer(const struct rtmp_session *s)
     return s->state == RTMP_SESSION_CONNECTING || s->state == RTMP_SESSION_IDLE;
 }
 
-bool rtmp_session_has_viewer(const struct rtmp_session *s)
+/* Else it has a timer, or neither. */
+static bool has_viewer(const struct rtmp_session *s)
 {
     return s->state == RTMP_SESSION_JOINING || s->state == RTMP_SESSION_PLAYING;
 }
@@ -60,7 +61,7 @@ void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state stat
     (void)k_moves; /* without assertions */
     if (has_timer(s))
         timer_stop(&s->timer);
-    if (rtmp_session_has_viewer(s) && state == RTMP_SESSION_IDLE)
+    if (has_viewer(s) && state == RTMP_SESSION_IDLE)
         admission_give(s->nl->node);
     s->state = state;
     s->info.kind = k_state_kinds[state];
@@ -94,7 +95,7 @@ void rtmp_session_discard(struct rtmp_session *s)
 static void session_free(struct rtmp_session *s)
 {
     rtmp_publish_drop(s);
-    if (rtmp_session_has_viewer(s)) {
+    if (has_viewer(s)) {
         viewer_leave(&s->viewer);
         admission_give(s->nl->node);
     }
@@ -138,9 +139,8 @@ enum err rtmp_session_send(struct rtmp_session *s, struct buf_writer *out)
 
     if (e != E_OK || !bytes.size_bytes)
         return e;
-    return rtmp_session_has_viewer(s) && s->viewer.state != VIEWER_OUT
-               ? viewer_write(&s->viewer, bytes)
-               : conn_write(s->conn, bytes);
+    return has_viewer(s) && s->viewer.state != VIEWER_OUT ? viewer_write(&s->viewer, bytes)
+                                                          : conn_write(s->conn, bytes);
 }
 
 void rtmp_session_accept_request(struct rtmp_session *s)
@@ -169,7 +169,7 @@ void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *t
 void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text)
 {
     struct buf_writer *out = rtmp_session_out(s);
-    bool whole = !rtmp_session_has_viewer(s) || viewer_leave_whole(&s->viewer) == E_OK;
+    bool whole = !has_viewer(s) || viewer_leave_whole(&s->viewer) == E_OK;
 
     rtmp_server_end(s->proto, code, text, out);
     s->flush_at_close = whole && rtmp_session_send(s, out) == E_OK;
@@ -218,7 +218,7 @@ static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
                  s->info.stream);
         rtmp_publish_drop(s);
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);
-    } else if (rtmp_session_has_viewer(s)) {
+    } else if (has_viewer(s)) {
         rtmp_play_stop(s);
     }
 }
@@ -372,7 +372,7 @@ static void on_writable(struct conn *conn, void *arg)
 
     (void)conn;
     s->busy++;
-    if (rtmp_session_has_viewer(s))
+    if (has_viewer(s))
         viewer_on_writable(&s->viewer);
     finish_busy(s);
 }
@@ -431,8 +431,8 @@ static void session_count(const struct session_info *info, uint64_t *bytes_in, u
 
     *bytes_in = conn_bytes_in(s->conn);
     *bytes_out = conn_bytes_out(s->conn);
-    *lag_us = rtmp_session_has_viewer(s) ? viewer_lag_us(&s->viewer) : 0;
-    *n_jumps = rtmp_session_has_viewer(s) ? viewer_jumps(&s->viewer) : 0;
+    *lag_us = has_viewer(s) ? viewer_lag_us(&s->viewer) : 0;
+    *n_jumps = has_viewer(s) ? viewer_jumps(&s->viewer) : 0;
 }
 
 static struct rtmp_limits limits_of(const struct node_conf *conf)

@@ -51,8 +51,6 @@ _Static_assert(sizeof(struct rtmp_session) <= 280, "every RTMP viewer has one");
 extern const struct conn_ops k_rtmp_conn_ops;
 
 void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state state);
-/* Else it has a timer, or neither. */
-bool rtmp_session_has_viewer(const struct rtmp_session *s);
 /* Logs once; frees s now, or when the calls on the stack have returned. */
 void rtmp_session_close(struct rtmp_session *s, const char *why);
 void rtmp_session_protocol_error(struct rtmp_session *s, enum err e, const char *detail);

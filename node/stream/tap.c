@@ -103,6 +103,22 @@ static bool has_viewers(const struct tap *tap)
     return tap->n_live || !list_is_empty(&tap->behind) || !list_is_empty(&tap->waiting);
 }
 
+/* All viewers get on_end(why). */
+static void end_all(struct tap *tap, enum err why)
+{
+    bool was_serving = tap->serving;
+    struct list *node, *tmp;
+
+    tap->serving = true;
+    while (tap->n_live)
+        viewer_end(tap->live[tap->n_live - 1].viewer, why);
+    list_for_each_safe(node, tmp, &tap->behind)
+        viewer_end(list_entry(node, struct viewer, node), why);
+    list_for_each_safe(node, tmp, &tap->waiting)
+        viewer_end(list_entry(node, struct viewer, node), why);
+    tap->serving = was_serving;
+}
+
 static void on_opened(struct loop_msg *msg)
 {
     struct tap *tap = tap_of_msg(msg);
@@ -112,7 +128,7 @@ static void on_opened(struct loop_msg *msg)
     if (tap->open_result != E_OK) { /* never joined the feed */
         tap->state = TAP_CLOSED;
         forget_key(tap); /* first: who is turned away may ask again at once */
-        tap_end_all(tap, tap->open_result);
+        end_all(tap, tap->open_result);
         list_remove(&tap->all_node);
         tap_free(tap);
         return;
@@ -158,7 +174,7 @@ struct tap *tap_get(struct media_loop *ml, const struct stream_name *name,
 
 void tap_abandon(struct tap *tap)
 {
-    tap_end_all(tap, E_END);
+    end_all(tap, E_END);
     list_remove(&tap->all_node);
     tap_free(tap);
 }
@@ -212,7 +228,8 @@ static const struct tap_entry *relay_entry(const struct tap *tap, unsigned first
     return first < tap->n_entries ? &tap->entries[first] : NULL;
 }
 
-const struct tap_entry *tap_start_entry(const struct tap *tap, const struct viewer *viewer)
+/* The entry point at which a viewer starts now, NULL when there is none yet. */
+static const struct tap_entry *start_entry(const struct tap *tap, const struct viewer *viewer)
 {
     unsigned n_cached = registry_conf(tap->ml->registry)->gop.max_gops;
     const struct tap_entry *newest = tap->n_entries ? &tap->entries[tap->n_entries - 1] : NULL;
@@ -279,7 +296,6 @@ static struct feed_pos pos_advance(struct feed_pos start, size_t n_bytes)
 
 static void fell_short(struct tap *tap, struct viewer *v, size_t sent)
 {
-    v->bytes_base += sent;
     viewer_fall_behind(v, pos_advance(tap->end, sent));
 }
 
@@ -309,7 +325,7 @@ static void start_waiting(struct tap *tap)
         return;
     list_for_each_safe(node, tmp, &tap->waiting) {
         struct viewer *v = list_entry(node, struct viewer, node);
-        const struct tap_entry *entry = tap_start_entry(tap, v);
+        const struct tap_entry *entry = start_entry(tap, v);
         enum err e;
 
         if (!entry || (v->relay && !(tap->flags & FEED_LIVE)))
@@ -351,7 +367,7 @@ static void serve_end(struct tap *tap)
 
     forget_key(tap); /* who asks for the name from here on gets the next stream of that name */
     if (tap->flags & (FEED_KICKED | FEED_BROKEN)) {
-        tap_end_all(tap, tap->flags & FEED_KICKED ? E_DENIED : E_NOMEM);
+        end_all(tap, tap->flags & FEED_KICKED ? E_DENIED : E_NOMEM);
         return;
     }
     while (tap->n_live)
@@ -375,7 +391,6 @@ void tap_serve(struct tap *tap)
         if (b.size_bytes)
             send_to_live(tap, &b);
         tap->end = b.end;
-        tap->sent_bytes += b.size_bytes;
     } while (b.n_iov == FLUSH_IOVECS);
     scan_marks(tap, &tap->end);
     start_waiting(tap);
@@ -436,19 +451,4 @@ void tap_housekeeping(struct tap *tap, int64_t now_us)
     }
     tap->serving = false;
     tap_viewer_gone(tap);
-}
-
-void tap_end_all(struct tap *tap, enum err why)
-{
-    bool was_serving = tap->serving;
-    struct list *node, *tmp;
-
-    tap->serving = true;
-    while (tap->n_live)
-        viewer_end(tap->live[tap->n_live - 1].viewer, why);
-    list_for_each_safe(node, tmp, &tap->behind)
-        viewer_end(list_entry(node, struct viewer, node), why);
-    list_for_each_safe(node, tmp, &tap->waiting)
-        viewer_end(list_entry(node, struct viewer, node), why);
-    tap->serving = was_serving;
 }

@@ -56,7 +56,6 @@ struct tap {
     uint64_t released_seq; /* of end's page when pages were given up last */
     struct tap_entry entries[FEED_MAX_ENTRIES]; /* oldest first */
     unsigned n_entries;
-    uint64_t sent_bytes; /* by each live viewer since the tap opened */
     struct tap_live *live;
     uint32_t n_live, live_capacity;
     struct list behind, waiting;
@@ -73,10 +72,6 @@ void tap_serve(struct tap *tap);
 void tap_housekeeping(struct tap *tap, int64_t now_us);
 /* A viewer left: closes the tap after the last one. */
 void tap_viewer_gone(struct tap *tap);
-/* All viewers get on_end(why). */
-void tap_end_all(struct tap *tap, enum err why);
-/* The entry point at which a viewer starts now, NULL when there is none yet. */
-const struct tap_entry *tap_start_entry(const struct tap *tap, const struct viewer *viewer);
 /* Loop stopped: frees without asking the home loop. */
 void tap_abandon(struct tap *tap);
 

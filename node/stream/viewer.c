@@ -57,7 +57,6 @@ static void leave_live(struct viewer *v)
 
     tap->live[v->live_index] = last;
     last.viewer->live_index = v->live_index;
-    v->bytes_base += tap->sent_bytes;
 }
 
 static void leave_state(struct viewer *v)
@@ -128,7 +127,6 @@ static enum err become_live(struct viewer *v)
     v->page = NULL;
     v->jump = false;
     v->live_index = tap->n_live;
-    v->bytes_base -= tap->sent_bytes;
     tap->live[tap->n_live++] = (struct tap_live){v, v->conn};
     return E_OK;
 }
@@ -273,7 +271,6 @@ static void gather_batch(const struct viewer *v, struct pump_batch *b, const str
 
 static void consume(struct viewer *v, size_t n_bytes)
 {
-    v->bytes_base += n_bytes;
     if (n_bytes)
         v->progress_us = now_us(v);
     if (v->init) {
@@ -423,11 +420,6 @@ bool viewer_check(struct viewer *viewer, int64_t now)
     if (viewer_lag_us(viewer) > conf->max_lag_ms * 1000 && newer_entry(viewer))
         viewer->jump = true;
     return false;
-}
-
-uint64_t viewer_bytes_sent(const struct viewer *viewer)
-{
-    return viewer->bytes_base + (viewer->state == VIEWER_LIVE ? viewer->tap->sent_bytes : 0);
 }
 
 uint64_t viewer_epoch(const struct viewer *viewer)

@@ -48,7 +48,6 @@ struct viewer { /* embedded in the session; fields are private to viewer.c and t
     struct buf_writer *priv; /* own bytes held back until the unit in flight is out; NULL if none */
     int64_t joined_us;       /* asked, and from on_start on: started */
     int64_t progress_us;
-    uint64_t bytes_base;         /* sent bytes = base (+ tap's total while LIVE) */
     uint64_t have_run, have_gop; /* relays: where to resume; 0 = newest */
 };
 _Static_assert(sizeof(struct viewer) <= 128, "struct viewer is in every session");
@@ -73,8 +72,6 @@ enum err viewer_leave_whole(struct viewer *viewer);
 enum err viewer_write(struct viewer *viewer, struct buf_view bytes);
 /* The owner's conn_ops.on_writable calls this. */
 void viewer_on_writable(struct viewer *viewer);
-/* Media bytes sent so far. */
-uint64_t viewer_bytes_sent(const struct viewer *viewer);
 /* Fencing epoch of the stream's publish; from on_start on. */
 uint64_t viewer_epoch(const struct viewer *viewer);
 /* The encoder's session behind what the viewer gets next, likewise; 0 = unknown. */

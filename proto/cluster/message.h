@@ -89,9 +89,6 @@ void message_write_object(struct buf_writer *out, const char *key,
 /* Writes ,"key":[{...}, ...] unless there are no items. */
 void message_write_array(struct buf_writer *out, const struct message_array *array,
                          const void *items, size_t n_items);
-/* Writes text as a JSON string. Bytes that are no UTF-8 become U+FFFD, so that the line stays JSON.
- */
-void message_write_text(struct buf_writer *out, const char *text);
 
 /* "scheme://host[:port]" and nothing more, with a scheme of the NULL-terminated list. */
 bool message_url_is_valid(const char *url, const char *const *schemes);

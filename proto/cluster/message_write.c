@@ -7,7 +7,9 @@
 
 #include "common/base/utf8.h"
 
-void message_write_text(struct buf_writer *out, const char *text)
+/* Writes text as a JSON string. Bytes that are no UTF-8 become U+FFFD, so that the line stays JSON.
+ */
+static void write_text(struct buf_writer *out, const char *text)
 {
     struct buf_reader in = buf_reader_from(buf_view_str(text));
     uint32_t code_point;
@@ -83,13 +85,13 @@ static void write_value(struct buf_writer *out, const struct message_field *fiel
         break;
     case MESSAGE_ENUM:
         memcpy(&choice, from, sizeof choice);
-        message_write_text(out, field->choices[choice]);
+        write_text(out, field->choices[choice]);
         break;
     case MESSAGE_IDS:
         write_ids(out, (const struct cluster_ids *)(const void *)from);
         break;
     default:
-        message_write_text(out, from);
+        write_text(out, from);
     }
 }
 

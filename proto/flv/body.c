@@ -106,7 +106,7 @@ static void parse_packet(struct flv_body *b, unsigned frame_type)
     }
 }
 
-enum err flv_body_parse_video(struct flv_body *b)
+static enum err parse_video(struct flv_body *b)
 {
     uint8_t first = buf_read_u8(&b->in);
     unsigned frame_type = first >> 4;
@@ -129,7 +129,7 @@ enum err flv_body_parse_video(struct flv_body *b)
     return flv_body_end_header(b, "VP6 frame without its adjustment byte");
 }
 
-enum err flv_body_parse_audio(struct flv_body *b)
+static enum err parse_audio(struct flv_body *b)
 {
     uint8_t first = buf_read_u8(&b->in);
     unsigned sound_format = first >> 4;
@@ -162,8 +162,8 @@ struct kind_row {
 };
 
 static const struct kind_row k_kinds[] = {
-    {FLV_TAG_AUDIO, MEDIA_AUDIO, flv_body_parse_audio},
-    {FLV_TAG_VIDEO, MEDIA_VIDEO, flv_body_parse_video},
+    {FLV_TAG_AUDIO, MEDIA_AUDIO, parse_audio},
+    {FLV_TAG_VIDEO, MEDIA_VIDEO, parse_video},
     {FLV_TAG_SCRIPT, MEDIA_DATA, parse_script},
 };
 

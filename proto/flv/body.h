@@ -28,10 +28,8 @@ enum flv_frame_type {
     FLV_FRAME_COMMAND = 5
 };
 
-/* Each fills *b, or gives E_PROTO with b->why. */
-enum err flv_body_parse_video(struct flv_body *b);
-enum err flv_body_parse_audio(struct flv_body *b);
-/* E-RTMP v2, ExVideoTagHeader and ExAudioTagHeader; first is the byte already read. */
+/* E-RTMP v2, ExVideoTagHeader and ExAudioTagHeader; first is the byte already read. Each fills *b,
+ * or gives E_PROTO with b->why. */
 enum err flv_body_parse_ex_video(struct flv_body *b, uint8_t first);
 enum err flv_body_parse_ex_audio(struct flv_body *b, uint8_t first);
 

@@ -56,8 +56,6 @@ enum err http_parse_response(struct buf_reader *in, size_t max_head_bytes, struc
                              struct http_error *error);
 /* The first field of that name, or NULL. */
 const struct http_field *http_find(const struct http_head *head, const char *name);
-/* True if a comma-separated list field (all fields of that name) holds token, ignoring case. */
-bool http_field_has_token(const struct http_head *head, const char *name, const char *token);
 /* The next element of a comma-separated list, trimmed, maybe empty; false at the end. */
 bool http_list_next(struct buf_reader *list, struct buf_view *element);
 bool http_is_token(struct buf_view text);      /* RFC 9110, section 5.6.2: at least one byte */

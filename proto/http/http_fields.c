@@ -222,18 +222,3 @@ const struct http_field *http_find(const struct http_head *head, const char *nam
             return &head->fields[i];
     return NULL;
 }
-
-bool http_field_has_token(const struct http_head *head, const char *name, const char *token)
-{
-    for (unsigned i = 0; i < head->n_fields; i++) {
-        struct buf_reader list = buf_reader_from(head->fields[i].value);
-        struct buf_view element;
-
-        if (!buf_view_equals_nocase(head->fields[i].name, name))
-            continue;
-        while (http_list_next(&list, &element))
-            if (buf_view_equals_nocase(element, token))
-                return true;
-    }
-    return false;
-}

@@ -63,8 +63,8 @@ enum err rtmp_link_fail(struct rtmp_link *link, enum err e, const char *fault, c
     return e;
 }
 
-void rtmp_link_write(const struct rtmp_link *link, struct buf_writer *out, unsigned csid,
-                     uint8_t type_id, uint32_t stream_id, struct buf_view body)
+static void write_view(const struct rtmp_link *link, struct buf_writer *out, unsigned csid,
+                       uint8_t type_id, uint32_t stream_id, struct buf_view body)
 {
     rtmp_write_message(out, link->out_chunk_size, csid, 0, type_id, stream_id, body);
 }
@@ -75,7 +75,7 @@ void rtmp_link_send(const struct rtmp_link *link, struct buf_writer *out, unsign
     enum err e = buf_writer_status(body);
 
     if (e == E_OK)
-        rtmp_link_write(link, out, csid, type_id, stream_id, buf_writer_view(body));
+        write_view(link, out, csid, type_id, stream_id, buf_writer_view(body));
     else if (buf_writer_status(out) == E_OK)
         out->failed = e; /* an answer is missing: the stream of answers is broken */
     buf_writer_fini(body);
@@ -93,7 +93,7 @@ static void write_control_u32(const struct rtmp_link *link, struct buf_writer *o
     uint8_t body[4];
 
     put_u32(body, value);
-    rtmp_link_write(link, out, RTMP_CSID_CONTROL, type_id, 0, buf_view_of(body, sizeof body));
+    write_view(link, out, RTMP_CSID_CONTROL, type_id, 0, buf_view_of(body, sizeof body));
 }
 
 static void announce_window(struct rtmp_link *link, struct buf_writer *out, uint32_t size_bytes)
@@ -113,8 +113,8 @@ void rtmp_link_announce_peer_bandwidth(const struct rtmp_link *link, struct buf_
 
     put_u32(body, link->limits.window_ack_size);
     body[4] = LIMIT_DYNAMIC;
-    rtmp_link_write(link, out, RTMP_CSID_CONTROL, RTMP_SET_PEER_BANDWIDTH, 0,
-                    buf_view_of(body, sizeof body));
+    write_view(link, out, RTMP_CSID_CONTROL, RTMP_SET_PEER_BANDWIDTH, 0,
+               buf_view_of(body, sizeof body));
 }
 
 void rtmp_link_announce_chunk_size(struct rtmp_link *link, struct buf_writer *out)
@@ -129,8 +129,7 @@ void rtmp_link_write_user_control(const struct rtmp_link *link, struct buf_write
     uint8_t body[6] = {0, (uint8_t)event};
 
     put_u32(body + 2, value);
-    rtmp_link_write(link, out, RTMP_CSID_CONTROL, RTMP_USER_CONTROL, 0,
-                    buf_view_of(body, sizeof body));
+    write_view(link, out, RTMP_CSID_CONTROL, RTMP_USER_CONTROL, 0, buf_view_of(body, sizeof body));
 }
 
 /* Section 5.4.3: at half of the window, so that a peer that waits at its end never has to. */

@@ -51,8 +51,6 @@ enum err rtmp_link_next(struct rtmp_link *link, struct buf_reader *in, uint32_t 
 enum err rtmp_link_fail(struct rtmp_link *link, enum err e, const char *fault, const char *format,
                         ...) __attribute__((format(printf, 4, 5)));
 
-void rtmp_link_write(const struct rtmp_link *link, struct buf_writer *out, unsigned csid,
-                     uint8_t type_id, uint32_t stream_id, struct buf_view body);
 /* Sends a body that was built in a writer of its own, takes the writer's memory. */
 void rtmp_link_send(const struct rtmp_link *link, struct buf_writer *out, unsigned csid,
                     uint8_t type_id, uint32_t stream_id, struct buf_writer *body);

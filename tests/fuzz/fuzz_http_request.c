@@ -30,7 +30,6 @@ static void use_head(const struct http_head *head)
 
     check(head->n_fields <= HTTP_MAX_HEADERS && head->method.size_bytes > 0);
     check(!(head->chunked && head->has_length));
-    (void)http_field_has_token(head, "connection", "close");
     if (http_split_target(head->target, path, sizeof path, &query, &why) != E_OK) {
         check(why != NULL);
         return;

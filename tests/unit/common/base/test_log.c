@@ -184,7 +184,6 @@ static void test_line_gives_nothing_below_the_level(void **state)
     (void)state;
     log_debug("x", "msg=a");
     log_set_level(LOG_ERROR);
-    assert_int_equal(log_get_level(), LOG_ERROR);
     log_warn("x", "msg=b");
     log_error("x", "msg=c");
     log_set_level(LOG_DEBUG);
@@ -336,20 +335,6 @@ static void test_reopen_loses_and_mixes_no_line_while_threads_write(void **state
     assert_int_equal(count_lines(old_path) + count_lines(path), N_THREADS * N_LINES);
 }
 
-static void test_level_from_name_gives_level_or_false(void **state)
-{
-    enum log_level level = LOG_INFO;
-
-    (void)state;
-    assert_true(log_level_from_name("debug", &level));
-    assert_int_equal(level, LOG_DEBUG);
-    assert_true(log_level_from_name("error", &level));
-    assert_int_equal(level, LOG_ERROR);
-    assert_false(log_level_from_name("Error", &level));
-    assert_false(log_level_from_name("", &level));
-    assert_int_equal(level, LOG_ERROR);
-}
-
 #define WITH_FILE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -369,7 +354,6 @@ int main(void)
         WITH_FILE(test_open_gives_io_and_keeps_target_when_path_is_bad),
         WITH_FILE(test_reopen_gives_a_new_file_after_rotation),
         WITH_FILE(test_reopen_loses_and_mixes_no_line_while_threads_write),
-        cmocka_unit_test(test_level_from_name_gives_level_or_false),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

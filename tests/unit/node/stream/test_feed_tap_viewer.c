@@ -49,7 +49,6 @@ static void test_viewers_of_one_feed_get_the_same_bytes_on_any_loop(void **state
         assert_int_equal(p[i].n_tags, 62);
         assert_int_equal(p[i].n_bytes, p[0].n_bytes);
         assert_memory_equal(p[i].tags, p[0].tags, 62 * sizeof p[0].tags[0]);
-        assert_int_equal(viewer_bytes_sent(&p[i].viewer) + 13, p[i].n_bytes);
     }
     for (unsigned i = 0; i < 6; i++)
         player_close(&p[i]);
