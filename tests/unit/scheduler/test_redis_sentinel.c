@@ -91,6 +91,7 @@ static void test_init_gives_inval_and_why_when_the_list_is_wrong(void **state)
     for (size_t i = 0; i < N(many); i++)
         many[i] = "a:1";
     assert_int_equal(redis_sentinels_init(&s, many, N(many), "m1", &why), E_INVAL);
+    assert_int_equal(redis_sentinels_init(&s, many, N(many) - 1, "m1", &why), E_OK);
     assert_int_equal(redis_sentinels_init(&s, many, 0, "m1", &why), E_INVAL);
     assert_int_equal(redis_sentinels_init(&s, many, 1, "", &why), E_INVAL);
     assert_non_null(strstr(why, "name"));
@@ -118,20 +119,23 @@ static void test_answer_gives_useless_when_it_is_no_address(void **state)
     static const char *const k_bad[][2] = {{"", "6379"},   {"10.0.1.1", ""},  {"10.0.1.1", "0"},
                                            {NULL, NULL},   {"a", "65536"},    {"a", "-1"},
                                            {"a", " 6379"}, {"10.0.1.1", "6x"}};
-    static char k_long[300];
     struct redis_sentinels s = made();
+    char longest[sizeof s.master.host + 1] = "";
     struct texts t;
 
     (void)state;
-    memset(k_long, 'a', sizeof k_long - 1);
+    memset(longest, 'a', sizeof longest - 1);
     assert_int_equal(redis_sentinels_answer(&s, &k_nil), REDIS_SENTINELS_USELESS);
     assert_int_equal(redis_sentinels_answer(&s, &refused), REDIS_SENTINELS_USELESS);
     assert_int_equal(redis_sentinels_answer(&s, reply_of(&t, 0, NULL)), REDIS_SENTINELS_USELESS);
     for (size_t i = 0; i < N(k_bad); i++)
         assert_int_equal(answer(&s, k_bad[i][0], k_bad[i][1]), REDIS_SENTINELS_USELESS);
-    assert_int_equal(answer(&s, k_long, "6379"), REDIS_SENTINELS_USELESS);
+    assert_int_equal(answer(&s, longest, "6379"), REDIS_SENTINELS_USELESS);
     assert_string_equal(s.master.host, "");
     assert_int_equal(s.state, REDIS_SENTINELS_ASKED);
+    longest[sizeof longest - 2] = '\0';
+    assert_int_equal(answer(&s, longest, "65535"), REDIS_SENTINELS_MOVED);
+    assert_string_equal(s.master.host, longest);
 }
 
 static void test_message_gives_moved_for_this_master_alone(void **state)

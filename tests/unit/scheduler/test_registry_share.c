@@ -192,9 +192,10 @@ static void test_zone_has_rings_of_its_own_while_it_has_nodes(void **state)
 static void test_address_is_free_when_its_first_node_is_gone_or_moves(void **state)
 {
     struct world *w = *state;
-    struct beat one = edge_of("e1", 1), two = edge_of("e2", 1);
+    struct beat one = edge_of("e1", 1), two = edge_of("e2", 1), three = edge_of("e3", 1);
 
     strcpy(two.m.internal_urls.http, one.m.internal_urls.http);
+    strcpy(three.m.internal_urls.http, one.m.internal_urls.http);
     assert_int_equal(send_beat(w, &one), E_OK);
     w->now_us += 6 * SECOND;
     assert_int_equal(send_beat(w, &two), E_OK); /* another id on the same machine, later */
@@ -205,11 +206,14 @@ static void test_address_is_free_when_its_first_node_is_gone_or_moves(void **sta
     one.m.seq++;
     strcpy(one.m.internal_urls.http, "http://elsewhere:8080");
     assert_int_equal(send_beat(w, &one), E_OK);
+    assert_int_equal(send_beat(w, &three), E_OK);
+    assert_said(w, "shared:e3:e2"); /* e1 has left what was not its own any more */
     two.m.seq++;
     assert_int_equal(send_beat(w, &two), E_OK);
     assert_said(w, "");
     drop_beat(&one);
     drop_beat(&two);
+    drop_beat(&three);
 }
 
 int main(void)

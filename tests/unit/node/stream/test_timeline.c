@@ -142,6 +142,17 @@ static void test_map_of_configuration_puts_no_later_frame_of_its_kind_back(void 
     assert_true(config_ms <= map_ms(&t, MEDIA_VIDEO, 1001));
 }
 
+static void test_map_puts_config_of_a_kind_that_has_not_begun_at_the_end(void **state)
+{
+    struct timeline t;
+
+    (void)state;
+    timeline_init(&t);
+    (void)map_ms(&t, MEDIA_VIDEO, 1000);
+    assert_int_equal(map_config_ms(&t, MEDIA_AUDIO, 500000), 1000);
+    assert_int_equal(map_config_ms(&t, MEDIA_AUDIO, -1), 1000);
+}
+
 static void test_map_of_data_never_goes_back(void **state)
 {
     static const int64_t k_src_ms[] = {0, 999999, 1010, 0, 1020, 990};
@@ -221,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_map_takes_an_absurd_leap_forward_as_a_new_clock),
         cmocka_unit_test(test_map_of_configuration_never_moves_the_clock),
         cmocka_unit_test(test_map_of_configuration_puts_no_later_frame_of_its_kind_back),
+        cmocka_unit_test(test_map_puts_config_of_a_kind_that_has_not_begun_at_the_end),
         cmocka_unit_test(test_map_of_data_never_goes_back),
         cmocka_unit_test(test_map_never_goes_back_for_any_input),
         cmocka_unit_test(test_unwrap_goes_on_over_the_32_bit_wrap),
