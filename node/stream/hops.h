@@ -24,7 +24,7 @@
 
 struct hops_child { /* embedded in the session of a relay that pulls from here */
     struct list node;
-    bool is_fed; /* it gets the stream; before that it only waits here */
+    bool is_fed;         /* it gets the stream; before that it only waits here */
     char ids[HOPS_SIZE]; /* the nearest first, comma-separated: the relay itself, then whom it
                             serves */
 };
@@ -44,7 +44,8 @@ void hops_fini(struct hops *h);
 bool hops_add_child(struct hops *h, struct hops_child *child, const char *ids);
 void hops_remove_child(struct hops *h, struct hops_child *child);
 /* The answer begins. Until then the child does not count as below us: it may go elsewhere, two
- * nodes that wait at each other would never look elsewhere, and if it stays, our answer names it. */
+ * nodes that wait at each other would never look elsewhere, and if it stays, our answer names it.
+ */
 void hops_feed_child(struct hops *h, struct hops_child *child);
 /* We are about to pull from this node; "" when that is over. slot < HOPS_UPSTREAMS is the caller's.
  * False: it gets the stream from us. */
