@@ -126,7 +126,7 @@ class SchedulerBase(SchedulerHarness):
         explained = far.route("live/x", intent="source", explain=1)["candidates"]
         self.assertEqual({e["node"]: e["why"] for e in explained},
                          {"o1": "taken", "e1": "taken", "o2": "does not carry the stream",
-                          "e2": "does not carry the stream"})
+                          "e2": "the asker itself"})  # which was told a moment ago where to pull
         self.assertEqual([(e["node"], e["order"]) for e in explained[:2]], [("o1", 1), ("e1", 2)])
         self.assertEqual(explained[0]["epoch"], epoch)
         people = call(self.scheduler, "GET", "/v1/route?stream=live/x&explain=1")[2]
