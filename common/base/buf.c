@@ -178,18 +178,39 @@ void buf_write_f64be(struct buf_writer *w, double value)
     write_be(w, 8, bits);
 }
 
+void buf_write_decimal(struct buf_writer *w, uint64_t value)
+{
+    uint8_t digits[20]; /* of 2^64 - 1 */
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (uint8_t)('0' + value % 10);
+    while (value /= 10);
+    buf_write(w, digits + at, sizeof digits - at);
+}
+
 void buf_printf(struct buf_writer *w, const char *format, ...)
 {
+    size_t left_bytes = w->capacity_bytes - w->used_bytes;
     va_list args, again;
     int size;
     uint8_t *room;
 
     va_start(args, format);
     va_copy(again, args);
-    size = vsnprintf(NULL, 0, format, args);
+    size = w->data ? vsnprintf((char *)w->data + w->used_bytes, left_bytes + 1, format, args)
+                   : vsnprintf(NULL, 0, format, args); /* + 1, the zero: see grow() */
     va_end(args);
     room = size < 0 ? NULL : buf_writer_reserve(w, (size_t)size);
-    if (room)
-        vsnprintf((char *)room, (size_t)size + 1, format, again); /* the zero: see grow() */
+    if (room && (size_t)size > left_bytes)
+        vsnprintf((char *)room, (size_t)size + 1, format, again);
     va_end(again);
+}
+
+void buf_patch_u32be(struct buf_writer *w, size_t at, uint32_t value)
+{
+    if (w->failed != E_OK)
+        return;
+    assert(at + 4 <= w->used_bytes);
+    put_be(w->data + at, 4, value);
 }

@@ -139,8 +139,11 @@ void buf_write_u24be(struct buf_writer *w, uint32_t value);
 void buf_write_u32be(struct buf_writer *w, uint32_t value);
 void buf_write_u64be(struct buf_writer *w, uint64_t value);
 void buf_write_f64be(struct buf_writer *w, double value);
+void buf_write_decimal(struct buf_writer *w, uint64_t value);
 /* printf into the writer, without the zero. */
 void buf_printf(struct buf_writer *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Overwrites bytes already written, for lengths known late; asserts that they exist. */
+void buf_patch_u32be(struct buf_writer *w, size_t at, uint32_t value);
 
 #endif

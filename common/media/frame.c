@@ -21,6 +21,35 @@ const char *media_codec_name(enum media_codec codec)
     return index < CODEC_COUNT ? k_codec_names[index] : k_codec_names[CODEC_UNKNOWN];
 }
 
+static const uint32_t k_fourccs[CODEC_COUNT] = {
+    [CODEC_H264] = MEDIA_FOURCC('a', 'v', 'c', '1'),
+    [CODEC_HEVC] = MEDIA_FOURCC('h', 'v', 'c', '1'),
+    [CODEC_AV1] = MEDIA_FOURCC('a', 'v', '0', '1'),
+    [CODEC_VP8] = MEDIA_FOURCC('v', 'p', '0', '8'),
+    [CODEC_VP9] = MEDIA_FOURCC('v', 'p', '0', '9'),
+    [CODEC_AAC] = MEDIA_FOURCC('m', 'p', '4', 'a'),
+    [CODEC_MP3] = MEDIA_FOURCC('.', 'm', 'p', '3'),
+    [CODEC_OPUS] = MEDIA_FOURCC('O', 'p', 'u', 's'),
+    [CODEC_AC3] = MEDIA_FOURCC('a', 'c', '-', '3'),
+    [CODEC_EAC3] = MEDIA_FOURCC('e', 'c', '-', '3'),
+    [CODEC_FLAC] = MEDIA_FOURCC('f', 'L', 'a', 'C'),
+};
+
+uint32_t media_codec_fourcc(enum media_codec codec)
+{
+    size_t index = (size_t)codec;
+
+    return index < CODEC_COUNT ? k_fourccs[index] : 0;
+}
+
+enum media_codec media_codec_of_fourcc(uint32_t fourcc)
+{
+    for (size_t i = 0; fourcc && i < CODEC_COUNT; i++)
+        if (k_fourccs[i] == fourcc)
+            return (enum media_codec)i;
+    return CODEC_UNKNOWN;
+}
+
 /* Frames lie one behind the other from data on. */
 struct media_block {
     _Atomic uint32_t refs; /* of all its frames; while it is open, of all that it may get too */

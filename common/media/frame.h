@@ -48,15 +48,26 @@ enum media_codec {
 };
 const char *media_codec_name(enum media_codec codec);
 
+#define MEDIA_FOURCC(a, b, c, d) \
+    ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+/* As Enhanced RTMP v2 names codecs; 0 for one that it has no name for. */
+uint32_t media_codec_fourcc(enum media_codec codec);
+/* CODEC_UNKNOWN for a name that is none of those. */
+enum media_codec media_codec_of_fourcc(uint32_t fourcc);
+
 enum {
     FRAME_KEY = 1 << 0,        /* a decoder can start here (video key frame) */
     FRAME_CONFIG = 1 << 1,     /* sequence header / codec configuration, no picture or sound */
     FRAME_METADATA = 1 << 2,   /* onMetaData script data */
     FRAME_SEQ_END = 1 << 3,    /* end of sequence */
     FRAME_DISPOSABLE = 1 << 4, /* no other frame depends on it */
-    FRAME_MULTITRACK = 1 << 5, /* Enhanced RTMP multitrack message: several tracks in one body */
-    FRAME_TIMED = 1 << 6       /* ingest_us is its own, not that of a frame shortly before it */
+    FRAME_MULTITRACK = 1 << 5, /* Enhanced RTMP multitrack message: the body says the track */
+    FRAME_TIMED = 1 << 6,      /* ingest_us is its own, not that of a frame shortly before it */
+    FRAME_EXTRA = 1 << 7, /* adds to the track's configuration: HDR colour, places of channels */
+    FRAME_MOD_EX = 1 << 8 /* the body begins with ModEx, which not every player can skip */
 };
+/* Neither picture nor sound, and late joiners need the latest one. */
+#define FRAME_HEADERS (FRAME_CONFIG | FRAME_METADATA | FRAME_EXTRA)
 
 struct media_frame_info {
     enum media_kind kind;

@@ -9,7 +9,6 @@
 #include "node/stream/stream.h"
 
 #define EARLY_FRAMES_MAX 512 /* audio kept while it is open whether video comes */
-#define FRAME_HEADERS (FRAME_CONFIG | FRAME_METADATA) /* carry neither picture nor sound */
 
 enum stream_state {
     STREAM_WAITING, /* no source yet */

@@ -1,5 +1,5 @@
 /* HTTP/1.1 messages, sans I/O: head parser for requests and responses, body decoder, URLs, query
- * strings. RFC 9110, RFC 9112. One thread at a time. */
+ * strings, ranges and entity tags; heads of HTTP/2. RFC 9110, RFC 9112. One thread at a time. */
 #ifndef HW_PROTO_HTTP_HTTP_H
 #define HW_PROTO_HTTP_HTTP_H
 
@@ -51,11 +51,18 @@ struct http_error {
  *   E_PROTO    *error is set */
 enum err http_parse_request(struct buf_reader *in, size_t max_head_bytes, struct http_head *out,
                             struct http_error *error);
+/* The head of a request that came as fields: HTTP/2, RFC 9113, section 8.3. ":authority" becomes
+ * the field "Host". The same rules, and errors; borrows the bytes of fields for *out. What is wrong
+ * in HTTP/2 alone (order, upper case) is left to who decoded them. */
+enum err http_head_from_fields(const struct http_field *fields, unsigned n_fields,
+                               struct http_head *out, struct http_error *error);
 /* The same rules; 1xx heads are given like others. */
 enum err http_parse_response(struct buf_reader *in, size_t max_head_bytes, struct http_head *out,
                              struct http_error *error);
 /* The first field of that name, or NULL. */
 const struct http_field *http_find(const struct http_head *head, const char *name);
+/* True if a comma-separated list field (all fields of that name) holds token, ignoring case. */
+bool http_field_has_token(const struct http_head *head, const char *name, const char *token);
 /* The next element of a comma-separated list, trimmed, maybe empty; false at the end. */
 bool http_list_next(struct buf_reader *list, struct buf_view *element);
 bool http_is_token(struct buf_view text);      /* RFC 9110, section 5.6.2: at least one byte */
@@ -77,6 +84,26 @@ void http_body_init(struct http_body *b, const struct http_head *head, bool no_b
  * above 256 bytes or trailers above 8 KiB, from then on for good. Extensions and trailers are
  * dropped. */
 enum err http_body_next(struct http_body *b, struct buf_reader *in, struct buf_view *piece);
+
+/* Some bytes of a representation. */
+struct http_range {
+    uint64_t first; /* from 0 */
+    uint64_t size_bytes;
+};
+enum http_range_kind {
+    HTTP_RANGE_WHOLE,        /* malformed, another unit, or several ranges: as if not asked */
+    HTTP_RANGE_PART,         /* *out is set; inside the representation and not empty */
+    HTTP_RANGE_UNSATISFIABLE /* 416 */
+};
+/* Value of a Range field for a representation of whole_bytes. RFC 9110, section 14.1.2. Several
+ * ranges are never answered in parts: what a player may ask for fits into one. */
+enum http_range_kind http_parse_range(struct buf_view value, uint64_t whole_bytes,
+                                      struct http_range *out);
+/* True when etag (with its quotes, maybe W/) is in the value of If-None-Match, a list or "*", by
+ * weak comparison. RFC 9110, section 13.1.2. What is malformed matches nothing. */
+bool http_etag_is_in(struct buf_view list, const char *etag);
+/* If-Range, section 13.1.5: the range may be given. Only by strong comparison; a date never is. */
+bool http_if_range_holds(struct buf_view value, const char *etag);
 
 /* Decodes %XX; E_INVAL on a bad escape, a zero byte, or when out[size] is too small. */
 enum err http_percent_decode(struct buf_view in, char *out, size_t size);

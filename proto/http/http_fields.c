@@ -197,22 +197,28 @@ static enum err check_fields(struct field_state *s)
     return E_OK;
 }
 
-enum err http_parse_fields(struct buf_reader *head, struct http_head *out, struct http_error *error)
+enum err http_apply_fields(struct http_head *out, struct http_error *error)
 {
     struct field_state s = {.head = out, .error = error};
+    enum err e = E_OK;
+
+    for (unsigned i = 0; i < out->n_fields && e == E_OK; i++)
+        e = apply_field(&s, &out->fields[i]);
+    return e == E_OK ? check_fields(&s) : e;
+}
+
+enum err http_parse_fields(struct buf_reader *head, struct http_head *out, struct http_error *error)
+{
     struct buf_view line;
 
     while ((line = http_take_line(head)).size_bytes > 0) {
-        struct http_field *field = &out->fields[out->n_fields];
-        enum err e = parse_field(line, field, error);
+        enum err e = parse_field(line, &out->fields[out->n_fields], error);
 
-        if (e == E_OK)
-            e = apply_field(&s, field);
         if (e != E_OK)
             return e;
         out->n_fields++; /* http_scan_head() counted the lines */
     }
-    return check_fields(&s);
+    return http_apply_fields(out, error);
 }
 
 const struct http_field *http_find(const struct http_head *head, const char *name)
@@ -221,4 +227,19 @@ const struct http_field *http_find(const struct http_head *head, const char *nam
         if (buf_view_equals_nocase(head->fields[i].name, name))
             return &head->fields[i];
     return NULL;
+}
+
+bool http_field_has_token(const struct http_head *head, const char *name, const char *token)
+{
+    for (unsigned i = 0; i < head->n_fields; i++) {
+        struct buf_reader list = buf_reader_from(head->fields[i].value);
+        struct buf_view element;
+
+        if (!buf_view_equals_nocase(head->fields[i].name, name))
+            continue;
+        while (http_list_next(&list, &element))
+            if (buf_view_equals_nocase(element, token))
+                return true;
+    }
+    return false;
 }

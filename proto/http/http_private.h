@@ -35,6 +35,8 @@ struct buf_view http_take_line(struct buf_reader *head);
  * status and minor_version of *out are set already. */
 enum err http_parse_fields(struct buf_reader *head, struct http_head *out,
                            struct http_error *error);
+/* What the fields of *out mean; http_parse_fields() did it already. */
+enum err http_apply_fields(struct http_head *out, struct http_error *error);
 /* "HTTP/1.1" to its minor version; 505 for another major version, 400 for anything else. */
 enum err http_parse_version(struct buf_view text, unsigned *minor_version,
                             struct http_error *error);

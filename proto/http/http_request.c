@@ -1,4 +1,6 @@
 /* Request heads. RFC 9112, section 3. */
+#include <string.h>
+
 #include "proto/http/http_private.h"
 
 /* Section 2.2 asks servers to ignore at least one empty line before a request line: old clients end
@@ -35,6 +37,15 @@ static enum err check_start(struct buf_view bytes, struct http_error *error)
     return E_OK;
 }
 
+/* Bytes from 0x80 on are let through: ffmpeg and VLC send the UTF-8 of a URL as it was typed. */
+static enum err check_target_chars(struct buf_view target, struct http_error *error)
+{
+    for (size_t i = 0; i < target.size_bytes; i++)
+        if (!http_is_target_char(target.data[i]))
+            return http_refuse(error, E_PROTO, 400, "forbidden character in the request target");
+    return E_OK;
+}
+
 /* method SP request-target SP HTTP-version. */
 static enum err parse_request_line(struct buf_view line, struct http_head *out,
                                    struct http_error *error)
@@ -49,12 +60,7 @@ static enum err parse_request_line(struct buf_view line, struct http_head *out,
     e = http_parse_version(buf_rest(&r), &out->minor_version, error);
     if (e != E_OK)
         return e;
-    /* Bytes from 0x80 on are let through: ffmpeg and VLC send the UTF-8 of a URL as it was typed.
-     */
-    for (size_t i = 0; i < out->target.size_bytes; i++)
-        if (!http_is_target_char(out->target.data[i]))
-            return http_refuse(error, E_PROTO, 400, "forbidden character in the request target");
-    return E_OK;
+    return check_target_chars(out->target, error);
 }
 
 /* Section 3.2.2: the authority of the target replaces whatever Host said. */
@@ -134,5 +140,84 @@ enum err http_parse_request(struct buf_reader *in, size_t max_head_bytes, struct
         e = check_target(out, error);
     if (e == E_OK)
         *in = at;
+    return e;
+}
+
+/* --- from fields --- */
+
+static const struct {
+    const char *name;
+    size_t member; /* of struct http_head; a struct buf_view */
+} k_pseudo[] = {
+    {":method", offsetof(struct http_head, method)},
+    {":path", offsetof(struct http_head, target)},
+};
+
+static void apply_pseudo(const struct http_field *field, struct http_head *out)
+{
+    for (size_t i = 0; i < sizeof k_pseudo / sizeof k_pseudo[0]; i++)
+        if (buf_view_equals(field->name, k_pseudo[i].name))
+            memcpy((char *)out + k_pseudo[i].member, &field->value, sizeof field->value);
+}
+
+static bool is_pseudo(const struct http_field *field)
+{
+    return field->name.size_bytes > 0 && field->name.data[0] == ':';
+}
+
+/* RFC 9113, section 8.3.1: the authority, where there is one, is what Host was. */
+static const struct http_field *find_authority(const struct http_field *fields, unsigned n_fields)
+{
+    for (unsigned i = 0; i < n_fields; i++)
+        if (buf_view_equals(fields[i].name, ":authority"))
+            return &fields[i];
+    return NULL;
+}
+
+/* Section 8.2.2: they speak of the connection, which many requests share. */
+static bool is_connection_field(const struct http_field *field)
+{
+    return buf_view_equals_nocase(field->name, "connection") ||
+           buf_view_equals_nocase(field->name, "transfer-encoding");
+}
+
+static enum err take_fields(const struct http_field *fields, unsigned n_fields,
+                            struct http_head *out, struct http_error *error)
+{
+    const struct http_field *authority = find_authority(fields, n_fields);
+
+    if (authority)
+        out->fields[out->n_fields++] = (struct http_field){buf_view_str("Host"), authority->value};
+    for (unsigned i = 0; i < n_fields; i++) {
+        if (is_connection_field(&fields[i]))
+            return http_refuse(error, E_PROTO, 400, "connection field in HTTP/2");
+        if (is_pseudo(&fields[i])) {
+            apply_pseudo(&fields[i], out);
+        } else if (!(authority && buf_view_equals_nocase(fields[i].name, "host"))) {
+            if (out->n_fields == HTTP_MAX_HEADERS)
+                return http_refuse(error, E_TOO_BIG, 431, "too many header fields");
+            out->fields[out->n_fields++] = fields[i];
+        }
+    }
+    return E_OK;
+}
+
+enum err http_head_from_fields(const struct http_field *fields, unsigned n_fields,
+                               struct http_head *out, struct http_error *error)
+{
+    enum err e;
+
+    *out = (struct http_head){.minor_version = 1};
+    e = take_fields(fields, n_fields, out, error);
+    if (e == E_OK && (!http_is_token(out->method) || out->target.size_bytes == 0))
+        e = http_refuse(error, E_PROTO, 400, "no method or path");
+    if (e == E_OK && out->method.size_bytes > HTTP_MAX_METHOD_BYTES)
+        e = http_refuse(error, E_PROTO, 501, "method name too long");
+    if (e == E_OK)
+        e = check_target_chars(out->target, error);
+    if (e == E_OK)
+        e = http_apply_fields(out, error);
+    if (e == E_OK)
+        e = check_target(out, error);
     return e;
 }

@@ -254,6 +254,55 @@ static void test_printf_gives_text_up_to_the_ceiling(void **state)
     buf_writer_fini(&w);
 }
 
+static void test_write_decimal_gives_digits_without_zeros_in_front(void **state)
+{
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } k_cases[] = {{0, "0"},
+                   {7, "7"},
+                   {10, "10"},
+                   {206, "206"},
+                   {18446744073709551615u, "18446744073709551615"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        struct buf_writer w;
+
+        buf_writer_init(&w, 20);
+        buf_write_decimal(&w, k_cases[i].value);
+        assert_true(buf_view_equals(buf_writer_view(&w), k_cases[i].text));
+        buf_writer_fini(&w);
+    }
+}
+
+static void test_patch_overwrites_in_place(void **state)
+{
+    static const uint8_t k_expected[] = {'a', 4, 5, 6, 7, 'b'};
+    struct buf_writer w;
+
+    (void)state;
+    buf_writer_init(&w, 100);
+    buf_write_str(&w, "a----b");
+    buf_patch_u32be(&w, 1, 0x04050607);
+    assert_int_equal(w.used_bytes, sizeof k_expected);
+    assert_memory_equal(w.data, k_expected, sizeof k_expected);
+    buf_writer_fini(&w);
+}
+
+static void test_patch_does_nothing_when_a_write_failed(void **state)
+{
+    struct buf_writer w;
+
+    (void)state;
+    buf_writer_init(&w, 6);
+    buf_write_str(&w, "abcd");
+    buf_write_u32be(&w, 0);
+    buf_patch_u32be(&w, 4, 1); /* the place was never written; the status tells */
+    assert_true(buf_view_equals(buf_writer_view(&w), "abcd"));
+    buf_writer_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +319,9 @@ int main(void)
         cmocka_unit_test(test_write_gives_nomem_and_keeps_content_when_memory_ends),
         cmocka_unit_test(test_consume_drops_the_front),
         cmocka_unit_test(test_printf_gives_text_up_to_the_ceiling),
+        cmocka_unit_test(test_write_decimal_gives_digits_without_zeros_in_front),
+        cmocka_unit_test(test_patch_overwrites_in_place),
+        cmocka_unit_test(test_patch_does_nothing_when_a_write_failed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

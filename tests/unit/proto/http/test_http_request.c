@@ -59,6 +59,8 @@ static void assert_full(const struct http_head *head)
     assert_view(http_find(head, "X-Empty")->value, "");
     assert_view(http_find(head, "X-Latin")->value, "caf\xe9");
     assert_null(http_find(head, "Origin"));
+    assert_true(http_field_has_token(head, "connection", "upgrade"));
+    assert_false(http_field_has_token(head, "connection", "close"));
     assert_true(head->keep_alive);
     assert_true(head->upgrade);
     assert_true(head->expect_continue);
@@ -341,6 +343,97 @@ static void test_parse_request_gives_431_above_the_number_of_headers(void **stat
     assert_int_equal(error.status, 431);
 }
 
+/* --- heads that came as fields --- */
+
+static enum err from_fields(const char *const *texts, struct http_head *head,
+                            struct http_error *error)
+{
+    struct http_field fields[HTTP_MAX_HEADERS + 8];
+    unsigned n = 0;
+
+    for (; texts[2 * n]; n++)
+        fields[n] = (struct http_field){buf_view_str(texts[2 * n]), buf_view_str(texts[2 * n + 1])};
+    *error = (struct http_error){0, NULL};
+    return http_head_from_fields(fields, n, head, error);
+}
+
+static void test_head_from_fields_gives_what_a_head_in_text_would(void **state)
+{
+    static const char *const k_fields[] = {
+        ":method",        "POST",  ":scheme",          "https", ":authority",
+        "a.test:8443",    ":path", "/live/a.m3u8?x=1", "host",  "other",
+        "content-length", "12",    "accept",           "*/*",   NULL};
+    struct http_head head;
+    struct http_error error;
+
+    (void)state;
+    assert_int_equal(from_fields(k_fields, &head, &error), E_OK);
+    assert_true(buf_view_equals(head.method, "POST"));
+    assert_true(buf_view_equals(head.target, "/live/a.m3u8?x=1"));
+    assert_true(buf_view_equals(http_find(&head, "host")->value, "a.test:8443"));
+    assert_int_equal(head.n_fields, 3); /* the authority stands for Host */
+    assert_true(head.has_length && head.length_bytes == 12 && head.keep_alive && !head.chunked);
+}
+
+static void test_head_from_fields_refuses_what_text_may_not_say_either(void **state)
+{
+#define GOOD ":method", "GET", ":path", "/", ":authority", "a"
+    static const struct {
+        const char *texts[12];
+        unsigned status; /* 0: fine */
+    } k_cases[] = {
+        {{GOOD}, 0},
+        {{":method", "GET", ":path", "/", "host", "a"}, 0},
+        {{":method", "OPTIONS", ":path", "*", ":authority", "a"}, 0},
+        {{":method", "GET", ":path", "/"}, 400}, /* no host at all */
+        {{":method", "GET", ":path", "/", ":authority", "a/b"}, 400},
+        {{":method", "GET", ":authority", "a"}, 400},
+        {{":path", "/", ":authority", "a"}, 400},
+        {{":method", "GET", ":path", "", ":authority", "a"}, 400},
+        {{":method", "G T", ":path", "/", ":authority", "a"}, 400},
+        {{":method", "GET", ":path", "/ a", ":authority", "a"}, 400},
+        {{":method", "GET", ":path", "a", ":authority", "a"}, 400},
+        {{":method", "GET", ":path", "*", ":authority", "a"}, 400},
+        {{":method", "CONNECT", ":path", "/", ":authority", "a"}, 501},
+        {{GOOD, "content-length", "1", "content-length", "2"}, 400},
+        {{GOOD, "content-length", "x"}, 400},
+        {{GOOD, "transfer-encoding", "chunked"}, 400},
+        {{GOOD, "connection", "close"}, 400},
+        {{GOOD, "expect", "more"}, 417},
+    };
+#undef GOOD
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        struct http_head head;
+        struct http_error error;
+        enum err e = from_fields(k_cases[i].texts, &head, &error);
+
+        if ((e == E_OK) != (k_cases[i].status == 0) || error.status != k_cases[i].status)
+            fail_msg("case %zu: %s, %u %s", i, err_name(e), error.status, error.text);
+    }
+}
+
+static void test_head_from_fields_gives_431_above_the_number_of_headers(void **state)
+{
+    const char *texts[2 * (HTTP_MAX_HEADERS + 4) + 1] = {":method", "GET",        ":path",
+                                                         "/",       ":authority", "a"};
+    struct http_head head;
+    struct http_error error;
+    size_t n = 6;
+
+    (void)state;
+    while (n < 2 * (HTTP_MAX_HEADERS + 2)) { /* with Host one less than there are */
+        texts[n++] = "x";
+        texts[n++] = "1";
+    }
+    assert_int_equal(from_fields(texts, &head, &error), E_OK);
+    texts[n++] = "x";
+    texts[n++] = "1";
+    assert_int_equal(from_fields(texts, &head, &error), E_TOO_BIG);
+    assert_int_equal(error.status, 431);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +444,9 @@ int main(void)
         cmocka_unit_test(test_parse_request_gives_431_only_above_the_limit),
         cmocka_unit_test(test_parse_request_gives_414_when_the_line_alone_is_too_long),
         cmocka_unit_test(test_parse_request_gives_431_above_the_number_of_headers),
+        cmocka_unit_test(test_head_from_fields_gives_what_a_head_in_text_would),
+        cmocka_unit_test(test_head_from_fields_refuses_what_text_may_not_say_either),
+        cmocka_unit_test(test_head_from_fields_gives_431_above_the_number_of_headers),
     };
 
     return cmocka_run_group_tests_name("http_request", tests, NULL, NULL);
