@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/net/linger.h"
@@ -37,19 +38,34 @@ enum err conn_err_from_errno(int code)
 
 /* --- events --- */
 
-static bool wants_read(const struct conn *c)
+/* What OpenSSL waits for goes before what the owner waits for. */
+static uint8_t tls_wants(const struct conn *c)
 {
-    return c->loop && c->state == CONN_OPEN && c->reading && !c->read_ended;
+    return c->is_tls && c->state != CONN_BROKEN ? c->tls->wants : 0;
 }
 
-/* Also called by the tick. */
-static void tell_readable(void *arg)
+static bool wants_read(const struct conn *c)
 {
-    struct conn *c = arg;
+    return c->loop && c->state == CONN_OPEN && c->reading && !c->read_ended && !tls_wants(c);
+}
 
+static bool wants_write(const struct conn *c)
+{
+    return c->loop && c->state != CONN_BROKEN && c->want_write && !tls_wants(c);
+}
+
+void conn_tell_readable(struct conn *c)
+{
+    if (c->is_tls && !wants_read(c)) /* it waits for something else since the event */
+        return;
     c->n_reads = 0;
     c->short_read = false;
     c->ops->on_readable(c, c->arg); /* last statement: c may be gone */
+}
+
+static void on_tick(void *arg)
+{
+    conn_tell_readable(arg);
 }
 
 void conn_on_ready(struct conn *c, unsigned ready)
@@ -60,6 +76,15 @@ void conn_on_ready(struct conn *c, unsigned ready)
     if (c->state == CONN_CONNECTING) {
         conn_on_connect_result(c);
         return;
+    }
+    if (c->state == CONN_HANDSHAKING) {
+        conn_tls_shake(c);
+        return;
+    }
+    if (tls_wants(c)) { /* sending waited for bytes, or reading for room: now both go on */
+        c->tls->wants = 0;
+        conn_update_events(c);
+        ready = c->watched;
     }
     if (ready & c->watched & POLLER_WRITE) {
         t_conn_calling = c;
@@ -72,7 +97,7 @@ void conn_on_ready(struct conn *c, unsigned ready)
             conn_update_events(c);
     }
     if (ready & c->watched & POLLER_READ)
-        tell_readable(c);
+        conn_tell_readable(c);
 }
 
 static struct tick *tick_of(const struct conn *c, enum conn_pace pace)
@@ -99,19 +124,21 @@ static bool update_tick(struct conn *c)
 
         c->ticked = c->pace;
         if (tick)
-            c->tick_place = tick_add(tick, c->fd, tell_readable, c);
+            c->tick_place = tick_add(tick, c->fd, on_tick, c);
     }
     return c->tick_place != TICK_NO_PLACE;
 }
 
 bool conn_update_events(struct conn *c)
 {
-    uint8_t wanted = 0;
+    uint8_t wanted = c->loop ? tls_wants(c) : 0;
 
     if (!update_tick(c) && wants_read(c))
         wanted |= POLLER_READ;
-    if (c->loop && c->want_write)
+    if (wants_write(c))
         wanted |= POLLER_WRITE;
+    if (c->is_tls && wants_read(c))
+        conn_tls_update(c);
     if (wanted == c->watched)
         return true;
     if (!poller_watch(loop_poller(c->loop), c, c->fd, c->watched, wanted))
@@ -129,7 +156,10 @@ static void stop_events(struct conn *c)
         poller_watch(loop_poller(c->loop), c, c->fd, c->watched, 0);
     c->watched = 0;
     leave_tick(c);
-    conn_connecting_free(c);
+    if (c->is_tls)
+        conn_tls_stop(c);
+    else
+        conn_connecting_free(c);
 }
 
 /* --- public: life --- */
@@ -172,6 +202,8 @@ struct conn *conn_create(struct loop *loop, int fd, const struct addr *peer, siz
 static void conn_free(struct conn *c)
 {
     conn_queue_free(c);
+    if (c->is_tls)
+        conn_tls_free(c->tls);
     if (c->budget)
         conn_budget_give(c->budget, &c->peer);
     free(c);
@@ -192,7 +224,7 @@ void conn_close(struct conn **conn)
 void conn_close_after_flush(struct conn **conn)
 {
     struct conn *c = *conn;
-    struct buf_writer none;
+    struct buf_writer bytes;
 
     if (!c || !c->loop || c->state != CONN_OPEN) {
         conn_close(conn);
@@ -200,9 +232,13 @@ void conn_close_after_flush(struct conn **conn)
     }
     *conn = NULL;
     stop_events(c);
-    buf_writer_init(&none, 0);
-    linger_start(c->loop, c->fd, c->queue ? &c->queue->bytes : &none,
-                 c->queue ? c->queue->sent_bytes : 0);
+    buf_writer_init(&bytes, SIZE_MAX);
+    if (c->is_tls)
+        conn_tls_seal(c, &bytes);
+    if (c->is_tls || !c->queue)
+        linger_start(c->loop, c->fd, &bytes, 0);
+    else
+        linger_start(c->loop, c->fd, &c->queue->bytes, c->queue->sent_bytes);
     conn_free(c);
 }
 
@@ -251,14 +287,32 @@ uint64_t conn_bytes_out(const struct conn *c)
 
 /* --- public: reading --- */
 
+/* Lends the loop's scratch memory. */
+static enum err plain_read(struct conn *c, struct buf_view *got)
+{
+    uint8_t *scratch = loop_scratch(c->loop);
+    ssize_t n;
+
+    do
+        n = recv(c->fd, scratch, LOOP_SCRATCH_BYTES, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        c->short_read = n < LOOP_SCRATCH_BYTES;
+        *got = buf_view_of(scratch, (size_t)n);
+        return E_OK;
+    }
+    if (n < 0 && errno == EAGAIN)
+        return E_AGAIN;
+    return n == 0 || errno == ECONNRESET ? E_CLOSED : E_IO;
+}
+
 enum err conn_read(struct conn *c, struct buf_view *got)
 {
     enum err e;
-    ssize_t n;
 
     *got = buf_view_of(NULL, 0);
     if (c->state != CONN_OPEN)
-        return c->state == CONN_CONNECTING ? E_AGAIN : E_CLOSED;
+        return c->state == CONN_BROKEN ? E_CLOSED : E_AGAIN;
     if (c->read_ended)
         return E_CLOSED;
     if (c->short_read || c->n_reads >= READ_BUDGET) { /* what may be left fires the event again */
@@ -266,21 +320,14 @@ enum err conn_read(struct conn *c, struct buf_view *got)
         c->n_reads = 0;
         return E_AGAIN;
     }
-    do
-        n = recv(c->fd, loop_scratch(c->loop), LOOP_SCRATCH_BYTES, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
+    e = c->is_tls ? conn_tls_read(c, got) : plain_read(c, got);
+    if (e == E_OK) {
         c->n_reads++;
-        c->short_read = n < LOOP_SCRATCH_BYTES;
-        c->bytes_in += (uint64_t)n;
-        *got = buf_view_of(loop_scratch(c->loop), (size_t)n);
-        return E_OK;
+        c->bytes_in += got->size_bytes;
+    } else if (e != E_AGAIN) {
+        c->read_ended = true; /* or the level-triggered event would fire until the owner closes */
+        conn_update_events(c);
     }
-    if (n < 0 && errno == EAGAIN)
-        return E_AGAIN;
-    e = n == 0 || errno == ECONNRESET ? E_CLOSED : E_IO;
-    c->read_ended = true; /* or the level-triggered event would fire until the owner closes */
-    conn_update_events(c);
     return e;
 }
 
@@ -318,5 +365,7 @@ void conn_adopt(struct conn *c, struct loop *loop, const struct conn_ops *ops, v
     c->n_reads = 0;
     c->short_read = false;
     conn_set_ops(c, ops, arg);
+    if (c->is_tls)
+        conn_tls_adopt(c);
     conn_update_events(c);
 }

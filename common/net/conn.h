@@ -1,6 +1,6 @@
-/* A plain TCP connection on a loop: reads into the loop's scratch buffer, writes gathered from
- * borrowed memory or from an own queue for small private bytes. One loop thread at a time;
- * conn_detach() and conn_adopt() hand it to another. Any callback may close or detach its
+/* A TCP connection on a loop, plain or under TLS: reads into the loop's scratch buffer, writes
+ * gathered from borrowed memory or from an own queue for small private bytes. One loop thread at a
+ * time; conn_detach() and conn_adopt() hand it to another. Any callback may close or detach its
  * connection. */
 #ifndef HW_COMMON_NET_CONN_H
 #define HW_COMMON_NET_CONN_H
@@ -13,6 +13,8 @@
 #include "common/net/loop.h"
 
 struct conn; /* opaque */
+struct tls_client;
+struct tls_server;
 
 struct conn_ops {
     /* Bytes (or the end) can be read: call conn_read() until it gives E_AGAIN. */
@@ -20,10 +22,12 @@ struct conn_ops {
     /* Room after a short send, and the private queue is empty. NULL = not wanted. */
     void (*on_writable)(struct conn *conn, void *arg);
     /* The connection broke while the private queue was written from the loop: E_IO, E_CLOSED,
-     * E_TIMEOUT. Never from within conn_write(), which returns its error, nor by conn_close(). */
+     * E_TIMEOUT. Never from within conn_write(), which returns its error, nor by conn_close(). Also
+     * a TLS handshake that failed, where there is no on_connected. */
     void (*on_error)(struct conn *conn, void *arg, enum err e);
-    /* conn_connect() only: connected (E_OK), else why not (E_TIMEOUT, E_CLOSED, E_IO); after a
-     * failure only conn_close(). */
+    /* conn_connect(), and TLS handshakes: connected (E_OK; once, after both), else why not
+     * (E_TIMEOUT, E_CLOSED, E_IO; E_DENIED: the peer's certificate; E_PROTO: other faults of TLS);
+     * after a failure only conn_close(). */
     void (*on_connected)(struct conn *conn, void *arg, enum err e);
 };
 
@@ -41,6 +45,24 @@ void conn_close(struct conn **conn);
  * passed, then closes: so that an error answer is not lost to a reset. No more callbacks; the loop
  * owns what is left. A peer that takes the queue slowly has up to 30 s. */
 void conn_close_after_flush(struct conn **conn);
+
+/* TLS from here on. Of a connection of conn_create(), before anything was read or written, or of
+ * one that is still connecting. Until the handshake is done on_readable is not called and writes
+ * are queued; its time-out is that of server or client. All else of this header means the same as
+ * without TLS, but for what conn_send_iov() says. Failures are logged (area tls) with peer and
+ * reason, and counted. E_NOMEM: nothing has changed, and the connection is of no use.
+ *   conn_start_tls()         borrows server until the connection is closed
+ *   conn_start_tls_client()  host: name or number that the peer must prove to be; not borrowed */
+enum err conn_start_tls(struct conn *conn, struct tls_server *server);
+enum err conn_start_tls_client(struct conn *conn, struct tls_client *client, const char *host);
+bool conn_is_tls(const struct conn *conn);
+/* What TLS agreed on: "TLSv1.3" ("" before, or without); the ALPN name (empty: none), lent until
+ * close. */
+const char *conn_tls_version(const struct conn *conn);
+struct buf_view conn_alpn(const struct conn *conn);
+/* Why it failed or broke, lent until close: "certificate verify failed: certificate has expired";
+ * "" when it did not. */
+const char *conn_tls_error(const struct conn *conn);
 
 /* The connection gives one of this budget back when it is closed. */
 void conn_charge(struct conn *conn, struct conn_budget *budget);
@@ -79,7 +101,9 @@ size_t conn_queued_bytes(const struct conn *conn);
 /* One send of borrowed memory, nothing is queued: for viewers. asked_bytes is the sum of the list,
  * which who sends one list to many knows already. *sent_bytes says how far it got; fewer than asked
  * means the socket is full and on_writable is armed. E_AGAIN when nothing was sent because the
- * socket is full or the private queue is not empty (armed too); E_IO / E_CLOSED. */
+ * socket is full or the private queue is not empty (armed too); E_IO / E_CLOSED. Under TLS a record
+ * that the socket does not take whole counts as sent: it is copied to the private queue (E_NOMEM
+ * when it cannot be), whatever its bound, so what follows it may be anything. */
 enum err conn_send_iov(struct conn *conn, const struct iovec *iov, int n_iov, size_t asked_bytes,
                        size_t *sent_bytes);
 

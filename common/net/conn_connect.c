@@ -9,17 +9,27 @@
 
 void conn_connecting_free(struct conn *c)
 {
-    if (c->connecting)
+    if (c->state == CONN_CONNECTING && c->connecting) {
         timer_stop(&c->connecting->timer);
-    free(c->connecting);
-    c->connecting = NULL;
+        conn_tls_free(c->connecting->tls);
+        free(c->connecting);
+        c->connecting = NULL;
+    }
 }
 
 static void finish(struct conn *c, enum err e)
 {
+    struct conn_tls *tls = c->connecting->tls;
+
+    if (e == E_OK)
+        c->connecting->tls = NULL;
     conn_connecting_free(c);
     c->state = e == E_OK ? CONN_OPEN : CONN_BROKEN;
     c->want_write = e == E_OK && conn_queued_bytes(c) > 0;
+    if (e == E_OK && tls) {
+        conn_tls_begin(c, tls); /* which tells on_connected */
+        return;
+    }
     conn_update_events(c);
     if (c->ops->on_connected)
         c->ops->on_connected(c, c->arg, e); /* last statement: c may be gone */

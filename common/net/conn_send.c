@@ -1,4 +1,4 @@
-/* Writing to a TCP connection: gathered sends of borrowed memory, and the private queue. */
+/* Writing to a connection: gathered sends of borrowed memory, and the private queue. */
 #include "common/net/conn_private.h"
 
 #include <errno.h>
@@ -26,17 +26,20 @@ void conn_queue_free(struct conn *c)
     c->queue = NULL;
 }
 
-size_t conn_queued_bytes(const struct conn *c)
+static inline size_t unsent_bytes(const struct conn *c)
 {
     return c->queue ? c->queue->bytes.used_bytes - c->queue->sent_bytes : 0;
 }
 
-static enum err queue_append(struct conn *c, struct buf_view bytes)
+size_t conn_queued_bytes(const struct conn *c)
+{
+    return unsent_bytes(c);
+}
+
+enum err conn_queue_append(struct conn *c, struct buf_view bytes)
 {
     struct conn_queue *q = c->queue;
 
-    if (bytes.size_bytes > c->max_queue_bytes - conn_queued_bytes(c))
-        return E_SLOW;
     if (!q) {
         q = c->queue = calloc(1, sizeof *q);
         if (!q)
@@ -58,25 +61,26 @@ static enum err queue_append(struct conn *c, struct buf_view bytes)
 
 /* --- sending --- */
 
-/* Counts what a send gave. E_OK: *sent_bytes > 0. */
-static enum err account(struct conn *c, ssize_t n, size_t *sent_bytes)
+/* E_OK: *sent_bytes > 0. */
+static enum err sent(ssize_t n, size_t *sent_bytes)
 {
     *sent_bytes = n > 0 ? (size_t)n : 0;
-    c->bytes_out += *sent_bytes;
     return n < 0 ? conn_err_from_errno(errno) : E_OK;
 }
 
-static enum err send_some(struct conn *c, const void *data, size_t size_bytes, size_t *sent_bytes)
+static enum err plain_send(const struct conn *c, const void *data, size_t size_bytes,
+                           size_t *sent_bytes)
 {
     ssize_t n;
 
     do
         n = send(c->fd, data, size_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    return account(c, n, sent_bytes);
+    return sent(n, sent_bytes);
 }
 
-static enum err send_vector(struct conn *c, const struct iovec *iov, int n_iov, size_t *sent_bytes)
+static enum err plain_send_iov(const struct conn *c, const struct iovec *iov, int n_iov,
+                               size_t *sent_bytes)
 {
     union {
         const struct iovec *borrowed;
@@ -89,13 +93,23 @@ static enum err send_vector(struct conn *c, const struct iovec *iov, int n_iov, 
     do
         n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    return account(c, n, sent_bytes);
+    return sent(n, sent_bytes);
+}
+
+/* Counts what was sent. */
+static enum err send_some(struct conn *c, const void *data, size_t size_bytes, size_t *sent_bytes)
+{
+    enum err e = c->is_tls ? conn_tls_send(c, data, size_bytes, sent_bytes)
+                           : plain_send(c, data, size_bytes, sent_bytes);
+
+    c->bytes_out += *sent_bytes;
+    return e;
 }
 
 /* E_OK: nothing is queued any more. E_AGAIN: the socket is full. */
 static enum err queue_flush(struct conn *c)
 {
-    while (conn_queued_bytes(c) > 0) {
+    while (unsent_bytes(c) > 0) {
         struct conn_queue *q = c->queue;
         size_t n;
         enum err e =
@@ -126,21 +140,42 @@ void conn_on_room(struct conn *c)
 
 enum err conn_write(struct conn *c, struct buf_view bytes)
 {
-    size_t sent_bytes = 0;
+    size_t sent_bytes = 0, queued_bytes = unsent_bytes(c);
     enum err e;
 
     if (c->state == CONN_BROKEN)
         return E_CLOSED;
     if (bytes.size_bytes == 0)
         return E_OK;
-    if (c->state == CONN_OPEN && conn_queued_bytes(c) == 0) {
+    if (c->state == CONN_OPEN && queued_bytes == 0) {
         e = send_some(c, bytes.data, bytes.size_bytes, &sent_bytes);
         if (e != E_OK && e != E_AGAIN)
             return e;
         if (sent_bytes == bytes.size_bytes)
             return E_OK;
     }
-    return queue_append(c, buf_view_of(bytes.data + sent_bytes, bytes.size_bytes - sent_bytes));
+    if (queued_bytes > c->max_queue_bytes ||
+        bytes.size_bytes - sent_bytes > c->max_queue_bytes - queued_bytes)
+        return E_SLOW;
+    return conn_queue_append(c,
+                             buf_view_of(bytes.data + sent_bytes, bytes.size_bytes - sent_bytes));
+}
+
+/* E_AGAIN, unless there will never be room. */
+static enum err wait_for_room(struct conn *c)
+{
+    if (c->state == CONN_BROKEN)
+        return E_CLOSED;
+    conn_want_write(c);
+    return E_AGAIN;
+}
+
+static enum err tls_send_iov(struct conn *c, const struct iovec *iov, int n_iov, size_t *sent_bytes)
+{
+    enum err e = conn_tls_send_iov(c, iov, n_iov, sent_bytes);
+
+    c->bytes_out -= unsent_bytes(c); /* what was put there counts as it goes */
+    return e;
 }
 
 enum err conn_send_iov(struct conn *c, const struct iovec *iov, int n_iov, size_t asked_bytes,
@@ -149,18 +184,17 @@ enum err conn_send_iov(struct conn *c, const struct iovec *iov, int n_iov, size_
     enum err e;
 
     *sent_bytes = 0;
-    if (c->state == CONN_BROKEN)
-        return E_CLOSED;
     if (asked_bytes == 0)
-        return E_OK;
-    if (c->state == CONN_CONNECTING || conn_queued_bytes(c) > 0) {
-        conn_want_write(c);
-        return E_AGAIN;
-    }
-    if (n_iov == 1) /* half the kernel's set-up of a sendmsg() */
-        e = send_some(c, iov->iov_base, iov->iov_len, sent_bytes);
+        return c->state == CONN_BROKEN ? E_CLOSED : E_OK;
+    if (c->state != CONN_OPEN || unsent_bytes(c) > 0)
+        return wait_for_room(c);
+    if (c->is_tls)
+        e = tls_send_iov(c, iov, n_iov, sent_bytes);
+    else if (n_iov == 1) /* half the kernel's set-up of a sendmsg() */
+        e = plain_send(c, iov->iov_base, iov->iov_len, sent_bytes);
     else
-        e = send_vector(c, iov, n_iov, sent_bytes);
+        e = plain_send_iov(c, iov, n_iov, sent_bytes);
+    c->bytes_out += *sent_bytes;
     if (*sent_bytes < asked_bytes && (e == E_OK || e == E_AGAIN))
         conn_want_write(c);
     return e;

@@ -8,10 +8,7 @@
 #include "common/base/utf8.h"
 #include "common/net/http_server_private.h"
 
-#define JOIN_BYTES 16384 /* what is no more goes out in one write */
 #define DETAIL_SIZE 512
-
-enum framing { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE };
 
 /* RFC 9110, section 5.6.7; English names whatever the locale. */
 static const char *date_text(struct http_server *server)
@@ -32,59 +29,38 @@ static const char *date_text(struct http_server *server)
     return server->date;
 }
 
-static bool has_no_content(unsigned status)
+bool http_has_no_content(unsigned status)
 {
     return status < 200 || status == 204 || status == 304;
 }
 
-static void write_head(struct http_exchange *x, unsigned status, const char *content_type,
-                       enum framing framing, size_t length_bytes)
+static void write_field(struct buf_writer *out, const char *name, const char *value)
 {
-    struct buf_writer *out = http_inbound_out(x->inbound);
-
-    buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, http_status_text(status),
-               date_text(x->inbound->server));
-    if (content_type)
-        buf_printf(out, "Content-Type: %s\r\n", content_type);
-    if (framing == FRAMING_CHUNKED)
-        buf_write_str(out, "Transfer-Encoding: chunked\r\n");
-    else if (framing == FRAMING_LENGTH && !has_no_content(status))
-        buf_printf(out, "Content-Length: %zu\r\n", length_bytes);
-    if (x->close)
-        buf_write_str(out, "Connection: close\r\n");
-    else if (x->minor_version == 0)
-        buf_write_str(out, "Connection: keep-alive\r\n");
-    if (x->cors)
-        buf_write_str(out, "Access-Control-Allow-Origin: *\r\n");
-    buf_write_view(out, buf_writer_view(&x->headers));
+    if (!value)
+        return;
+    buf_write_str(out, name);
+    buf_write_str(out, value);
     buf_write_str(out, "\r\n");
+}
+
+void http_write_fields(struct http_exchange *x, const struct http_reply *reply,
+                       struct buf_writer *out)
+{
+    write_field(out, "Date: ", date_text(x->inbound->server));
+    write_field(out, "Content-Type: ", reply->content_type);
+    if (!reply->is_endless && !http_has_no_content(reply->status)) {
+        buf_write_str(out, "Content-Length: ");
+        buf_write_decimal(out, reply->length_bytes);
+        buf_write_str(out, "\r\n");
+    }
+    write_field(out, "ETag: ", reply->etag);
+    write_field(out, "Cache-Control: ", reply->cache_control);
+    write_field(out, "Accept-Ranges: ", reply->has_ranges ? "bytes" : NULL);
+    write_field(out, "Access-Control-Allow-Origin: ", x->cors ? "*" : NULL);
+    buf_write_view(out, buf_writer_view(&x->headers));
     if (buf_writer_status(&x->headers) != E_OK)
         out->failed = buf_writer_status(&x->headers);
-    http_count_answer(status);
-}
-
-/* Sends what was written, then more; or leaves that to http_inbound_advance(), so that answers to
- * requests that came together go out together. */
-static enum err send_out(struct http_inbound *inbound, struct buf_view more)
-{
-    struct buf_writer *out = http_inbound_out(inbound);
-
-    if (out->used_bytes + more.size_bytes > JOIN_BYTES)
-        return http_inbound_write(inbound, more);
-    buf_write_view(out, more);
-    return E_OK;
-}
-
-/* The exchange is answered: the next one's turn. Between enter and leave. */
-static void finish(struct http_exchange *x)
-{
-    struct http_inbound *inbound = x->inbound;
-
-    if (x->close)
-        inbound->reading = HTTP_READING_OFF;
-    inbound->wait = HTTP_WAIT_NONE;
-    http_exchange_destroy(&x);
-    http_inbound_advance(inbound);
+    http_count_answer(reply->status);
 }
 
 void http_add_header(struct http_exchange *x, const char *name, const char *value)
@@ -100,16 +76,17 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
                   struct buf_view body)
 {
     struct http_inbound *inbound = x->inbound;
+    struct http_reply reply = {
+        .status = status, .content_type = content_type, .length_bytes = body.size_bytes};
 
     assert(x->phase == HTTP_PHASE_RUNNING);
     http_inbound_enter(inbound);
     if (!inbound->dead) {
-        write_head(x, status, content_type, FRAMING_LENGTH, body.size_bytes);
-        if (x->is_head || has_no_content(status))
-            body = buf_view_str("");
-        (void)send_out(inbound, body);
+        inbound->version->begin(x, &reply);
+        if (!x->is_head && !http_has_no_content(status))
+            (void)inbound->version->write(x, body);
     }
-    finish(x);
+    inbound->version->end(x);
     http_inbound_leave(inbound);
 }
 
@@ -160,23 +137,25 @@ void http_respond_problem(struct http_exchange *x, unsigned status, const char *
 
 /* --- endless answers --- */
 
+/* The exchange stays, also when a write failed: on_gone follows. */
+static void leave_to_timer(struct http_inbound *inbound)
+{
+    if (inbound->dead && inbound->depth == 0)
+        timer_start_ms(&inbound->timer, 0);
+}
+
 void http_stream_begin(struct http_exchange *x, unsigned status, const char *content_type)
 {
     struct http_inbound *inbound = x->inbound;
-    bool chunked = x->minor_version > 0;
+    struct http_reply reply = {.status = status, .content_type = content_type, .is_endless = true};
 
-    assert(x->phase == HTTP_PHASE_RUNNING && !has_no_content(status));
-    http_inbound_enter(inbound);
+    assert(x->phase == HTTP_PHASE_RUNNING && !http_has_no_content(status));
     x->phase = HTTP_PHASE_STREAMING;
-    if (!chunked)
-        x->close = true;
     if (!inbound->dead) {
-        write_head(x, status, content_type, chunked ? FRAMING_CHUNKED : FRAMING_UNTIL_CLOSE, 0);
-        (void)http_inbound_flush(inbound);
+        inbound->version->begin(x, &reply);
+        (void)inbound->version->write(x, buf_view_str(""));
     }
-    inbound->depth--; /* x stays, also when the write failed: on_gone follows */
-    if (inbound->dead && inbound->depth == 0)
-        timer_start_ms(&inbound->timer, 0);
+    leave_to_timer(inbound);
 }
 
 enum err http_stream_write(struct http_exchange *x, struct buf_view bytes)
@@ -189,18 +168,8 @@ enum err http_stream_write(struct http_exchange *x, struct buf_view bytes)
         return E_CLOSED;
     if (x->is_head || bytes.size_bytes == 0) /* an empty chunk would be the end */
         return E_OK;
-    if (x->minor_version > 0) {
-        buf_printf(http_inbound_out(inbound), "%zx\r\n", bytes.size_bytes);
-        e = send_out(inbound, bytes);
-        if (e == E_OK)
-            e = send_out(inbound, buf_view_str("\r\n"));
-        if (e == E_OK)
-            e = http_inbound_flush(inbound);
-    } else {
-        e = http_inbound_write(inbound, bytes);
-    }
-    if (inbound->dead && inbound->depth == 0)
-        timer_start_ms(&inbound->timer, 0);
+    e = inbound->version->write(x, bytes);
+    leave_to_timer(inbound);
     return e;
 }
 
@@ -210,11 +179,11 @@ void http_stream_end(struct http_exchange *x)
 
     assert(x->phase == HTTP_PHASE_STREAMING);
     http_inbound_enter(inbound);
-    if (!inbound->dead && !x->is_head && x->minor_version > 0)
-        (void)http_inbound_write(inbound, buf_view_str("0\r\n\r\n"));
-    finish(x);
+    inbound->version->end(x);
     http_inbound_leave(inbound);
 }
+
+/* --- the connection itself --- */
 
 struct conn *http_take_upload(struct http_exchange *x, struct http_body *body,
                               struct buf_writer *rest)
@@ -229,19 +198,11 @@ struct conn *http_take_upload(struct http_exchange *x, struct http_body *body,
 struct conn *http_take_conn(struct http_exchange *x)
 {
     struct http_inbound *inbound = x->inbound;
-    struct conn *conn = NULL;
+    struct conn *conn;
 
     assert(x->phase == HTTP_PHASE_RUNNING);
     http_inbound_enter(inbound);
-    if (http_inbound_flush(inbound) == E_OK && !inbound->dead) {
-        conn = inbound->conn;
-        inbound->conn = NULL;
-        if (inbound->paused)
-            conn_set_reading(conn, true);
-        http_count_taken();
-    }
-    inbound->dead = true;
-    http_exchange_destroy(&x);
+    conn = inbound->version->take(x);
     http_inbound_leave(inbound);
     return conn;
 }

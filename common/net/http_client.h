@@ -8,10 +8,13 @@
 #include "common/net/loop.h"
 
 struct http_client; /* opaque */
+struct tls_client;
 
 struct http_client_conf {
-    const char *const *urls; /* "http://host:port"; borrowed during create */
+    const char *const *urls; /* "http://host:port", "https://..."; borrowed during create */
     unsigned n_urls;
+    struct tls_client *tls;   /* for https: the host's name is verified; borrowed for the client's
+                                 life; NULL = https is refused */
     const char *bearer_token; /* "" = none; copied; never logged */
     int64_t timeout_ms;       /* whole call on one server */
     size_t max_body_bytes;    /* of an answer */
@@ -32,8 +35,8 @@ enum err http_client_set_token(struct http_client *client, const char *bearer_to
 
 struct http_reply {
     /* E_OK: some server answered with a status. Else how the last one failed: E_TIMEOUT, E_IO,
-     * E_NOT_FOUND (its name), E_TOO_BIG, E_PROTO; or E_LIMIT (too many calls under way), E_INVAL
-     * (a path that cannot be sent). */
+     * E_NOT_FOUND (its name), E_TOO_BIG, E_PROTO, E_DENIED (its certificate); or E_LIMIT (too many
+     * calls under way), E_INVAL (a path that cannot be sent). */
     enum err e;
     unsigned status;      /* 0 unless e is E_OK */
     struct buf_view body; /* lent during the callback */

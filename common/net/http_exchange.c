@@ -16,11 +16,13 @@ static struct http_exchange *exchange_alloc(struct http_inbound *inbound, unsign
     if (!x)
         return NULL;
     list_init(&x->node);
+    list_init(&x->turn);
     x->inbound = inbound;
     x->method = x->path = x->query = "";
     x->minor_version = 1;
     buf_writer_init(&x->body, SIZE_MAX); /* http_server.c holds max_body_bytes */
     buf_writer_init(&x->headers, MAX_ANSWER_HEADERS_BYTES);
+    buf_writer_init(&x->out, HTTP_ANSWER_QUEUE_BYTES);
     return x;
 }
 
@@ -97,17 +99,21 @@ void http_exchange_destroy(struct http_exchange **x_ref)
     struct http_text *text;
 
     *x_ref = NULL;
+    http_shared_done(x);
     if (!list_is_empty(&x->node)) {
         list_remove(&x->node);
         x->inbound->n_exchanges--;
     }
+    list_remove(&x->turn);
     x->inbound->body_bytes -= x->body.used_bytes;
+    x->inbound->copied_bytes -= x->out.used_bytes - x->out_sent_bytes;
     while ((text = x->texts) != NULL) {
         x->texts = text->next;
         free(text);
     }
     buf_writer_fini(&x->body);
     buf_writer_fini(&x->headers);
+    buf_writer_fini(&x->out);
     free(x);
 }
 
@@ -160,6 +166,16 @@ const char *http_header(const struct http_exchange *x, const char *name)
     return NULL;
 }
 
+void http_request_head(const struct http_exchange *x, struct http_head *out)
+{
+    *out = (struct http_head){.method = buf_view_str(x->method), .minor_version = x->minor_version};
+    for (; out->n_fields < x->n_fields; out->n_fields++)
+        out->fields[out->n_fields] =
+            (struct http_field){buf_view_str(x->fields[out->n_fields].name),
+                                buf_view_str(x->fields[out->n_fields].value)};
+    out->upgrade = http_field_has_token(out, "Connection", "Upgrade");
+}
+
 struct buf_view http_body(const struct http_exchange *x)
 {
     return buf_writer_view(&x->body);
@@ -168,6 +184,11 @@ struct buf_view http_body(const struct http_exchange *x)
 const char *http_peer(const struct http_exchange *x)
 {
     return conn_peer(x->inbound->conn);
+}
+
+bool http_is_tls(const struct http_exchange *x)
+{
+    return conn_is_tls(x->inbound->conn);
 }
 
 const struct addr *http_peer_addr(const struct http_exchange *x)

@@ -5,6 +5,8 @@
  * - a failed connect gives a request with response code 0, later failures give NULL after error_cb;
  * - freeing a connection during its name look-up leaves the look-up behind, which then connects and
  *   leaks the socket: names are resolved by net_resolve() and evhttp only sees numbers;
+ * - under TLS a failed handshake looks like a connection that the server closed, and records that
+ *   OpenSSL has read ahead are not seen, so it must not;
  * - its read time-out also ends idle connections, so it is set well above the caller's own. */
 #include "common/net/http_link.h"
 
@@ -15,7 +17,10 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
+
+#include "common/net/tls_private.h"
 
 #define MAX_HEADER_BYTES 16384
 #define EVHTTP_TIMEOUT_MS \
@@ -108,6 +113,28 @@ static enum err take_body(struct http_link *link, struct evhttp_request *req)
     return E_OK;
 }
 
+/* Why a connection failed: TLS says more than evhttp does. Logged, as nobody else can, but not
+ * again and again. */
+static enum err tls_error_of(const struct http_link *link, enum err otherwise)
+{
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(link->ev);
+    unsigned long code = link->target->tls ? bufferevent_get_openssl_error(bev) : 0;
+    struct tls_failure failure;
+    SSL *ssl;
+
+    if (code == 0)
+        return otherwise;
+    ssl = bufferevent_openssl_get_ssl(bev);
+    failure = tls_failure_of_code(ssl, code);
+    if (link->target->failed)
+        tls_count_failure(&failure);
+    else if (SSL_is_init_finished(ssl))
+        tls_report_broken(&failure, link->target->host_header, ssl);
+    else
+        tls_report_handshake(&failure, link->target->host_header, ssl);
+    return failure.e;
+}
+
 static void on_request_done(struct evhttp_request *req, void *arg)
 {
     struct http_link *link = arg;
@@ -116,8 +143,9 @@ static void on_request_done(struct evhttp_request *req, void *arg)
     if (req && evhttp_request_get_response_code(req) != 0) {
         link->status = (unsigned)evhttp_request_get_response_code(req);
         e = take_body(link, req);
-    } else if (req) {
-        link->no_connect = true;
+    } else {
+        link->no_connect = req != NULL;
+        e = tls_error_of(link, e);
     }
     if (e != E_OK)
         link->status = 0;
@@ -271,20 +299,47 @@ static void send_request(struct http_link *link)
         finish(link, E_NOMEM); /* evhttp has freed req */
 }
 
+/* Returns what evhttp is to send through, or NULL. */
+static struct bufferevent *make_bufferevent(const struct http_link *link)
+{
+    struct event_base *base = loop_base(link->loop);
+    struct bufferevent *bev;
+    SSL *ssl;
+
+    if (!link->target->tls)
+        return bufferevent_socket_new(base, -1, 0);
+    ssl = tls_client_session(link->target->tls, link->target->host);
+    if (!ssl)
+        return NULL;
+    SSL_set_read_ahead(ssl, 0); /* libevent would not see the records behind the first */
+    bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
+                                         BEV_OPT_CLOSE_ON_FREE); /* ssl goes with it */
+    if (!bev)
+        SSL_free(ssl);
+    return bev;
+}
+
 /* Makes a connection to the current address; evhttp connects when it gets the request. */
 static bool make_connection(struct http_link *link)
 {
     const struct addr *a = &link->addrs[link->addr_at];
     int64_t timeout_ms = link->target->timeout_ms + 1000;
     char text[ADDR_TEXT_SIZE], host[ADDR_TEXT_SIZE];
+    struct bufferevent *bev;
     struct timeval tv;
     unsigned port;
 
     if (addr_split(addr_format(a, text), host, sizeof host, &port, 0) != E_OK)
         return false;
-    link->ev = evhttp_connection_base_new(loop_base(link->loop), NULL, host, (uint16_t)port);
-    if (!link->ev)
+    bev = make_bufferevent(link);
+    if (!bev)
         return false;
+    link->ev = evhttp_connection_base_bufferevent_new(loop_base(link->loop), NULL, bev, host,
+                                                      (uint16_t)port);
+    if (!link->ev) {
+        bufferevent_free(bev);
+        return false;
+    }
     if (timeout_ms < EVHTTP_TIMEOUT_MS)
         timeout_ms = EVHTTP_TIMEOUT_MS;
     tv = (struct timeval){timeout_ms / 1000, timeout_ms % 1000 * 1000};

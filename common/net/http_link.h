@@ -10,6 +10,8 @@
 
 #define HTTP_LINK_ADDRS 8
 
+struct tls_client;
+
 /* Where a link goes; borrowed for the life of the link. */
 struct http_target {
     const char *host; /* name or number, without brackets */
@@ -18,6 +20,8 @@ struct http_target {
     const char *authorization; /* "Bearer ...", or "" */
     int64_t timeout_ms;        /* the owner's own limit; evhttp's is set above it */
     size_t max_body_bytes;     /* of an answer; streams have no limit */
+    struct tls_client *tls;    /* NULL = plain */
+    bool failed;               /* the last answer was none: logged once, and on recovery */
 };
 
 struct http_request {

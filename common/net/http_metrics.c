@@ -31,6 +31,13 @@ static struct metric g_bad[] = {
     [HTTP_BAD_VERSION] = BAD_ROW("version"),
     [HTTP_BAD_TRUNCATED] = BAD_ROW("truncated"),
     [HTTP_BAD_SLOW_READER] = BAD_ROW("slow_reader"),
+    [HTTP_BAD_RESETS] = BAD_ROW("rapid_resets"),
+    [HTTP_BAD_SETTINGS] = BAD_ROW("settings_flood"),
+    [HTTP_BAD_PINGS] = BAD_ROW("ping_flood"),
+    [HTTP_BAD_WINDOWS] = BAD_ROW("window_flood"),
+    [HTTP_BAD_EMPTY_FRAMES] = BAD_ROW("empty_frames"),
+    [HTTP_BAD_CONTINUATIONS] = BAD_ROW("continuation_flood"),
+    [HTTP_BAD_FRAMES] = BAD_ROW("bad_frames"),
 };
 
 static const struct {

@@ -4,15 +4,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/net/http_server_private.h"
-
-/* A peer that goes on sending after its last request is read up to here, so that its end is seen.
- */
-#define MAX_DROPPED_BYTES (256u << 10)
-#define KEEP_BYTES 65536 /* the writer's memory is given back above this */
 
 const struct http_limits k_http_limits_default = {
     .max_head_bytes = 16 << 10,
@@ -23,19 +17,47 @@ const struct http_limits k_http_limits_default = {
     .max_pipelined = 16,
 };
 
-static struct http_exchange *first_exchange(const struct http_inbound *inbound)
-{
-    return list_is_empty(&inbound->exchanges)
-               ? NULL
-               : list_entry(inbound->exchanges.next, struct http_exchange, node);
-}
-
-static bool is_dispatched(const struct http_exchange *x)
+bool http_exchange_is_dispatched(const struct http_exchange *x)
 {
     return x->phase == HTTP_PHASE_RUNNING || x->phase == HTTP_PHASE_STREAMING;
 }
 
 /* --- exchanges to answers --- */
+
+void http_inbound_report(struct http_inbound *inbound, enum http_bad reason, unsigned status,
+                         const char *detail, uint64_t limit)
+{
+    log_warn(inbound->server->log_area,
+             "msg=\"bad request\" peer=%s status=%u %s detail=%s limit=%llu",
+             conn_peer(inbound->conn), status, http_count_bad(reason), LOG_STR(detail),
+             (unsigned long long)limit);
+}
+
+uint64_t http_inbound_limit_of(const struct http_inbound *inbound, unsigned status)
+{
+    const struct http_limits *limits = &inbound->server->limits;
+
+    switch (status) {
+    case 408:
+        return (uint64_t)(inbound->reading == HTTP_READING_BODY ? limits->body_timeout_ms
+                                                                : limits->head_timeout_ms);
+    case 413:
+        return limits->max_body_bytes;
+    case 414:
+    case 431:
+        return limits->max_head_bytes;
+    default:
+        return 0;
+    }
+}
+
+void http_inbound_enqueue(struct http_inbound *inbound, struct http_exchange *x)
+{
+    list_push_back(&inbound->exchanges, &x->node);
+    inbound->n_exchanges++;
+    inbound->has_served = true;
+    inbound->wait = HTTP_WAIT_NONE;
+}
 
 static enum err write_now(struct http_inbound *inbound, struct buf_view bytes)
 {
@@ -72,7 +94,7 @@ enum err http_inbound_flush(struct http_inbound *inbound)
         inbound->dead = true;
     e = write_now(inbound, buf_writer_view(out));
     buf_writer_clear(out);
-    if (out->capacity_bytes > KEEP_BYTES)
+    if (out->capacity_bytes > HTTP_OUT_KEEP_BYTES)
         buf_writer_fini(out);
     return e;
 }
@@ -84,7 +106,7 @@ enum err http_inbound_write(struct http_inbound *inbound, struct buf_view bytes)
     return e == E_OK ? write_now(inbound, bytes) : e;
 }
 
-static void dispatch(struct http_inbound *inbound, struct http_exchange *x)
+void http_inbound_dispatch(struct http_inbound *inbound, struct http_exchange *x)
 {
     x->phase = HTTP_PHASE_RUNNING;
     if (x->refused_status)
@@ -95,54 +117,33 @@ static void dispatch(struct http_inbound *inbound, struct http_exchange *x)
         http_route_answer_without(x);
 }
 
-void http_inbound_advance(struct http_inbound *inbound)
-{
-    if (inbound->advancing)
-        return; /* further up the stack it goes on */
-    inbound->advancing = true;
-    do {
-        struct http_exchange *x = NULL;
-
-        while (!inbound->dead && (x = first_exchange(inbound)) != NULL &&
-               x->phase == HTTP_PHASE_READY && conn_queued_bytes(inbound->conn) == 0)
-            dispatch(inbound, x);
-        if (!inbound->dead && x && x->phase == HTTP_PHASE_RECEIVING && x->expect_continue) {
-            x->expect_continue = false;
-            (void)http_inbound_write(inbound, buf_view_str("HTTP/1.1 100 Continue\r\n\r\n"));
-        }
-    } while (!inbound->dead && http_inbound_has_room(inbound) && http_inbound_parse_kept(inbound));
-    (void)http_inbound_flush(inbound);
-    inbound->advancing = false;
-}
-
 /* --- time --- */
-
-static enum http_wait wanted_wait(const struct http_inbound *inbound)
-{
-    const struct http_exchange *x = first_exchange(inbound);
-
-    if (inbound->reading == HTTP_READING_BODY)
-        return HTTP_WAIT_BODY;
-    if (inbound->reading == HTTP_READING_HEAD && http_inbound_has_room(inbound) &&
-        http_inbound_has_begun_head(inbound))
-        return HTTP_WAIT_HEAD;
-    if (!x)
-        return inbound->has_served ? HTTP_WAIT_IDLE : HTTP_WAIT_FIRST;
-    return x->phase == HTTP_PHASE_READY ? HTTP_WAIT_DRAIN : HTTP_WAIT_NONE;
-}
 
 static int64_t wait_ms(const struct http_inbound *inbound, enum http_wait wait)
 {
     const struct http_limits *limits = &inbound->server->limits;
 
-    if (wait == HTTP_WAIT_FIRST || wait == HTTP_WAIT_HEAD)
+    switch (wait) {
+    case HTTP_WAIT_NONE:
+    case HTTP_WAIT_NOW:
+        return 0;
+    case HTTP_WAIT_FIRST:
+    case HTTP_WAIT_HEAD:
         return limits->head_timeout_ms;
-    return wait == HTTP_WAIT_BODY ? limits->body_timeout_ms : limits->idle_timeout_ms;
+    case HTTP_WAIT_BODY:
+        return limits->body_timeout_ms;
+    case HTTP_WAIT_CHECK: /* so time-outs of streams are up to a quarter late */
+        return (limits->body_timeout_ms < limits->idle_timeout_ms ? limits->body_timeout_ms
+                                                                  : limits->idle_timeout_ms) /
+               4;
+    default:
+        return limits->idle_timeout_ms;
+    }
 }
 
 static void update_timer(struct http_inbound *inbound)
 {
-    enum http_wait wanted = wanted_wait(inbound);
+    enum http_wait wanted = inbound->version->wanted_wait(inbound);
     /* The first head is to be complete head_timeout_ms after the connection came. */
     bool runs_on = inbound->wait == HTTP_WAIT_FIRST && wanted == HTTP_WAIT_HEAD;
 
@@ -158,16 +159,8 @@ static void on_timer(struct timer *timer)
     struct http_inbound *inbound = list_entry(timer, struct http_inbound, timer);
 
     http_inbound_enter(inbound);
-    if (inbound->dead) {
-        /* http_stream_write() failed and left the rest to this timer */
-    } else if (inbound->wait == HTTP_WAIT_HEAD || inbound->wait == HTTP_WAIT_BODY) {
-        http_inbound_refuse(inbound, inbound->receiving, HTTP_BAD_TIMEOUT, 408,
-                            "request not complete in time");
-        buf_writer_fini(&inbound->in);
-        http_inbound_advance(inbound);
-    } else {
-        inbound->dead = true;
-    }
+    if (!inbound->dead) /* else a stream's write failed and left the rest to this timer */
+        inbound->version->on_timeout(inbound);
     http_inbound_leave(inbound);
 }
 
@@ -176,31 +169,25 @@ static void on_timer(struct timer *timer)
 /* Frees it; a handler that still has an exchange is told. */
 static void inbound_destroy(struct http_inbound *inbound)
 {
-    struct list *node, *tmp;
-
     assert(inbound->server->out_of != inbound);
-    list_for_each_safe(node, tmp, &inbound->exchanges) {
-        struct http_exchange *x = list_entry(node, struct http_exchange, node);
+    while (!list_is_empty(&inbound->exchanges)) { /* on_gone may end others of them */
+        struct http_exchange *x = list_entry(inbound->exchanges.next, struct http_exchange, node);
 
-        if (is_dispatched(x) && x->on_gone)
+        if (http_exchange_is_dispatched(x) && x->on_gone)
             x->on_gone(x, x->on_gone_arg);
         http_exchange_destroy(&x);
     }
+    inbound->version->fini(inbound);
     list_remove(&inbound->node);
     timer_stop(&inbound->timer);
-    buf_writer_fini(&inbound->in);
     if (inbound->conn)
         conn_close(&inbound->conn);
     free(inbound);
 }
 
-/* Back-pressure: nothing is read while max_pipelined requests wait. */
 static void update_reading(struct http_inbound *inbound)
 {
-    bool wanted =
-        inbound->reading == HTTP_READING_BODY ||
-        (inbound->reading == HTTP_READING_HEAD && http_inbound_has_room(inbound)) ||
-        (inbound->reading == HTTP_READING_OFF && inbound->dropped_bytes < MAX_DROPPED_BYTES);
+    bool wanted = inbound->version->wants_bytes(inbound);
 
     if (wanted == inbound->paused) {
         inbound->paused = !wanted;
@@ -217,8 +204,7 @@ void http_inbound_leave(struct http_inbound *inbound)
 {
     if (--inbound->depth > 0)
         return;
-    if (!inbound->dead && inbound->reading == HTTP_READING_OFF &&
-        list_is_empty(&inbound->exchanges)) {
+    if (!inbound->dead && inbound->version->is_over(inbound)) {
         conn_close_after_flush(&inbound->conn);
         inbound->dead = true;
     }
@@ -231,22 +217,9 @@ void http_inbound_leave(struct http_inbound *inbound)
     update_timer(inbound);
 }
 
-/* The peer sends no more. What it asked is still answered, but for what a handler has put off: most
- * peers that end their side are gone. */
-static void on_peer_end(struct http_inbound *inbound)
+static bool speaks_http2(const struct conn *conn)
 {
-    struct http_exchange *x = first_exchange(inbound);
-
-    if (inbound->reading == HTTP_READING_BODY ||
-        (inbound->reading == HTTP_READING_HEAD && http_inbound_has_room(inbound) &&
-         http_inbound_has_begun_head(inbound)))
-        http_inbound_report(inbound, HTTP_BAD_TRUNCATED, 0, "request cut off by the peer", 0);
-    if (x && is_dispatched(x))
-        inbound->dead = true;
-    if (inbound->receiving)
-        http_exchange_destroy(&inbound->receiving);
-    inbound->reading = HTTP_READING_OFF;
-    buf_writer_fini(&inbound->in);
+    return buf_view_equals(conn_alpn(conn), "h2");
 }
 
 static void on_readable(struct conn *conn, void *arg)
@@ -257,13 +230,13 @@ static void on_readable(struct conn *conn, void *arg)
 
     http_inbound_enter(inbound);
     while (!inbound->dead && !inbound->paused && (e = conn_read(conn, &got)) == E_OK) {
-        http_inbound_receive(inbound, got);
-        http_inbound_advance(inbound);
+        inbound->version->receive(inbound, got);
+        inbound->version->advance(inbound);
         if (!inbound->dead)
             update_reading(inbound);
     }
     if (!inbound->dead && e == E_CLOSED)
-        on_peer_end(inbound);
+        inbound->version->on_peer_end(inbound);
     else if (e != E_OK && e != E_AGAIN)
         inbound->dead = true;
     http_inbound_leave(inbound);
@@ -275,7 +248,7 @@ static void on_writable(struct conn *conn, void *arg)
 
     (void)conn;
     http_inbound_enter(inbound);
-    http_inbound_advance(inbound);
+    inbound->version->advance(inbound);
     http_inbound_leave(inbound);
 }
 
@@ -289,13 +262,29 @@ static void on_error(struct conn *conn, void *arg, enum err e)
     http_inbound_leave(inbound);
 }
 
+/* A TLS handshake is done: what did the two agree on? */
+static void on_connected(struct conn *conn, void *arg, enum err e)
+{
+    struct http_inbound *inbound = arg;
+
+    (void)conn;
+    http_inbound_enter(inbound);
+    if (e != E_OK || (speaks_http2(inbound->conn) && !http2_start(inbound)))
+        inbound->dead = true;
+    http_inbound_leave(inbound);
+}
+
 static const struct conn_ops k_inbound_ops = {
     .on_readable = on_readable,
     .on_writable = on_writable,
     .on_error = on_error,
+    .on_connected = on_connected,
 };
 
 /* --- public --- */
+
+const char *const k_http_alpn[] = {"h2", "http/1.1"};
+const unsigned k_n_http_alpn = sizeof k_http_alpn / sizeof k_http_alpn[0];
 
 struct http_server *http_server_create(struct loop *loop, const struct http_limits *limits,
                                        const char *log_area, const struct http_route *routes,
@@ -321,6 +310,21 @@ void http_server_charge(struct http_server *server, struct conn_budget *budget)
     server->budget = budget;
 }
 
+/* No handler runs: only the inbound that is worked on may end. */
+void http_server_drain(struct http_server *server)
+{
+    struct list *node, *tmp;
+
+    list_for_each_safe(node, tmp, &server->inbounds) {
+        struct http_inbound *inbound = list_entry(node, struct http_inbound, node);
+
+        http_inbound_enter(inbound);
+        if (!inbound->dead)
+            inbound->version->say_goodbye(inbound, true);
+        http_inbound_leave(inbound);
+    }
+}
+
 void http_server_destroy(struct http_server **server_ref)
 {
     struct http_server *server = *server_ref;
@@ -333,36 +337,78 @@ void http_server_destroy(struct http_server **server_ref)
 
         assert(inbound->depth == 0);
         http_inbound_enter(inbound);
-        inbound->dead = true;
+        if (!inbound->dead)
+            inbound->version->say_goodbye(inbound, false);
         http_inbound_leave(inbound);
     }
     buf_writer_fini(&server->out);
     free(server);
 }
 
-void http_server_accept(void *server_arg, int fd, const struct addr *peer)
+void http_inbound_create(struct http_server *server, struct conn **conn,
+                         const struct http_version *version)
 {
-    struct http_server *server = server_arg;
     struct http_inbound *inbound = calloc(1, sizeof *inbound);
 
     if (!inbound) {
-        close(fd);
-        if (server->budget)
-            conn_budget_give(server->budget, peer);
+        conn_close(conn);
         return;
     }
     inbound->server = server;
+    inbound->version = &k_http1;
     list_init(&inbound->exchanges);
     list_push_back(&server->inbounds, &inbound->node);
     buf_writer_init(&inbound->in, SIZE_MAX); /* a head, or what one read brought */
     timer_init(&inbound->timer, server->loop, on_timer);
-    inbound->conn =
-        conn_create(server->loop, fd, peer, HTTP_ANSWER_QUEUE_BYTES, &k_inbound_ops, inbound);
-    if (inbound->conn)
-        conn_charge(inbound->conn, server->budget);
+    inbound->conn = *conn;
+    *conn = NULL;
+    conn_set_ops(inbound->conn, &k_inbound_ops, inbound);
+    http_inbound_enter(inbound);
+    if (version == &k_http2 && !http2_start(inbound))
+        inbound->dead = true;
+    http_inbound_leave(inbound);
+}
+
+/* While a handshake is under way nothing comes that the wrong version could see. */
+void http_server_accept_conn(struct http_server *server, struct conn **conn)
+{
+    http_inbound_create(server, conn, speaks_http2(*conn) ? &k_http2 : &k_http1);
+}
+
+/* Nothing happens to it before http_server_accept_conn() has set its arg. NULL: it is closed. */
+static struct conn *make_conn(struct http_server *server, int fd, const struct addr *peer)
+{
+    struct conn *conn =
+        conn_create(server->loop, fd, peer, HTTP_ANSWER_QUEUE_BYTES, &k_inbound_ops, NULL);
+
+    if (conn)
+        conn_charge(conn, server->budget);
     else if (server->budget)
         conn_budget_give(server->budget, peer);
-    http_inbound_enter(inbound);
-    inbound->dead = !inbound->conn;
-    http_inbound_leave(inbound);
+    return conn;
+}
+
+void http_server_accept(void *server_arg, int fd, const struct addr *peer)
+{
+    struct http_server *server = server_arg;
+    struct conn *conn = make_conn(server, fd, peer);
+
+    if (conn)
+        http_server_accept_conn(server, &conn);
+}
+
+void http_server_set_tls(struct http_server *server, struct tls_server *tls)
+{
+    server->tls = tls;
+}
+
+void http_server_accept_tls(void *server_arg, int fd, const struct addr *peer)
+{
+    struct http_server *server = server_arg;
+    struct conn *conn = make_conn(server, fd, peer);
+
+    if (conn && conn_start_tls(conn, server->tls) == E_OK)
+        http_server_accept_conn(server, &conn);
+    else
+        conn_close(&conn);
 }

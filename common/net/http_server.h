@@ -1,6 +1,7 @@
-/* HTTP/1.1 server on a loop, over the sans-I/O parser of proto/http: keep-alive, pipelining
- * (answers in order), chunked and sized request bodies, limits, timeouts, HEAD, OPTIONS and CORS,
- * 405 with Allow, Expect: 100-continue. One instance a loop. */
+/* HTTP server on a loop. HTTP/1.1 over the sans-I/O parser of proto/http: keep-alive, pipelining
+ * (answers in order), chunked and sized request bodies; HTTP/2 by nghttp2, where TLS agreed on it
+ * (conn_alpn()): what is said here of connections holds for its streams. Limits, timeouts, HEAD,
+ * OPTIONS and CORS, ranges, 405 with Allow, Expect: 100-continue. One instance a loop. */
 #ifndef HW_COMMON_NET_HTTP_SERVER_H
 #define HW_COMMON_NET_HTTP_SERVER_H
 
@@ -16,12 +17,13 @@ struct http_limits {
     int64_t head_timeout_ms; /* whole head from connect or from the first byte; 408 then close */
     int64_t body_timeout_ms; /* whole body */
     int64_t idle_timeout_ms; /* keep-alive without a request */
-    unsigned max_pipelined;  /* requests waiting on one connection before reading pauses */
+    unsigned max_pipelined;  /* HTTP/1.1: requests waiting on a connection before reading pauses */
 };
 extern const struct http_limits k_http_limits_default; /* 16 KiB, 1 MiB, 10 s, 30 s, 60 s, 16 */
 
 /* Bytes that may wait for a slow peer on one connection; more closes it. One answer, or the chunks
- * of a stream, must fit (the next pipelined request is not handled before the queue is empty). */
+ * of a stream, must fit (the next pipelined request is not handled before the queue is empty). Of
+ * HTTP/2: on one stream, and more resets it. */
 #define HTTP_ANSWER_QUEUE_BYTES (4u << 20)
 
 /* A route matches method and path pattern; the first that matches wins. Segments of a pattern are
@@ -46,10 +48,26 @@ struct http_server *http_server_create(struct loop *loop, const struct http_limi
                                        void *arg);
 /* Accepted connections were taken of this budget and give it back. */
 void http_server_charge(struct http_server *server, struct conn_budget *budget);
-/* Closes all its connections; pending exchanges get their on_gone. Not from within a handler. */
+/* Has the peers of now take other connections for what they ask next: HTTP/2 by GOAWAY, HTTP/1 by
+ * "Connection: close" in the next answer. What is under way is answered, endless answers go on, and
+ * connections that come later are as ever. Not from within a handler. */
+void http_server_drain(struct http_server *server);
+/* Closes all its connections, those of HTTP/2 with GOAWAY; pending exchanges get their on_gone. Not
+ * from within a handler. */
 void http_server_destroy(struct http_server **server);
 /* For listener_open(): arg is the server. Takes fd. */
 void http_server_accept(void *server, int fd, const struct addr *peer);
+/* The same for connections that begin with TLS; http_server_set_tls() first. Borrows tls until the
+ * server is destroyed. */
+void http_server_set_tls(struct http_server *server, struct tls_server *tls);
+void http_server_accept_tls(void *server, int fd, const struct addr *peer);
+/* What this server speaks under TLS, by the names of ALPN, the best first. What was agreed on is
+ * conn_alpn() of the connection that http_server_accept_conn() got, once its handshake is done. */
+extern const char *const k_http_alpn[];
+extern const unsigned k_n_http_alpn;
+/* Takes an accepted connection on the server's loop, its budget charged already: one under TLS
+ * (conn_start_tls(); its handshake may still be under way and then counts into head_timeout_ms). */
+void http_server_accept_conn(struct http_server *server, struct conn **conn);
 
 /* The request; everything is lent until the answer. The path is percent-decoded and has no dot
  * segments: those, control characters and all else that leaves the tree got 400 before any handler.
@@ -62,6 +80,9 @@ const char *http_query_arg(struct http_exchange *x, const char *key);
 /* Pattern variable as matched; NULL if the pattern has none of that name. */
 const char *http_path_arg(struct http_exchange *x, const char *key);
 const char *http_header(const struct http_exchange *x, const char *name); /* NULL if absent */
+/* The head as proto/http describes it, for checks of its fields; its views are lent until the
+ * answer. Lengths and codings are left out. */
+void http_request_head(const struct http_exchange *x, struct http_head *out);
 struct buf_view http_body(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x);
 const struct addr *http_peer_addr(const struct http_exchange *x);
@@ -69,6 +90,7 @@ const struct addr *http_peer_addr(const struct http_exchange *x);
  * what should not be done for nobody, by a process that was stopped for a while. */
 bool http_peer_has_left(const struct http_exchange *x);
 struct loop *http_loop(const struct http_exchange *x);
+bool http_is_tls(const struct http_exchange *x); /* it came over https */
 bool http_is_head(const struct http_exchange *x);
 
 /* True for a request that needs no token: peer on loopback, Host "127.0.0.1", "[::1]" or
@@ -90,6 +112,27 @@ void http_add_header(struct http_exchange *x, const char *name, const char *valu
 /* Whole answer with Content-Length. content_type NULL = none. Ends the exchange: x is gone. */
 void http_respond(struct http_exchange *x, unsigned status, const char *content_type,
                   struct buf_view body);
+/* An answer of memory that others use, too: a segment, a playlist. */
+struct http_shared {
+    unsigned status;
+    const char *content_type;  /* NULL = none; this and the two below are borrowed for the call */
+    const char *etag;          /* with its quotes; NULL = none */
+    const char *cache_control; /* NULL = none */
+    /* The list and the bytes stay valid and unchanged until done(arg). That comes exactly once, on
+     * the exchange's loop, maybe from within the call: the kernel (or TLS) has the last byte that
+     * is wanted, or the peer is gone. */
+    const struct buf_view *parts;
+    size_t n_parts;
+    void (*done)(void *arg);
+    void *arg;
+};
+/* Sends it from where it lies, however big; only what is no more than 4 KiB is copied, to go out
+ * with other answers. Of a 200 that is asked for by GET, what the peer has already (If-None-Match)
+ * becomes 304, one range (Range, If-Range) 206 or 416, several ranges the whole. A peer that takes
+ * nothing for idle_timeout_ms is cut off. Ends the exchange: x is gone. */
+void http_respond_shared(struct http_exchange *x, const struct http_shared *answer);
+/* How many bytes of it that is going to send: 0 for HEAD, 304 and 416. */
+uint64_t http_shared_bytes(const struct http_exchange *x, const struct http_shared *answer);
 /* {"status":404,"title":"Not Found","detail":"..."} as application/problem+json. */
 void http_respond_problem(struct http_exchange *x, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -106,12 +149,13 @@ void http_stream_end(struct http_exchange *x);
 /* Takes the connection out of the server, for answers that are media: the caller owns the returned
  * conn (its ops must be set at once), writes the head itself, and x is gone. Later requests on the
  * connection are not answered: what was read of them is dropped, the rest stays in the socket. NULL
- * when the peer is already gone (x is gone too). */
+ * when the peer is already gone, or came over HTTP/2 and was told to ask over HTTP/1.1 (x is gone
+ * too). */
 struct conn *http_take_conn(struct http_exchange *x);
-/* The same for bodies without end, of HTTP_ROUTE_UPLOAD routes: *body goes on where the server was,
- * and what was read behind the head is put to rest (initialised by the caller; its failure is seen
- * by buf_writer_status()). A peer that waits for "100 Continue" (http_expects_continue()) gets it
- * from the caller. */
+/* The same for bodies without end, of HTTP_ROUTE_UPLOAD routes (whose handlers HTTP/2 never calls):
+ * *body goes on where the server was, and what was read behind the head is put to rest (initialised
+ * by the caller; its failure is seen by buf_writer_status()). A peer that waits for "100 Continue"
+ * (http_expects_continue()) gets it from the caller. */
 struct conn *http_take_upload(struct http_exchange *x, struct http_body *body,
                               struct buf_writer *rest);
 bool http_expects_continue(const struct http_exchange *x);

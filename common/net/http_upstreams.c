@@ -9,31 +9,50 @@
 
 #define SKIP_MS 1500 /* +- a third: 1 to 2 s, so that many nodes do not come back at once */
 
-/* "http://host[:port][/]"; anything more would be silently ignored later, so it is refused. */
-static enum err parse_url(struct http_upstream *s, const char *url, const char **why)
+/* The scheme's part of url, which is moved past it; its default port. 0: neither http nor https. */
+static unsigned take_scheme(const char **url)
 {
-    static const char k_scheme[] = "http://";
-    size_t size;
+    static const struct {
+        const char *text;
+        unsigned port;
+    } k_schemes[] = {{"http://", 80}, {"https://", 443}};
 
-    if (strncmp(url, "https://", 8) == 0) {
+    for (size_t i = 0; i < sizeof k_schemes / sizeof k_schemes[0]; i++) {
+        size_t size = strlen(k_schemes[i].text);
+
+        if (strncmp(*url, k_schemes[i].text, size) != 0)
+            continue;
+        *url += size;
+        return k_schemes[i].port;
+    }
+    return 0;
+}
+
+/* "http://host[:port][/]"; anything more would be silently ignored later, so it is refused. */
+static enum err parse_url(struct http_upstream *s, const char *url, struct tls_client *tls,
+                          const char **why)
+{
+    const char *rest = url;
+    unsigned port = take_scheme(&rest);
+    size_t size = strlen(rest), scheme_size = (size_t)(rest - url);
+
+    if (port == 443 && !tls) {
         *why = "https is not supported here: use http://host:port";
         return E_UNSUPPORTED;
     }
     *why = "not a URL of the form http://host:port";
-    if (strncmp(url, k_scheme, sizeof k_scheme - 1) != 0)
-        return E_INVAL;
-    url += sizeof k_scheme - 1;
-    size = strlen(url);
-    if (size > 0 && url[size - 1] == '/')
+    if (size > 0 && rest[size - 1] == '/')
         size--;
-    if (size == 0 || size >= sizeof s->host_header || strcspn(url, "/?#@ \t\r\n") < size)
+    if (port == 0 || size == 0 || size >= sizeof s->host_header ||
+        strcspn(rest, "/?#@ \t\r\n") < size)
         return E_INVAL;
-    memcpy(s->host_header, url, size);
+    memcpy(s->host_header, rest, size);
     s->host_header[size] = '\0';
-    snprintf(s->url, sizeof s->url, "%s%s", k_scheme, s->host_header);
-    if (addr_split(s->host_header, s->host, sizeof s->host, &s->target.port, 80) != E_OK ||
+    snprintf(s->url, sizeof s->url, "%.*s%s", (int)scheme_size, url, s->host_header);
+    if (addr_split(s->host_header, s->host, sizeof s->host, &s->target.port, port) != E_OK ||
         s->target.port == 0)
         return E_INVAL;
+    s->target.tls = port == 443 ? tls : NULL;
     return E_OK;
 }
 
@@ -66,7 +85,7 @@ enum err http_upstreams_init(struct http_upstreams *u, const struct http_client_
     for (u->n = 0; u->n < conf->n_urls; u->n++) {
         struct http_upstream *s = &u->list[u->n];
 
-        e = parse_url(s, conf->urls[u->n], why);
+        e = parse_url(s, conf->urls[u->n], conf->tls, why);
         if (e != E_OK)
             goto fail;
         s->target.host = s->host;
@@ -140,9 +159,9 @@ void http_upstreams_answered(struct http_upstreams *u, unsigned at)
 {
     struct http_upstream *s = &u->list[at];
 
-    if (s->failed)
+    if (s->target.failed)
         log_info(u->log_area, "msg=\"server is back\" server=%s", LOG_STR(s->url));
-    s->failed = false;
+    s->target.failed = false;
     s->skip_until_us = 0;
     u->current = at;
 }
@@ -152,12 +171,12 @@ void http_upstreams_failed(struct http_upstreams *u, unsigned at, int64_t now_us
 {
     struct http_upstream *s = &u->list[at];
 
-    if (!s->failed && status)
+    if (!s->target.failed && status)
         log_warn(u->log_area, "msg=\"server failed\" server=%s status=%u", LOG_STR(s->url), status);
-    else if (!s->failed)
+    else if (!s->target.failed)
         log_warn(u->log_area, "msg=\"server failed\" server=%s error=%s", LOG_STR(s->url),
                  LOG_STR(err_text(e)));
-    s->failed = true;
+    s->target.failed = true;
     s->skip_until_us = now_us + jitter_ms(SKIP_MS, 1.0 / 3) * 1000;
     if (u->current == at)
         u->current = (at + 1) % u->n;

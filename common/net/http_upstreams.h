@@ -12,7 +12,6 @@ struct http_upstream {
     char host[256];
     char host_header[280];
     int64_t skip_until_us;
-    bool failed; /* the last answer was none: logged once, and on recovery */
 };
 
 struct http_upstreams {

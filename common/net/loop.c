@@ -50,7 +50,7 @@ struct loop {
     struct loop_clock *clock;
     struct list hooks;
     struct list exits;
-    uint8_t *scratch;
+    uint8_t *scratch; /* LOOP_SCRATCH_BYTES, and LOOP_RECORD_BYTES behind them */
     pthread_t thread;
     bool has_thread;
 
@@ -246,7 +246,7 @@ struct loop *loop_create(const char *name, unsigned index)
     loop->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     loop->base = base_create();
     loop->clock = calloc(1, sizeof *loop->clock);
-    loop->scratch = malloc(LOOP_SCRATCH_BYTES);
+    loop->scratch = malloc(LOOP_SCRATCH_BYTES + LOOP_RECORD_BYTES);
     if (loop->wake_fd < 0 || loop->alarm_fd < 0 || !loop->base || !loop->clock || !loop->scratch)
         goto fail;
     loop->poller = poller_create(loop);
@@ -409,6 +409,11 @@ struct event_base *loop_base(struct loop *loop)
 uint8_t *loop_scratch(struct loop *loop)
 {
     return loop->scratch;
+}
+
+uint8_t *loop_record(struct loop *loop)
+{
+    return loop->scratch + LOOP_SCRATCH_BYTES;
 }
 
 struct evdns_base *loop_dns(struct loop *loop)

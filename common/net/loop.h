@@ -51,6 +51,10 @@ struct poller *loop_poller(struct loop *loop);
  * callback returns. conn_read() reads into it. Loop thread. */
 #define LOOP_SCRATCH_BYTES 65536
 uint8_t *loop_scratch(struct loop *loop);
+/* Lends other memory of LOOP_RECORD_BYTES, in which a TLS record is put together. Private to
+ * common/net. Loop thread. */
+#define LOOP_RECORD_BYTES 16384
+uint8_t *loop_record(struct loop *loop);
 
 /* Monotonic time of this turn (read once a turn, after the poll), and the wall clock. */
 int64_t loop_now_us(const struct loop *loop);

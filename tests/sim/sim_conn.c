@@ -344,6 +344,12 @@ int conn_fd(const struct conn *c)
     return -1;
 }
 
+struct buf_view conn_alpn(const struct conn *c)
+{
+    (void)c;
+    return buf_view_of(NULL, 0); /* no TLS here */
+}
+
 const char *conn_peer(const struct conn *c)
 {
     return c->peer_text;

@@ -585,6 +585,40 @@ static void test_upload_without_a_body_is_taken_as_done(void **state)
     client_close(&c);
 }
 
+static void test_drain_ends_connections_with_their_next_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct client held, idle, next;
+    struct answer a;
+
+    client_open(&held, f);
+    client_open(&idle, f);
+    client_send(&held, GET("/hold"));
+    client_send(&idle, GET("/now"));
+    client_read(&idle, &a, false);
+    assert_true(a.keep_alive);
+    wait_for_calls(f, 2);
+    http_server_drain(f->server);
+    respond_held(f, "later");
+    client_read(&held, &a, false);
+    assert_string_equal(a.body, "later");
+    assert_false(a.keep_alive);
+    client_wait_end(&held);
+    client_send(&idle, GET("/now") GET("/now")); /* both are answered, the second one ends it */
+    client_read(&idle, &a, false);
+    assert_true(a.keep_alive);
+    client_read(&idle, &a, false);
+    assert_false(a.keep_alive);
+    client_wait_end(&idle);
+    client_open(&next, f);
+    client_send(&next, GET("/now"));
+    client_read(&next, &a, false);
+    assert_true(a.keep_alive);
+    client_close(&next);
+    client_close(&idle);
+    client_close(&held);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -595,6 +629,7 @@ int main(void)
         TEST(test_connection_is_taken_behind_the_answers_before),
         TEST(test_requests_above_max_pipelined_wait_in_the_socket),
         TEST(test_later_answer_tells_when_the_peer_leaves_first),
+        TEST(test_drain_ends_connections_with_their_next_answer),
         TEST(test_destroy_tells_the_handler_of_a_later_answer),
         TEST(test_stream_gives_chunks_and_keeps_the_connection),
         TEST(test_stream_to_http_1_0_ends_with_the_connection),

@@ -1,48 +1,11 @@
-/* Bytes to exchanges: heads, bodies, and what is refused. No handler runs here, since the bytes may
- * be the loop's scratch buffer. */
-#include "common/base/log.h"
+/* HTTP/1 bytes to exchanges: heads, bodies, and what is refused. No handler runs here, since the
+ * bytes may be the loop's scratch buffer. */
 #include "common/net/http_server_private.h"
 
-void http_inbound_report(struct http_inbound *inbound, enum http_bad reason, unsigned status,
-                         const char *detail, uint64_t limit)
+void http1_refuse(struct http_inbound *inbound, struct http_exchange *x, enum http_bad reason,
+                  unsigned status, const char *text)
 {
-    log_warn(inbound->server->log_area,
-             "msg=\"bad request\" peer=%s status=%u %s detail=%s limit=%llu",
-             conn_peer(inbound->conn), status, http_count_bad(reason), LOG_STR(detail),
-             (unsigned long long)limit);
-}
-
-/* The limit that a status speaks of; 0 when it speaks of none. */
-static uint64_t limit_of(const struct http_inbound *inbound, unsigned status)
-{
-    const struct http_limits *limits = &inbound->server->limits;
-
-    switch (status) {
-    case 408:
-        return (uint64_t)(inbound->reading == HTTP_READING_BODY ? limits->body_timeout_ms
-                                                                : limits->head_timeout_ms);
-    case 413:
-        return limits->max_body_bytes;
-    case 414:
-    case 431:
-        return limits->max_head_bytes;
-    default:
-        return 0;
-    }
-}
-
-static void enqueue(struct http_inbound *inbound, struct http_exchange *x)
-{
-    list_push_back(&inbound->exchanges, &x->node);
-    inbound->n_exchanges++;
-    inbound->has_served = true;
-    inbound->wait = HTTP_WAIT_NONE;
-}
-
-void http_inbound_refuse(struct http_inbound *inbound, struct http_exchange *x,
-                         enum http_bad reason, unsigned status, const char *text)
-{
-    http_inbound_report(inbound, reason, status, text, limit_of(inbound, status));
+    http_inbound_report(inbound, reason, status, text, http_inbound_limit_of(inbound, status));
     inbound->reading = HTTP_READING_OFF;
     inbound->receiving = NULL;
     if (!x) {
@@ -51,7 +14,7 @@ void http_inbound_refuse(struct http_inbound *inbound, struct http_exchange *x,
             inbound->dead = true;
             return;
         }
-        enqueue(inbound, x);
+        http_inbound_enqueue(inbound, x);
     }
     x->refused_status = status;
     x->refused_text = text;
@@ -59,7 +22,7 @@ void http_inbound_refuse(struct http_inbound *inbound, struct http_exchange *x,
     x->phase = HTTP_PHASE_READY;
 }
 
-bool http_inbound_has_room(const struct http_inbound *inbound)
+bool http1_has_room(const struct http_inbound *inbound)
 {
     return inbound->n_exchanges < inbound->server->limits.max_pipelined &&
            inbound->body_bytes <= inbound->server->limits.max_body_bytes;
@@ -84,7 +47,7 @@ static void begin_body(struct http_inbound *inbound, struct http_exchange *x,
         x->phase = HTTP_PHASE_READY;
         inbound->reading = HTTP_READING_HELD;
     } else if (head->has_length && head->length_bytes > inbound->server->limits.max_body_bytes) {
-        http_inbound_refuse(inbound, x, HTTP_BAD_BODY_SIZE, 413, "body too big");
+        http1_refuse(inbound, x, HTTP_BAD_BODY_SIZE, 413, "body too big");
     } else if (inbound->body.done) {
         x->expect_continue = false;
         set_received(inbound, x);
@@ -111,8 +74,7 @@ static bool parse_head(struct http_inbound *inbound, struct buf_reader *in)
     if (e == E_AGAIN)
         return false;
     if (e != E_OK) {
-        http_inbound_refuse(inbound, NULL, http_bad_from_status(error.status), error.status,
-                            error.text);
+        http1_refuse(inbound, NULL, http_bad_from_status(error.status), error.status, error.text);
         return false;
     }
     start.left_bytes -= in->left_bytes;
@@ -121,11 +83,11 @@ static bool parse_head(struct http_inbound *inbound, struct buf_reader *in)
         inbound->dead = true;
         return false;
     }
-    enqueue(inbound, x);
+    http_inbound_enqueue(inbound, x);
     if (e == E_OK)
         begin_body(inbound, x, &head);
     else
-        http_inbound_refuse(inbound, x, HTTP_BAD_PATH, 400, why);
+        http1_refuse(inbound, x, HTTP_BAD_PATH, 400, why);
     return true;
 }
 
@@ -139,7 +101,7 @@ static bool parse_body(struct http_inbound *inbound, struct buf_reader *in)
     while ((e = http_body_next(&inbound->body, in, &piece)) == E_OK) {
         x->expect_continue = false; /* RFC 9110, section 10.1.1: it is on its way already */
         if (piece.size_bytes > inbound->server->limits.max_body_bytes - x->body.used_bytes) {
-            http_inbound_refuse(inbound, x, HTTP_BAD_BODY_SIZE, 413, "body too big");
+            http1_refuse(inbound, x, HTTP_BAD_BODY_SIZE, 413, "body too big");
             return false;
         }
         buf_write_view(&x->body, piece);
@@ -150,7 +112,7 @@ static bool parse_body(struct http_inbound *inbound, struct buf_reader *in)
         inbound->body_bytes += piece.size_bytes;
     }
     if (e == E_PROTO)
-        http_inbound_refuse(inbound, x, HTTP_BAD_SYNTAX, 400, "malformed chunk");
+        http1_refuse(inbound, x, HTTP_BAD_SYNTAX, 400, "malformed chunk");
     else if (e == E_END)
         set_received(inbound, x);
     return e == E_END;
@@ -165,11 +127,11 @@ static void parse(struct http_inbound *inbound, struct buf_reader *in)
             more = parse_body(inbound, in);
         else
             more = inbound->reading == HTTP_READING_HEAD && in->left_bytes &&
-                   http_inbound_has_room(inbound) && parse_head(inbound, in);
+                   http1_has_room(inbound) && parse_head(inbound, in);
     }
 }
 
-bool http_inbound_parse_kept(struct http_inbound *inbound)
+bool http1_parse_kept(struct http_inbound *inbound)
 {
     struct buf_reader in = buf_reader_from(buf_writer_view(&inbound->in));
     size_t used_bytes;
@@ -184,7 +146,7 @@ bool http_inbound_parse_kept(struct http_inbound *inbound)
     return used_bytes > 0;
 }
 
-void http_inbound_receive(struct http_inbound *inbound, struct buf_view got)
+void http1_receive(struct http_inbound *inbound, struct buf_view got)
 {
     struct buf_reader in = buf_reader_from(got);
 
@@ -200,11 +162,11 @@ void http_inbound_receive(struct http_inbound *inbound, struct buf_view got)
     if (buf_writer_status(&inbound->in) != E_OK)
         inbound->dead = true;
     else if (inbound->in.used_bytes > in.left_bytes) /* there was something before */
-        (void)http_inbound_parse_kept(inbound);
+        (void)http1_parse_kept(inbound);
 }
 
 /* Old clients end a body with an extra CR LF: that is no request begun. */
-bool http_inbound_has_begun_head(const struct http_inbound *inbound)
+bool http1_has_begun_head(const struct http_inbound *inbound)
 {
     for (size_t i = 0; i < inbound->in.used_bytes; i++)
         if (inbound->in.data[i] != '\r' && inbound->in.data[i] != '\n')
