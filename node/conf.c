@@ -4,14 +4,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/net/addr.h"
 #include "common/net/fd_link.h"
+#include "node/hls/hls.h"
+#include "common/net/tls_setup.h"
 #include "proto/cluster/cluster.h"
 #include "proto/http/http.h"
 
 static const char *const k_latencies[] = {"realtime", "balanced", "efficient", NULL};
 static const char *const k_log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const k_hls_modes[] = {"off", "on_demand", "always", NULL}; /* enum hls_mode */
+static const char *const k_hls_cleanups[] = {"keep", "window", "end", NULL}; /* enum hls_cleanup */
+static const char *const k_hls_containers[] = {"ts", "fmp4", NULL}; /* enum hls_container */
+static const char *const k_old_players[] = {"classic", "hevc12", "all", NULL};
 static const char *const k_off_on[] = {"off", "on", NULL};
 
 #define PATH_BYTES 4096
@@ -42,8 +49,18 @@ static const struct conf_field k_fields[] = {
     ENUM  ("log.level",                    log_level,                        "info",        k_log_levels,            "Least important lines that are written.", true),
     STRING("log.file",                     log_file,                         "",            PATH_BYTES,              "Where log lines go; empty = standard error.", false),
     ADDR  ("rtmp.listen",                  rtmp_listen,                      "0.0.0.0:1935",                         "Where RTMP is accepted, host:port; empty = off."),
+    ENUM  ("rtmp.old_players",             rtmp_old_players,                 "classic",     k_old_players,           "What players get that announce no codecs (fourCcList): classic = H.264, AAC, MP3 and what else Flash had; hevc12 = also HEVC, as codec id 12; all = everything, with enhanced headers.", true),
     ADDR  ("http.listen",                  http_listen,                      "0.0.0.0:8080",                         "Where HTTP-FLV and other nodes' pulls are accepted, host:port; empty = off."),
+    ADDR  ("rtmps.listen",                 rtmps_listen,                     "0.0.0.0:1936",                         "Where RTMP over TLS is accepted, host:port; empty, or without tls.certificates = off."),
+    ADDR  ("https.listen",                 https_listen,                     "0.0.0.0:8443",                         "Where all of http.listen is accepted over TLS, host:port; empty, or without tls.certificates = off."),
     ADDR  ("admin.listen",                 admin_listen,                     "127.0.0.1:8081",                       "Where API and /metrics are, host:port; empty = off."),
+    BOOL  ("admin.tls",                    admin_tls,                        "false",                                "Whether admin.listen speaks TLS (https), with tls.certificates, and nothing else.", false),
+
+    LIST  ("tls.certificates",             tls_certificates,                 "",            TLS_SETUP_MAX_CERTIFICATES, "PEM files of certificates with their chains, cert.pem=key.pem or one file with both; the first is for clients that name no host, or another one. Renewed files are noticed.", true),
+    STRING("tls.ca_file",                  tls_ca_file,                      "",            PATH_BYTES,              "PEM file of the authorities that are believed where this node connects over TLS; empty = those of the system. A renewed file is noticed.", true),
+    BOOL  ("tls.verify",                   tls_verify,                       "true",                                 "Whether certificates of nodes, schedulers and sources have to be good and theirs; false is for labs.", false),
+
+    LIST  ("websocket.origins",            websocket_origins,                "",            1000,                    "Sites whose pages may play over WebSockets, as browsers name them: https://host or https://host:port; empty = all. Players that name no site are not browsers, and may.", true),
 
     BOOL  ("publish.open",                 publish_open,                     "true",                                 "Whether anybody may publish.", true),
     BOOL  ("play.open",                    play_open,                        "true",                                 "Whether anybody may play.", true),
@@ -57,14 +74,26 @@ static const struct conf_field k_fields[] = {
     UINT  ("gop_cache.max_ms",             gop_cache_max_ms,                 "20000",       0,   600000,    "ms",    "Media time in the GOP cache, a stream.", true),
     UINT  ("play_wait_ms",                 play_wait_ms,                     "10000",       0,   MAX_MS,    "ms",    "How long a viewer waits for a stream that is not there.", true),
     UINT  ("tracks_wait_ms",               tracks_wait_ms,                   "500",         0,   60000,     "ms",    "How long the start of a stream waits for a second track.", true),
+    BOOL  ("silent_audio",                 silent_audio,                     "false",                                "Whether pictures without sound get a silent AAC track, until sound comes.", true),
     UINT  ("max_lag_ms",                   max_lag_ms,                       "5000",        100, 600000,    "ms",    "A viewer that is further behind jumps to a newer key frame.", true),
     UINT  ("stall_timeout_ms",             stall_timeout_ms,                 "10000",       100, MAX_MS,    "ms",    "A viewer that takes nothing for this long is closed.", true),
     UINT  ("feed.max_pinned_bytes",        feed_max_pinned_bytes,            "67108864",    MIB(1), GIB(16), "bytes", "Memory of one stream in one format; above it the viewer furthest behind is closed.", true),
     UINT  ("drain_timeout_s",              drain_timeout_s,                  "10",          0,   86400,     "s",     "After SIGTERM, connections that are still there are closed this late.", true),
     STRING("handover.socket",              handover_socket,                  "",            FD_LINK_PATH_BYTES,      "Unix socket where headwater-node --replace takes over from this process; empty = off.", false),
 
-    LIST  ("pull.sources",                 pull_sources,                     "",            10000,                   "Streams pulled from other servers when somebody plays them: app/name=rtmp://host/app/name or app/name=http://host/path.flv.", false),
-    LIST  ("fallback_origins",             fallback_origins,                 "",            CLUSTER_MAX_UPSTREAMS,   "Nodes to pull from while no scheduler answers: http://host:port.", false),
+    ENUM  ("hls.mode",                     hls_mode,                         "on_demand",   k_hls_modes,             "When streams are cut into HLS segments: off, on_demand = while somebody watches, always = also for whoever comes next.", false),
+    ENUM  ("hls.container",                hls_container,                    "fmp4",        k_hls_containers,        "What {name}.m3u8 leads to: fmp4 (low latency) or ts; ?container= asks for the other one.", false),
+    UINT  ("hls.segment_ms",               hls_segment_ms,                   "2000",        100, 60000,     "ms",    "Length of a segment, as near as GOPs allow; decided where a stream is published.", true),
+    UINT  ("hls.part_ms",                  hls_part_ms,                      "200",         0,   5000,      "ms",    "Length of a part of low-latency HLS; 0 = no parts; decided likewise.", true),
+    LIST  ("hls.renditions",               hls_renditions,                   "",            HLS_MAX_RENDITIONS,      "Suffixes of names that are renditions of the name without: _720 makes app/x_720 one of app/x, in one multivariant playlist.", false),
+    UINT  ("hls.window_s",                 hls_window_s,                     "20",          1,   86400,     "s",     "How far playlists reach back: more is for viewers who go back in time (DVR).", false),
+    UINT  ("hls.idle_ms",                  hls_idle_ms,                      "30000",       1000, MAX_MS,   "ms",    "A viewer, or a channel that nobody asks for, is over after this.", false),
+    STRING("hls.disk.dir",                 hls_disk_dir,                     "",            PATH_BYTES,              "Folder where complete segments of hls.container are written, too: app/name/...; empty = off.", false),
+    ENUM  ("hls.disk.cleanup",             hls_disk_cleanup,                 "window",      k_hls_cleanups,          "keep = files stay, window = each goes with its segment in memory, end = all go when the channel does.", false),
+    UINT  ("hls.max_bytes",                hls_max_bytes,                    "268435456",   MIB(1), GIB(64), "bytes", "Memory of the segments of one stream in one container; above it the window is shorter.", false),
+
+    LIST  ("pull.sources",                 pull_sources,                     "",            10000,                   "Streams pulled from other servers when somebody plays them: app/name=rtmp://host/app/name or app/name=http://host/path.flv; rtmps and https over TLS.", false),
+    LIST  ("fallback_origins",             fallback_origins,                 "",            CLUSTER_MAX_UPSTREAMS,   "Nodes to pull from while no scheduler answers: http://host:port or https://host:port.", false),
     UINT  ("pull_idle_ms",                 pull_idle_ms,                     "10000",       0,   MAX_MS,    "ms",    "A pull ends this long after its last viewer left.", true),
     UINT  ("upstream_stall_ms",            upstream_stall_ms,                "2000",        100, MAX_MS,    "ms",    "A pull that gets nothing for this long turns to the next upstream; nodes say something twice a second.", true),
     UINT  ("pull.head_start_ms",           pull_head_start_ms,               "200",         0,   10000,     "ms",    "An upstream that has not answered after this is raced by the next one.", true),
@@ -75,6 +104,7 @@ static const struct conf_field k_fields[] = {
     UINT  ("limits.viewers",               limits_viewers,                   "0",           0,   10000000,  "",      "Viewers at a time; more are sent to another node or answered 503; 0 = no limit.", true),
     UINT  ("limits.parked_viewers",        limits_parked_viewers,            "10000",       0,   10000000,  "",      "Viewers that wait for a stream, a loop.", true),
     UINT  ("limits.handshake_ms",          limits_handshake_ms,              "10000",       100, MAX_MS,    "ms",    "RTMP: from the connection to the end of the handshake.", true),
+    UINT  ("limits.tls_handshake_ms",      limits_tls_handshake_ms,          "5000",        100, MAX_MS,    "ms",    "TLS: time for a handshake, in both directions.", false),
     UINT  ("limits.idle_ms",               limits_idle_ms,                   "30000",       100, MAX_MS,    "ms",    "RTMP: from the handshake to publish or play.", true),
     UINT  ("limits.message_bytes",         limits_message_bytes,             "16777215",    KIB(64), 16777215, "bytes", "Longest media message of RTMP, or tag of FLV.", true),
     UINT  ("limits.command_bytes",         limits_command_bytes,             "65536",       KIB(4), MIB(1), "bytes", "RTMP: longest command message.", true),
@@ -85,17 +115,18 @@ static const struct conf_field k_fields[] = {
     STRING("cluster.node_id",              cluster_node_id,                  "",            CLUSTER_ID_SIZE - 1,     "Name of this node, letters, digits, dots, dashes and underscores; empty = host name and a random part.", false),
     ENUM  ("cluster.role",                 cluster_role,                     "both",        k_cluster_roles,         "What schedulers send here: origin = publishers, edge = viewers.", false),
     STRING("cluster.zone",                 cluster_zone,                     "",            CLUSTER_ZONE_SIZE - 1,   "Nodes of one zone prefer each other.", false),
-    LIST  ("cluster.schedulers",           cluster_schedulers,               "",            16,                      "Schedulers in order of preference: http://host:port; empty = no cluster.", false),
+    LIST  ("cluster.schedulers",           cluster_schedulers,               "",            16,                      "Schedulers in order of preference: http://host:port or https://host:port; empty = no cluster.", false),
     STRING("cluster.token_file",           cluster_token_file,               "",            PATH_BYTES,              "File with the secrets that nodes and schedulers share, one or two lines: the first is sent, both are accepted; read again at SIGHUP; empty = none.", false),
     ENUM  ("cluster.redirect",             cluster_redirect,                 "off",         k_off_on,                "An origin answers HTTP viewers of streams that it has not got with 302 to the best edge; off = it pulls and serves.", false),
     UINT  ("cluster.weight",               cluster_weight,                   "100",         1,   10000,     "",      "Share of new viewers and publishers, relative to other nodes.", true),
     UINT  ("cluster.capacity.egress_bps",  cluster_capacity_egress_bps,      "0",           0,   1000000000000000, "bit/s", "What this node can send; at that rate new viewers are sent to another node or answered 503; 0 = unknown.", true),
     STRING("cluster.advertise.public.rtmp",    cluster_advertise_public_rtmp,    "", URL_BYTES, "Where clients reach rtmp.listen: rtmp://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.public.http",    cluster_advertise_public_http,    "", URL_BYTES, "Where clients reach http.listen: http://host:port; empty = the listen address.", false),
-    STRING("cluster.advertise.public.https",   cluster_advertise_public_https,   "", URL_BYTES, "Where clients reach a TLS proxy in front of http.listen: https://host:port; empty = none.", false),
+    STRING("cluster.advertise.public.rtmps",   cluster_advertise_public_rtmps,   "", URL_BYTES, "Where clients reach rtmps.listen, or a TLS proxy in front of rtmp.listen: rtmps://host:port; empty = the listen address.", false),
+    STRING("cluster.advertise.public.https",   cluster_advertise_public_https,   "", URL_BYTES, "Where clients reach https.listen, or a TLS proxy in front of http.listen: https://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.internal.rtmp",  cluster_advertise_internal_rtmp,  "", URL_BYTES, "Where other nodes reach rtmp.listen: rtmp://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.internal.http",  cluster_advertise_internal_http,  "", URL_BYTES, "Where other nodes reach http.listen: http://host:port; empty = the listen address.", false),
-    STRING("cluster.advertise.internal.https", cluster_advertise_internal_https, "", URL_BYTES, "Where other nodes reach a TLS proxy in front of http.listen: https://host:port; empty = none.", false),
+    STRING("cluster.advertise.internal.https", cluster_advertise_internal_https, "", URL_BYTES, "Where other nodes reach https.listen, by a name that its certificate is for: https://host:port; they then connect over TLS. Empty = they use http.", false),
 };
 /* clang-format on */
 
@@ -175,14 +206,46 @@ static enum err check_url_list(const char *key, const struct conf_list *list,
                                struct conf_error *error)
 {
     for (size_t i = 0; i < list->n_items; i++) {
-        if (strlen(list->items[i]) > URL_BYTES || !is_base_url(list->items[i], "http"))
-            return refuse(error, "%s: found \"%.200s\", allowed is http://host:port", key,
-                          list->items[i]);
+        if (strlen(list->items[i]) > URL_BYTES ||
+            (!is_base_url(list->items[i], "http") && !is_base_url(list->items[i], "https")))
+            return refuse(error,
+                          "%s: found \"%.200s\", allowed is http://host:port or https://host:port",
+                          key, list->items[i]);
     }
     return E_OK;
 }
 
+/* --- TLS --- */
+
+static const char *with_certificates(const struct node_conf *conf, const char *listen)
+{
+    return conf->tls_certificates.n_items ? listen : "";
+}
+
+const char *node_conf_rtmps_listen(const struct node_conf *conf)
+{
+    return with_certificates(conf, conf->rtmps_listen);
+}
+
+const char *node_conf_https_listen(const struct node_conf *conf)
+{
+    return with_certificates(conf, conf->https_listen);
+}
+
+static enum err check_certificates(const struct node_conf *conf, struct conf_error *error)
+{
+    struct tls_error why;
+
+    if (tls_setup_check(&conf->tls_certificates, &why) != E_OK)
+        return refuse(error, "tls.certificates%s", why.text);
+    if (conf->admin_tls && !conf->tls_certificates.n_items)
+        return refuse(error, "admin.tls: found true, allowed only with tls.certificates");
+    return E_OK;
+}
+
 /* --- pull.sources --- */
+
+static const char *const k_source_schemes[] = {"rtmp", "http", "rtmps", "https"};
 
 enum err node_conf_pull_source(const char *item, struct stream_name *name, const char **url,
                                const char **why)
@@ -200,13 +263,14 @@ enum err node_conf_pull_source(const char *item, struct stream_name *name, const
     snprintf(path, sizeof path, "/%.*s", (int)(equals - item), item);
     if (stream_name_from_path(name, buf_view_str(path), why) != E_OK)
         return E_INVAL;
-    *why = "an URL that is not rtmp://host/app/name or http://host/path";
+    *why = "an URL that is not rtmp[s]://host/app/name or http[s]://host/path";
     if (url_parse(buf_view_str(equals + 1), &parsed) != E_OK || parsed.path.size_bytes < 2)
         return E_INVAL;
-    if (!buf_view_equals(parsed.scheme, "rtmp") && !buf_view_equals(parsed.scheme, "http"))
-        return E_INVAL;
     *url = equals + 1;
-    return E_OK;
+    for (size_t i = 0; i < sizeof k_source_schemes / sizeof k_source_schemes[0]; i++)
+        if (buf_view_equals(parsed.scheme, k_source_schemes[i]))
+            return E_OK;
+    return E_INVAL;
 }
 
 static enum err check_pull_sources(const struct node_conf *conf, struct conf_error *error)
@@ -283,6 +347,38 @@ static enum err check_duplicate_apps(const struct node_conf *conf, struct conf_e
     return E_OK;
 }
 
+/* --- websocket.origins --- */
+
+static bool is_same_nocase(struct buf_view a, struct buf_view b)
+{
+    return a.size_bytes == b.size_bytes &&
+           strncasecmp((const char *)a.data, (const char *)b.data, a.size_bytes) == 0;
+}
+
+/* One that is left out is that of the scheme, http or https. */
+static unsigned port_of(const struct url *url)
+{
+    return url->port ? url->port : buf_view_equals_nocase(url->scheme, "https") ? 443 : 80;
+}
+
+/* "null" (sandboxed frames, files) is no URL. */
+bool node_conf_allows_origin(const struct node_conf *conf, struct buf_view origin)
+{
+    const struct conf_list *list = &conf->websocket_origins;
+    struct url asked, allowed;
+
+    if (list->n_items == 0)
+        return true;
+    if (url_parse(origin, &asked) != E_OK)
+        return false;
+    for (size_t i = 0; i < list->n_items; i++)
+        if (url_parse(buf_view_str(list->items[i]), &allowed) == E_OK &&
+            is_same_nocase(asked.scheme, allowed.scheme) &&
+            is_same_nocase(asked.host, allowed.host) && port_of(&asked) == port_of(&allowed))
+            return true;
+    return false;
+}
+
 /* --- cluster --- */
 
 static bool is_wildcard(const char *listen)
@@ -301,7 +397,10 @@ static enum err check_advertise(const struct node_conf *conf, struct conf_error 
          "rtmp.listen", conf->rtmp_listen},
         {"cluster.advertise.public.http", "http", conf->cluster_advertise_public_http,
          "http.listen", conf->http_listen},
-        {"cluster.advertise.public.https", "https", conf->cluster_advertise_public_https, "", ""},
+        {"cluster.advertise.public.rtmps", "rtmps", conf->cluster_advertise_public_rtmps,
+         "rtmps.listen", node_conf_rtmps_listen(conf)},
+        {"cluster.advertise.public.https", "https", conf->cluster_advertise_public_https,
+         "https.listen", node_conf_https_listen(conf)},
         {"cluster.advertise.internal.rtmp", "rtmp", conf->cluster_advertise_internal_rtmp,
          "rtmp.listen", conf->rtmp_listen},
         {"cluster.advertise.internal.http", "http", conf->cluster_advertise_internal_http,
@@ -336,7 +435,8 @@ static enum err check_node_id(const struct node_conf *conf, struct conf_error *e
 
 static enum err check_listen(const struct node_conf *conf, struct conf_error *error)
 {
-    if (*conf->rtmp_listen || *conf->http_listen)
+    if (*conf->rtmp_listen || *conf->http_listen || *node_conf_rtmps_listen(conf) ||
+        *node_conf_https_listen(conf))
         return E_OK;
     return refuse(error, "rtmp.listen, http.listen: found both empty, one of them is needed");
 }
@@ -346,11 +446,15 @@ enum err node_conf_check(const struct node_conf *conf, struct conf_error *error)
     enum err e = check_listen(conf, error);
 
     if (e == E_OK)
+        e = check_certificates(conf, error);
+    if (e == E_OK)
         e = check_node_id(conf, error);
     if (e == E_OK)
         e = check_url_list("cluster.schedulers", &conf->cluster_schedulers, error);
     if (e == E_OK)
         e = check_url_list("fallback_origins", &conf->fallback_origins, error);
+    if (e == E_OK)
+        e = check_url_list("websocket.origins", &conf->websocket_origins, error);
     if (e == E_OK)
         e = check_pull_sources(conf, error);
     if (e == E_OK)

@@ -151,16 +151,23 @@ static void on_counted(void *arg)
     timer_start_ms(&drain->timer, LOOK_MS);
 }
 
+static void tell_to_reconnect(struct node_loop *nl, bool is_here)
+{
+    rtmp_ask_reconnect(nl, is_here);
+    if (nl->http)
+        http_server_drain(nl->http);
+}
+
 static void tell_to_come_again(struct media_loop *ml, void *arg)
 {
     (void)arg;
-    rtmp_ask_reconnect(ml->owner, true);
+    tell_to_reconnect(ml->owner, true);
 }
 
 static void tell_to_go_elsewhere(struct media_loop *ml, void *arg)
 {
     (void)arg;
-    rtmp_ask_reconnect(ml->owner, false);
+    tell_to_reconnect(ml->owner, false);
 }
 
 static void nothing(void *arg)
@@ -170,7 +177,7 @@ static void nothing(void *arg)
 
 /* Once, and not before the schedulers know that the node drains: they would refuse a publish that
  * comes back quicker than that, since this one is still live. */
-static void ask_publishers(struct node *node)
+static void ask_to_reconnect(struct node *node)
 {
     struct drain *drain = &node->drain;
     bool is_replaced = drain->why == DRAIN_REPLACED;
@@ -191,7 +198,7 @@ static void on_timer(struct timer *timer)
         timer_start_ms(timer, LOOK_MS);
         return;
     }
-    ask_publishers(node);
+    ask_to_reconnect(node);
     node->drain.count = (struct drain_count){0};
     node->drain.is_counting = true;
     if (gather(node, count_loop, on_counted, node) != E_OK)
@@ -216,7 +223,7 @@ void node_drain(struct node *node, enum drain_why why)
     node->drain.has_asked = false;
     if (node->agent)
         agent_drain(node->agent);
-    ask_publishers(node);
+    ask_to_reconnect(node);
     timer_init(&node->drain.timer, node->control, on_timer);
     timer_start_ms(&node->drain.timer, LOOK_MS);
 }

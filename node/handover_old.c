@@ -37,8 +37,8 @@ void handover_on_take(struct handover *h, const char *argument, int *fd)
         return;
     }
     for (unsigned i = 0; i < node->n_loops; i++)
-        for (unsigned k = 0; k < k_n_protocols; k++)
-            give_listener(h, k_protocols[k].name, *k_protocols[k].listener(&node->loops[i]));
+        for (unsigned k = 0; k < N_PROTOCOLS; k++)
+            give_listener(h, k_protocols[k].name, node->loops[i].listeners[k]);
     if (node->admin)
         give_listener(h, "admin", admin_listener(node->admin));
     handover_say(h, "listener", "handover", fd_link_listener_fd(h->listener));
@@ -74,8 +74,8 @@ static void leave_loop(struct media_loop *ml, void *arg)
     struct node_loop *nl = ml->owner;
     struct listen_error why;
 
-    for (unsigned i = 0; i < k_n_protocols; i++)
-        listener_close(k_protocols[i].listener(nl));
+    for (unsigned i = 0; i < N_PROTOCOLS; i++)
+        listener_close(&nl->listeners[i]);
     if (leave->relay_addr.size_bytes && !nl->closed) /* it may stop at the same time */
         nl->relay_listener =
             listener_open(ml->loop, &leave->relay_addr, http_session_accept, nl, &why);
@@ -163,16 +163,16 @@ static void leave_to_peer(struct handover *h)
 static void set_peer(struct handover *h)
 {
     const struct node *node = h->node;
+    const struct addr *http = &node->bound[PROTOCOL_HTTP];
     char text[ADDR_TEXT_SIZE];
 
     pthread_mutex_lock(&h->lock);
     h->state = HANDOVER_REPLACED;
     snprintf(h->peer_id, sizeof h->peer_id, "%s", node->id);
-    if (addr_is_wildcard(&node->http_addr))
-        snprintf(h->peer_url, sizeof h->peer_url, "http://127.0.0.1:%u",
-                 addr_port(&node->http_addr));
-    else if (node->http_addr.size_bytes)
-        snprintf(h->peer_url, sizeof h->peer_url, "http://%s", addr_format(&node->http_addr, text));
+    if (addr_is_wildcard(http))
+        snprintf(h->peer_url, sizeof h->peer_url, "http://127.0.0.1:%u", addr_port(http));
+    else if (http->size_bytes)
+        snprintf(h->peer_url, sizeof h->peer_url, "http://%s", addr_format(http, text));
     pthread_mutex_unlock(&h->lock);
 }
 

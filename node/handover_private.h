@@ -30,7 +30,7 @@ struct handover {
     struct fd_link_listener *listener; /* NULL once replaced */
     struct fd_link *link;              /* to the other process; NULL = none */
     struct timer timer;                /* how long the other process may still take */
-    struct inherited inherited[2 * HANDOVER_MAX_FDS];
+    struct inherited inherited[N_PROTOCOLS * HANDOVER_MAX_FDS + 2]; /* admin, handover */
     unsigned n_inherited;
     char why[200]; /* TAKING: why it failed */
 

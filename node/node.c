@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/net/tls_setup.h"
 #include "node/cluster/agent.h"
 #include "node/cluster/clocks.h"
 #include "node/control/admin.h"
 #include "node/control/node_metrics.h"
 #include "node/handover.h"
 #include "node/relay/pull.h"
+#include "node/session/hls_sessions.h"
 #include "node/session/session.h"
 #include "node/token.h"
 
@@ -31,11 +33,14 @@ static void make_stream_conf(const struct node_conf *conf, struct stream_conf *o
         .play_wait_ms = (int64_t)conf->play_wait_ms,
         .tracks_wait_ms = (int64_t)conf->tracks_wait_ms,
         .publish_stall_ms = (int64_t)conf->publish_stall_ms,
+        .silent_audio = conf->silent_audio,
         .publisher_grace_ms = (int64_t)conf->publisher_grace_ms,
         .max_lag_ms = (int64_t)conf->max_lag_ms,
         .stall_timeout_ms = (int64_t)conf->stall_timeout_ms,
         .pull_idle_ms = (int64_t)conf->pull_idle_ms,
         .max_pinned_bytes = conf->feed_max_pinned_bytes,
+        .plan = {.segment_us = (int64_t)conf->hls_segment_ms * 1000,
+                 .part_us = (int64_t)conf->hls_part_ms * 1000},
         .max_parked = (unsigned)conf->limits_parked_viewers,
     };
 }
@@ -73,6 +78,7 @@ static void on_stream_changed(void *arg, struct stream *stream)
 
     pull_stream_changed(stream);
     handover_stream_changed(node, stream);
+    hls_on_stream_changed(node->hls, stream);
     if (node->agent)
         agent_poke(node->agent);
 }
@@ -118,6 +124,55 @@ static enum err make_loops(struct node *node)
     return E_OK;
 }
 
+static enum err make_hls(struct node *node)
+{
+    const struct node_conf *conf = &node->conf;
+
+    node->hls_conf =
+        (struct hls_conf){.mode = (enum hls_mode)conf->hls_mode,
+                          .container = (enum hls_container)conf->hls_container,
+                          .window_us = (int64_t)conf->hls_window_s * 1000000,
+                          .idle_us = (int64_t)conf->hls_idle_ms * 1000,
+                          .renditions = (const char *const *)conf->hls_renditions.items,
+                          .n_renditions = conf->hls_renditions.n_items,
+                          .cleanup = (enum hls_cleanup)conf->hls_disk_cleanup,
+                          .max_bytes = conf->hls_max_bytes};
+    if (node->hls_conf.mode == HLS_OFF)
+        return E_OK;
+    if (conf->hls_disk_dir[0]) {
+        node->hls_conf.disk =
+            hls_disk_create(conf->hls_disk_dir, conf->hls_max_bytes, node->n_loops + 1);
+        if (!node->hls_conf.disk)
+            return E_NOMEM;
+    }
+    node->hls = hls_create(node->registry, node->n_loops, &node->hls_conf);
+    node->hls_sessions = hls_sessions_create(node);
+    return node->hls && node->hls_sessions ? E_OK : E_NOMEM;
+}
+
+static struct tls_setup_conf tls_conf(const struct node_conf *conf)
+{
+    return (struct tls_setup_conf){.certificates = &conf->tls_certificates,
+                                   .ca_file = conf->tls_ca_file,
+                                   .is_unverified = !conf->tls_verify,
+                                   .handshake_timeout_ms = (int64_t)conf->limits_tls_handshake_ms};
+}
+
+static enum err make_tls(struct node *node, struct conf_error *error)
+{
+    struct tls_setup_conf conf = tls_conf(&node->conf);
+    struct tls_error why;
+
+    node->tls = tls_setup_create(node->control, &conf, &why);
+    if (!node->tls) {
+        snprintf(error->text, sizeof error->text, "tls: %s", why.text);
+        return E_INVAL;
+    }
+    for (unsigned i = 0; i < node->n_loops; i++)
+        http_server_set_tls(node->loops[i].http, tls_setup_server(node->tls, TLS_FOR_HTTP));
+    return E_OK;
+}
+
 /* --- listeners --- */
 
 /* Of the sockets that another process of this node gave, those that this loop accepts from: all of
@@ -133,11 +188,11 @@ static struct listener *adopt_share(struct node_loop *nl, const struct protocol 
     return listener_adopt(nl->media.loop, mine, n, protocol->accept, nl, error);
 }
 
-static enum err open_protocol(struct node *node, const struct protocol *protocol,
-                              struct listen_error *error)
+static enum err open_protocol(struct node *node, enum protocol_id id, struct listen_error *error)
 {
+    const struct protocol *protocol = &k_protocols[id];
     const char *text = protocol->listen_text(&node->conf);
-    struct addr *bound = protocol->bound(node);
+    struct addr *bound = &node->bound[id];
     int fds[HANDOVER_MAX_FDS], hold_fd = -1;
     unsigned n_fds = 0;
     enum err e = E_OK;
@@ -149,7 +204,7 @@ static enum err open_protocol(struct node *node, const struct protocol *protocol
         e = listen_reserve(protocol->listen_key, text, bound, &hold_fd, error);
     for (unsigned i = 0; i < node->n_loops && e == E_OK; i++) {
         struct node_loop *nl = &node->loops[i];
-        struct listener **listener = protocol->listener(nl);
+        struct listener **listener = &nl->listeners[id];
 
         *listener = i < n_fds ? adopt_share(nl, protocol, fds, n_fds, error)
                               : listener_open(nl->media.loop, bound, protocol->accept, nl, error);
@@ -185,8 +240,8 @@ static enum err open_listeners(struct node *node, struct conf_error *error)
     struct listen_error why = {""};
     enum err e = E_OK;
 
-    for (unsigned i = 0; i < k_n_protocols && e == E_OK; i++)
-        e = open_protocol(node, &k_protocols[i], &why);
+    for (unsigned i = 0; i < N_PROTOCOLS && e == E_OK; i++)
+        e = open_protocol(node, (enum protocol_id)i, &why);
     if (e == E_OK)
         e = open_admin(node, &why);
     if (e != E_OK)
@@ -196,8 +251,8 @@ static enum err open_listeners(struct node *node, struct conf_error *error)
 
 void node_close_listeners(struct node_loop *nl)
 {
-    for (unsigned i = 0; i < k_n_protocols; i++)
-        listener_close(k_protocols[i].listener(nl));
+    for (unsigned i = 0; i < N_PROTOCOLS; i++)
+        listener_close(&nl->listeners[i]);
     listener_close(&nl->relay_listener);
 }
 
@@ -215,8 +270,9 @@ static enum err make_agent(struct node *node, struct conf_error *error)
     return node->agent ? E_OK : E_INVAL;
 }
 
-/* Two listeners with a spare each, three of the loop itself, sockets of connections in six sets. */
-#define FILES_PER_LOOP 16
+/* Four listeners with a spare each, three of the loop itself, sockets of connections in six sets.
+ */
+#define FILES_PER_LOOP 20
 
 static uint64_t max_connections(const struct node *node)
 {
@@ -258,6 +314,10 @@ enum err node_init(struct node *node, struct node_conf *conf, bool replace,
     if (e == E_OK)
         e = make_loops(node);
     if (e == E_OK)
+        e = make_hls(node);
+    if (e == E_OK)
+        e = make_tls(node, error);
+    if (e == E_OK)
         e = handover_init(node, replace, error);
     if (e == E_OK)
         e = open_listeners(node, error);
@@ -277,16 +337,22 @@ static const char *bound_text(const struct addr *addr, char text[ADDR_TEXT_SIZE]
 
 static void say_ready(const struct node *node)
 {
-    char rtmp[ADDR_TEXT_SIZE], http[ADDR_TEXT_SIZE], admin[ADDR_TEXT_SIZE];
+    char bound[N_PROTOCOLS][ADDR_TEXT_SIZE], admin[ADDR_TEXT_SIZE];
+    const char *texts[N_PROTOCOLS];
+
+    for (unsigned i = 0; i < N_PROTOCOLS; i++)
+        texts[i] = bound_text(&node->bound[i], bound[i]);
 
     if (node->conf.publish_open || node->conf.play_open)
         log_warn("node", "msg=\"open to everybody\" publish=%s play=%s keys=publish.open,play.open",
                  node->conf.publish_open ? "open" : "closed",
                  node->conf.play_open ? "open" : "closed");
-    log_info("node", "msg=ready node=%s role=%s rtmp=%s http=%s admin=%s loops=%u version=%s",
-             node->id, k_cluster_roles[node->conf.cluster_role], bound_text(&node->rtmp_addr, rtmp),
-             bound_text(&node->http_addr, http), bound_text(&node->admin_addr, admin),
-             node->n_loops, HW_VERSION);
+    log_info("node",
+             "msg=ready node=%s role=%s rtmp=%s http=%s rtmps=%s https=%s admin=%s loops=%u "
+             "version=%s",
+             node->id, k_cluster_roles[node->conf.cluster_role], texts[PROTOCOL_RTMP],
+             texts[PROTOCOL_HTTP], texts[PROTOCOL_RTMPS], texts[PROTOCOL_HTTPS],
+             bound_text(&node->admin_addr, admin), node->n_loops, HW_VERSION);
 }
 
 void node_run(struct node *node)
@@ -314,6 +380,9 @@ void node_fini(struct node *node)
     agent_destroy(&node->agent);
     admin_destroy(&node->admin);
     handover_fini(node);
+    hls_sessions_destroy(&node->hls_sessions);
+    hls_destroy(&node->hls);
+    hls_disk_destroy(&node->hls_conf.disk);
     for (unsigned i = 0; node->loops && i < node->n_loops; i++) {
         struct node_loop *nl = &node->loops[i];
 
@@ -326,6 +395,7 @@ void node_fini(struct node *node)
         loop_destroy(&nl->media.loop);
     }
     clocks_destroy(&node->clocks);
+    tls_setup_destroy(&node->tls);
     if (node->control)
         loop_destroy(&node->control);
     free(node->loops);
@@ -373,6 +443,7 @@ static void use_tokens(struct node *node, struct node_tokens *fresh)
 void node_reload(struct node *node, struct node_conf *fresh)
 {
     struct node_tokens tokens = {NULL, NULL};
+    struct tls_setup_conf tls;
     struct conf_error error;
     char ignored[512];
     size_t n_ignored = 0;
@@ -394,5 +465,7 @@ void node_reload(struct node *node, struct node_conf *fresh)
     if (node->agent && has_tokens)
         agent_set_token(node->agent, node->token);
     log_set_level((enum log_level)node->conf.log_level);
+    tls = tls_conf(&node->conf);
+    tls_setup_reload(node->tls, &tls);
     log_info("node", "msg=\"configuration reloaded\" need_restart=%s", n_ignored ? ignored : "-");
 }

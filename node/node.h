@@ -11,6 +11,7 @@
 #include "common/net/loop.h"
 #include "node/conf.h"
 #include "node/drain.h"
+#include "node/hls/hls.h"
 #include "node/session/admission.h"
 #include "node/stream/media_loop.h"
 #include "node/stream/stream.h"
@@ -19,13 +20,21 @@ struct agent;
 struct admin;
 struct handover;
 struct clocks;
+struct hls;
+struct hls_sessions;
+
+struct tls_setup;
+
+/* What clients connect with; session/protocols.c has a row for each. */
+enum protocol_id { PROTOCOL_RTMP, PROTOCOL_HTTP, PROTOCOL_RTMPS, PROTOCOL_HTTPS, N_PROTOCOLS };
 
 struct node_loop {
     struct media_loop media; /* media.owner points back here */
     struct node *node;
-    bool closed; /* at shutdown: nothing new may come to this loop */
-    struct listener *rtmp_listener, *http_listener;
-    struct listener *relay_listener; /* for the process that has replaced this one */
+    bool closed;                             /* at shutdown: nothing new may come to this loop */
+    struct listener *listeners[N_PROTOCOLS]; /* NULL = off */
+    int64_t stays_until_us;                  /* no better place is asked for before: redirect.h */
+    struct listener *relay_listener;         /* for the process that has replaced this one */
     struct http_server *http;
     struct buf_writer out; /* scratch for answers: filled and sent within one call */
     struct loop_msg reload_msg;
@@ -37,17 +46,21 @@ struct node_loop {
 struct node {
     struct node_conf conf;
     char id[65]; /* cluster.node_id, or "<host>-<random>"; changes while all loops stand still */
-    uint64_t instance;                            /* random at each start */
-    uint64_t replaces;                            /* of the process that this one replaces; or 0 */
-    struct addr rtmp_addr, http_addr, admin_addr; /* as bound; size_bytes 0 = off */
+    uint64_t instance;                          /* random at each start */
+    uint64_t replaces;                          /* of the process that this one replaces; or 0 */
+    struct addr bound[N_PROTOCOLS], admin_addr; /* size_bytes 0 = off */
     unsigned n_loops;
     struct node_loop *loops;
     struct loop *control; /* admin API, agent: never media */
     struct registry *registry;
     struct stream_conf stream_conf;
-    struct agent *agent;       /* NULL without a cluster */
-    struct clocks *clocks;     /* of the nodes that streams come from */
-    const char *internal_http; /* where other nodes reach this one; the agent's. NULL = nowhere */
+    struct agent *agent;      /* NULL without a cluster */
+    struct clocks *clocks;    /* of the nodes that streams come from */
+    const char *internal_url; /* where other nodes reach this one; the agent's. NULL = nowhere */
+    struct tls_setup *tls;    /* certificates, and whom this node believes */
+    struct hls_conf hls_conf;
+    struct hls *hls;                   /* NULL when hls.mode is off */
+    struct hls_sessions *hls_sessions; /* likewise */
     struct admin *admin;
     struct handover *handover;  /* NULL without handover.socket */
     char *token, *token_also;   /* see token.h; "" = none. Change while all loops stand still */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/net/tls_setup.h"
+
 static const char *const k_stores[] = {"memory", "redis", NULL};
 static const char *const k_levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -13,9 +15,19 @@ static const char *const k_levels[] = {"debug", "info", "warn", "error", NULL};
 /* clang-format off */
 static const struct conf_field k_fields[] = {
     CONF_FIELD_ADDR(C, http_listen, "http.listen", "0.0.0.0:8090",
-        "Where nodes and people reach the API, the metrics and the viewer entry point.", false),
+        "Where nodes and people reach the API, the metrics and the viewer entry point; empty = off.", false),
+    CONF_FIELD_ADDR(C, https_listen, "https.listen", "0.0.0.0:8490",
+        "The same over TLS; empty, or without tls.certificates = off.", false),
     CONF_FIELD_ADDR(C, entry_listen, "entry.listen", "",
         "A second address that serves the viewer entry point and health only; empty = off.", false),
+    CONF_FIELD_ADDR(C, entry_https_listen, "entry.https_listen", "",
+        "The same over TLS; empty, or without tls.certificates = off.", false),
+    CONF_FIELD_LIST(C, tls_certificates, "tls.certificates", "", TLS_SETUP_MAX_CERTIFICATES,
+        "PEM files of certificates with their chains, cert.pem=key.pem or one file with both; the first is for clients that name no host, or another one. Renewed files are noticed.", true),
+    CONF_FIELD_STRING(C, tls_ca_file, "tls.ca_file", "", 4096,
+        "PEM file of the authorities that are believed where nodes are asked over TLS; empty = those of the system. A renewed file is noticed.", true),
+    CONF_FIELD_BOOL(C, tls_verify, "tls.verify", "true",
+        "Whether certificates of nodes have to be good and theirs; false is for labs.", false),
     CONF_FIELD_ENUM(C, store_type, "store.type", "memory", k_stores,
         "Memory = this scheduler alone; redis = any number of schedulers.", false),
     CONF_FIELD_STRING(C, redis_url, "store.redis.url", "redis://127.0.0.1:6379", 300,
@@ -52,6 +64,8 @@ static const struct conf_field k_fields[] = {
         "Streams known at a time.", true),
     CONF_FIELD_UINT(C, max_full_reports, "limits.full_reports", "50", 1, 100000, "",
         "Nodes that are asked for a full report at a time, after a restart or when Redis was emptied.", true),
+    CONF_FIELD_UINT(C, tls_handshake_ms, "limits.tls_handshake_ms", "5000", 100, 3600000, "ms",
+        "Time for a TLS handshake, in both directions.", false),
     CONF_FIELD_UINT(C, max_body_bytes, "limits.body_bytes", "16777216", 1024, 1073741824, "bytes",
         "Largest request body.", false),
     CONF_FIELD_UINT(C, max_page, "limits.page_items", "1000", 1, 10000, "",
@@ -63,10 +77,31 @@ const struct conf_schema k_scheduler_conf = {"headwater-scheduler", k_fields,
                                              sizeof k_fields / sizeof k_fields[0],
                                              sizeof(struct scheduler_conf)};
 
+static const char *with_certificates(const struct scheduler_conf *conf, const char *listen)
+{
+    return conf->tls_certificates.n_items ? listen : "";
+}
+
+const char *scheduler_conf_https(const struct scheduler_conf *conf)
+{
+    return with_certificates(conf, conf->https_listen);
+}
+
+const char *scheduler_conf_entry_https(const struct scheduler_conf *conf)
+{
+    return with_certificates(conf, conf->entry_https_listen);
+}
+
 enum err scheduler_conf_check(const struct scheduler_conf *conf, struct conf_error *error)
 {
-    if (!*conf->http_listen) {
+    struct tls_error why;
+
+    if (!*conf->http_listen && !*scheduler_conf_https(conf)) {
         snprintf(error->text, sizeof error->text, "http.listen: empty, expected host:port");
+        return E_INVAL;
+    }
+    if (tls_setup_check(&conf->tls_certificates, &why) != E_OK) {
+        snprintf(error->text, sizeof error->text, "tls.certificates%s", why.text);
         return E_INVAL;
     }
     if (conf->lease_ms < 2 * conf->heartbeat_ms) {

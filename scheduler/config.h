@@ -8,6 +8,11 @@ enum store_type { STORE_MEMORY, STORE_REDIS };
 
 struct scheduler_conf {
     char *http_listen, *entry_listen;
+    char *https_listen, *entry_https_listen; /* off without certificates */
+    struct conf_list tls_certificates;
+    char *tls_ca_file;
+    bool tls_verify;
+    uint64_t tls_handshake_ms;
     int store_type; /* enum store_type */
     char *redis_url, *redis_password_file, *token_file;
     struct conf_list redis_sentinels;
@@ -26,6 +31,10 @@ struct scheduler_tokens {                                 /* "" = none */
 };
 
 extern const struct conf_schema k_scheduler_conf;
+
+/* Where TLS is accepted: "" without certificates. */
+const char *scheduler_conf_https(const struct scheduler_conf *conf);
+const char *scheduler_conf_entry_https(const struct scheduler_conf *conf);
 
 /* Rules between keys that one row cannot hold. E_INVAL with the text in *error. */
 enum err scheduler_conf_check(const struct scheduler_conf *conf, struct conf_error *error);

@@ -1,5 +1,6 @@
-/* The viewer entry point: GET /{app}/{name}.flv answers 302 to the best edge's public address. A
- * stream that nobody has yet is redirected too: the edge parks the player until it is published. */
+/* The viewer entry point: GET /{app}/{name}.flv (.ts, .mp4, .m3u8) answers 302 to the best edge's
+ * public address. A stream that nobody has yet is redirected too: the edge parks the player until
+ * it is published. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,9 @@
 static const struct {
     const char *suffix, *protocol;
 } k_formats[] = {
-    {".flv", "flv"},
+    {".flv", "flv"},         {".ts", "ts"}, {".mp4", "mp4"},
+    {"/index.m3u8", "m3u8"}, /* before the next: "/a/index.m3u8" alone is a stream's own name */
+    {".m3u8", "m3u8"},
 };
 
 /* Fills name and protocol; otherwise the request was answered. */
@@ -26,14 +29,13 @@ static bool take_stream(struct http_exchange *x, struct cluster_route_query *q)
 
         if (size <= suffix || strcmp(path + size - suffix, k_formats[i].suffix) != 0)
             continue;
-        if (stream_name_from_path(&q->name, buf_view_of(path, size - suffix), &why) != E_OK) {
-            http_respond_problem(x, 404, "%s", why);
-            return false;
-        }
+        if (stream_name_from_path(&q->name, buf_view_of(path, size - suffix), &why) != E_OK)
+            continue;
         snprintf(q->protocol, sizeof q->protocol, "%s", k_formats[i].protocol);
         return true;
     }
-    http_respond_problem(x, 404, "expected /{app}/{name}.flv");
+    http_respond_problem(x, 404, "%s",
+                         *why ? why : "expected /{app}/{name}.flv, .ts, .mp4 or .m3u8");
     return false;
 }
 
@@ -57,7 +59,7 @@ static enum err write_location(struct http_exchange *x, const struct cluster_rou
 void entry_redirect(struct http_exchange *x, void *arg)
 {
     struct scheduler *s = arg;
-    struct cluster_route_query q = {.intent = CLUSTER_INTENT_PLAY};
+    struct cluster_route_query q = {.intent = CLUSTER_INTENT_PLAY, .tls = http_is_tls(x)};
     struct cluster_route route = {.decision = CLUSTER_DENY};
     struct buf_writer location;
 

@@ -105,6 +105,24 @@ static void close_program(struct program *p)
     log_close();
 }
 
+static void say_ready(const struct scheduler *s)
+{
+    static const char *const k_names[N_FACES] = {[FACE_API] = " http=",
+                                                 [FACE_API_TLS] = " https=",
+                                                 [FACE_ENTRY] = " entry=",
+                                                 [FACE_ENTRY_TLS] = " entry_https="};
+    char faces[N_FACES * (ADDR_TEXT_SIZE + 16)] = "";
+
+    for (unsigned i = 0; i < N_FACES; i++) {
+        size_t used = strlen(faces);
+
+        if (*s->addresses[i])
+            snprintf(faces + used, sizeof faces - used, "%s%s", k_names[i], s->addresses[i]);
+    }
+    log_info("scheduler", "msg=ready%s store=%s", faces,
+             s->conf->store_type == STORE_MEMORY ? "memory" : "redis");
+}
+
 static int serve(struct program *p)
 {
     struct conf_error error;
@@ -121,9 +139,7 @@ static int serve(struct program *p)
         return fail("out of memory");
     if (scheduler_open(&p->scheduler, p->loop, &p->conf, &error) != E_OK)
         return fail(error.text);
-    log_info("scheduler", "msg=ready http=%s store=%s%s%s", p->scheduler.api_address,
-             p->conf.store_type == STORE_MEMORY ? "memory" : "redis",
-             *p->scheduler.entry_address ? " entry=" : "", p->scheduler.entry_address);
+    say_ready(&p->scheduler);
     loop_run(p->loop);
     scheduler_close(&p->scheduler);
     return 0;

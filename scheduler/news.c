@@ -323,7 +323,7 @@ static void on_clash(void *arg, enum registry_clash clash, const struct registry
     (void)arg;
     stats_count(k_clashes[clash].stat);
     log_warn("registry", "msg=\"%s\" node=%s address=%s other=%s", k_clashes[clash].text, node->id,
-             node->internal_urls.http, LOG_STR(other));
+             registry_address(&node->internal_urls), LOG_STR(other));
 }
 
 const struct registry_watch k_news_of_registry = {

@@ -63,8 +63,8 @@ static void respond_page(struct http_exchange *x, json_t *items, const char *nex
 
 static json_t *urls_json(const struct cluster_urls *urls)
 {
-    return json_pack("{s:s, s:s, s:s}", "rtmp", urls->rtmp, "http", urls->http, "https",
-                     urls->https);
+    return json_pack("{s:s, s:s, s:s, s:s}", "rtmp", urls->rtmp, "http", urls->http, "rtmps",
+                     urls->rtmps, "https", urls->https);
 }
 
 static const char *state_of(const struct registry_node *node, int64_t now_us)

@@ -110,33 +110,36 @@ bool placement_is_at_limit(const struct placement_node *node)
            (node->capacity_bps && node->out_bps >= node->capacity_bps);
 }
 
-const char *placement_public_url(const struct placement_node *node, const char *protocol,
+const char *placement_public_url(const struct placement_node *node, const char *protocol, bool tls,
                                  const char **suffix)
 {
+#define BY_HTTP offsetof(struct cluster_urls, http), offsetof(struct cluster_urls, https)
+#define BY_RTMP offsetof(struct cluster_urls, rtmp), offsetof(struct cluster_urls, rtmps)
     static const struct {
         const char *protocol;
-        size_t offset;
+        size_t offset, tls_offset;
         const char *suffix;
     } k_protocols[] = {
-        {"flv", offsetof(struct cluster_urls, http), ".flv"},
-        {"http", offsetof(struct cluster_urls, http), ".flv"},
-        {"https", offsetof(struct cluster_urls, https), ".flv"},
-        {"rtmp", offsetof(struct cluster_urls, rtmp), ""},
+        {"flv", BY_HTTP, ".flv"},   {"ts", BY_HTTP, ".ts"},    {"mp4", BY_HTTP, ".mp4"},
+        {"m3u8", BY_HTTP, ".m3u8"}, {"http", BY_HTTP, ".flv"}, {"rtmp", BY_RTMP, ""},
     };
 
     for (size_t i = 0; i < sizeof k_protocols / sizeof k_protocols[0]; i++) {
         if (strcmp(k_protocols[i].protocol, protocol) == 0) {
             *suffix = k_protocols[i].suffix;
-            return (const char *)node->public_urls + k_protocols[i].offset;
+            return (const char *)node->public_urls +
+                   (tls ? k_protocols[i].tls_offset : k_protocols[i].offset);
         }
     }
     *suffix = "";
     return "";
 }
 
-const char *placement_publish_url(const struct placement_node *node, const char *protocol)
+const char *placement_publish_url(const struct placement_node *node, const char *protocol, bool tls)
 {
-    return strcmp(protocol, "http") == 0 ? node->internal_urls->http : node->internal_urls->rtmp;
+    if (strcmp(protocol, "http") == 0)
+        return cluster_urls_http(node->internal_urls, tls);
+    return tls ? node->public_urls->rtmps : node->internal_urls->rtmp;
 }
 
 static bool is_asker(const struct placement_request *r, const struct placement_node *node)
@@ -197,7 +200,8 @@ static enum placement_why judge_edge(const struct placement_request *r,
         return PLACEMENT_ROLE;
     if (placement_is_at_limit(node))
         return PLACEMENT_AT_LIMIT;
-    return *placement_public_url(node, r->protocol, &suffix) ? PLACEMENT_RANKED : PLACEMENT_NO_URL;
+    return *placement_public_url(node, r->protocol, r->tls, &suffix) ? PLACEMENT_RANKED
+                                                                     : PLACEMENT_NO_URL;
 }
 
 /* True when the candidate, or one it pulls from, pulls from the asker. */
@@ -277,7 +281,7 @@ static enum placement_why judge_source(const struct placement_request *r,
         return PLACEMENT_TOO_DEEP;
     if (!c->is_owner && r->owner_epoch && c->epoch && c->epoch != r->owner_epoch)
         return PLACEMENT_OLD_EPOCH;
-    if (!*c->node->internal_urls->http)
+    if (!*cluster_urls_http(c->node->internal_urls, r->tls))
         return PLACEMENT_NO_URL;
     return judge_node(r, c);
 }
@@ -296,7 +300,7 @@ static enum placement_why judge_origin(const struct placement_request *r,
         return PLACEMENT_ASKER;
     if (c->node->state == CLUSTER_NODE_DRAINING)
         return PLACEMENT_DRAINING;
-    if (!*placement_publish_url(c->node, r->protocol))
+    if (!*placement_publish_url(c->node, r->protocol, r->tls))
         return PLACEMENT_NO_URL;
     return judge_node(r, c);
 }

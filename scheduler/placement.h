@@ -73,6 +73,7 @@ struct placement_request {
     const char *protocol;
     uint64_t stream_hash; /* placement_hash("app/name") */
     enum cluster_intent intent;
+    bool tls;                           /* as in struct cluster_route_query */
     const struct placement_node *asker; /* NULL: a person, or a node that is not known */
     const struct cluster_ids *avoid;    /* may be NULL; a node that is full names itself */
     uint64_t owner_epoch;               /* 0: nobody owns the stream */
@@ -115,10 +116,12 @@ bool placement_is_at_limit(const struct placement_node *node);
 
 /* The URL that people use for the protocol, "" when the node has none. *suffix is what follows the
  * name. Unknown protocols give "". */
-const char *placement_public_url(const struct placement_node *node, const char *protocol,
+const char *placement_public_url(const struct placement_node *node, const char *protocol, bool tls,
                                  const char **suffix);
-/* Where publishes are forwarded to: internal HTTP for protocol "http", else RTMP. */
-const char *placement_publish_url(const struct placement_node *node, const char *protocol);
+/* Where publishes are forwarded to: internal HTTP for protocol "http", over TLS where it is
+ * offered; else RTMP. An encoder that came by RTMPS goes to the people's address. */
+const char *placement_publish_url(const struct placement_node *node, const char *protocol,
+                                  bool tls);
 
 /* FNV-1a, 64 bits, with a final mix: stable across processes and versions. */
 uint64_t placement_hash(const char *text);

@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/net/http_client.h"
+#include "common/net/tls_setup.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/stats.h"
 
@@ -134,6 +135,7 @@ static void ask(struct probe *probe, const char *url)
     struct http_client_conf conf = {
         .urls = &url,
         .n_urls = 1,
+        .tls = tls_setup_client(s->tls),
         .bearer_token = "",
         .timeout_ms = (int64_t)s->conf->ask_owner_ms,
         .max_body_bytes = 65536,
@@ -170,7 +172,8 @@ static struct probe *need_probe(struct probes *probes, const struct registry_nod
     memcpy(probe->id, node->id, sizeof probe->id);
     list_init(&probe->waits);
     timer_init(&probe->failed, probes->scheduler->loop, on_failed);
-    ask(probe, node->internal_urls.http);
+    /* Without TLS where that is possible: there is little time, and nothing secret in it. */
+    ask(probe, registry_address(&node->internal_urls));
     return probe;
 }
 

@@ -150,7 +150,8 @@ static void forward(struct publish_job *job, const struct publish_view *view)
     }
     memcpy(reply.origin, origin->id, sizeof reply.origin);
     memcpy(reply.origin_rtmp, origin->internal_urls.rtmp, sizeof reply.origin_rtmp);
-    memcpy(reply.origin_http, origin->internal_urls.http, sizeof reply.origin_http);
+    memcpy(reply.origin_http, cluster_urls_http(&origin->internal_urls, job->request.tls),
+           sizeof reply.origin_http);
     answer(job, &reply);
 }
 

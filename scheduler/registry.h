@@ -297,6 +297,8 @@ struct registry_node *registry_node_next(const struct registry_node *node); /* N
 struct registry_stream *registry_stream_next(const struct registry_stream *stream);
 struct registry_stream *registry_stream_after(const struct registry *r, const char *after);
 
+/* Where a node is asked, and known by: plain HTTP where there is that; "" = nowhere. */
+const char *registry_address(const struct cluster_urls *internal_urls);
 bool registry_is_live(const struct registry_node *node, int64_t now_us);
 /* Heartbeat late by 2 intervals, or suspected since it last said something. Nothing about its
  * lease.

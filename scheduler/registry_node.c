@@ -164,8 +164,10 @@ static void take_place(struct registry *r, struct registry_node *node, struct re
 
 static bool is_at_other_address(const struct registry_node *node, const struct cluster_heartbeat *m)
 {
-    return m && *node->internal_urls.http && *m->internal_urls.http &&
-           strcmp(node->internal_urls.http, m->internal_urls.http) != 0;
+    const char *old = registry_address(&node->internal_urls);
+    const char *now = m ? registry_address(&m->internal_urls) : "";
+
+    return *old && *now && strcmp(old, now) != 0;
 }
 
 static enum err replace(struct registry *r, struct registry_node *old, uint64_t instance,
@@ -181,7 +183,8 @@ static enum err replace(struct registry *r, struct registry_node *old, uint64_t 
         set_aside(r, node, old);
     } else {
         if (is_at_other_address(old, m) && registry_is_live(old, now_us) && r->watch.on_clash)
-            r->watch.on_clash(r->watch.arg, REGISTRY_SECOND_INSTANCE, old, m->internal_urls.http);
+            r->watch.on_clash(r->watch.arg, REGISTRY_SECOND_INSTANCE, old,
+                              registry_address(&m->internal_urls));
         take_place(r, node, old);
         forget_replaced(node, instance);
         remember_replaced(node, old->instance);

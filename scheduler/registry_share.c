@@ -19,7 +19,9 @@
 
 static bool has_public_url(const struct registry_node *node)
 {
-    return *node->public_urls.http || *node->public_urls.rtmp || *node->public_urls.https;
+    const struct cluster_urls *urls = &node->public_urls;
+
+    return *urls->http || *urls->rtmp || *urls->https || *urls->rtmps;
 }
 
 /* The mean that all are compared with does not follow one that says too much, or nobody would be
@@ -150,15 +152,22 @@ static void move_zone(struct registry *r, struct registry_node *node, const char
 
 /* --- addresses --- */
 
+const char *registry_address(const struct cluster_urls *internal_urls)
+{
+    return *internal_urls->http ? internal_urls->http : internal_urls->https;
+}
+
 bool registry_is_same_address(const struct registry_node *a, const struct registry_node *b)
 {
-    return *a->internal_urls.http && strcmp(a->internal_urls.http, b->internal_urls.http) == 0 &&
+    const char *address = registry_address(&a->internal_urls);
+
+    return *address && strcmp(address, registry_address(&b->internal_urls)) == 0 &&
            strcmp(a->id, b->id) != 0;
 }
 
 static void leave_address(struct registry *r, const struct registry_node *node)
 {
-    const char *address = node->internal_urls.http;
+    const char *address = registry_address(&node->internal_urls);
 
     if (*address && map_get(&r->addresses, address) == node)
         map_remove(&r->addresses, address);
@@ -175,7 +184,7 @@ void registry_withdraw(struct registry *r, struct registry_node *node)
 /* Who came first keeps the address while it lives; both are kept as nodes. */
 static void take_address(struct registry *r, struct registry_node *node, int64_t now_us)
 {
-    const char *address = node->internal_urls.http;
+    const char *address = registry_address(&node->internal_urls);
     struct registry_node *holder = *address ? map_get(&r->addresses, address) : NULL;
     bool clashes =
         holder && registry_is_same_address(holder, node) && registry_is_live(holder, now_us);
@@ -256,7 +265,7 @@ void registry_describe(struct registry *r, struct registry_node *node,
 {
     if (strcmp(node->zone, m->zone) != 0)
         move_zone(r, node, m->zone);
-    if (strcmp(node->internal_urls.http, m->internal_urls.http) != 0)
+    if (strcmp(registry_address(&node->internal_urls), registry_address(&m->internal_urls)) != 0)
         leave_address(r, node);
     node->public_urls = m->public_urls;
     node->internal_urls = m->internal_urls;

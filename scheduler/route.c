@@ -282,15 +282,16 @@ static enum err decide(struct router *r, const struct placement_request *request
 
 /* --- the answer --- */
 
-static void fill_upstreams(struct router *r, const struct placement_decision *d,
-                           struct cluster_route *out)
+static void fill_upstreams(struct router *r, const struct placement_request *request,
+                           const struct placement_decision *d, struct cluster_route *out)
 {
     for (unsigned i = 0; i < d->n_picks; i++) {
         const struct placement_candidate *c = &r->candidates[d->picks[i]];
         struct cluster_upstream *up = &out->upstreams[out->n_upstreams++];
 
         snprintf(up->node, sizeof up->node, "%s", c->node->id);
-        snprintf(up->url, sizeof up->url, "%s", c->node->internal_urls->http);
+        snprintf(up->url, sizeof up->url, "%s",
+                 cluster_urls_http(c->node->internal_urls, request->tls));
         up->epoch = c->epoch;
         up->depth = c->depth;
     }
@@ -324,8 +325,8 @@ static void fill_redirect(struct router *r, const struct placement_request *requ
     const struct placement_node *node = r->candidates[d->picks[0]].node;
     const char *suffix = "";
     const char *base = request->intent == CLUSTER_INTENT_PUBLISH
-                           ? placement_publish_url(node, request->protocol)
-                           : placement_public_url(node, request->protocol, &suffix);
+                           ? placement_publish_url(node, request->protocol, request->tls)
+                           : placement_public_url(node, request->protocol, request->tls, &suffix);
     int size = snprintf(out->redirect_url, sizeof out->redirect_url, "%s/%s%s", base, name, suffix);
 
     if (size < 0 || (size_t)size >= sizeof out->redirect_url) {
@@ -351,6 +352,7 @@ enum err router_ask(struct router *r, const struct cluster_route_query *query, i
         .protocol = protocol_of(query),
         .stream_hash = s ? s->hash : placement_hash(query->name.text),
         .intent = query->intent,
+        .tls = query->tls,
         .asker = asker ? &asker->place : NULL,
         .avoid = &query->avoid,
         .owner_epoch = s && s->owner ? s->epoch : 0,
@@ -370,7 +372,7 @@ enum err router_ask(struct router *r, const struct cluster_route_query *query, i
     if (d.n_picks && !query->explain)
         count_assignment(r, &request, &d, s, now_us);
     if (d.decision == CLUSTER_PULL)
-        fill_upstreams(r, &d, out);
+        fill_upstreams(r, &request, &d, out);
     else if (d.n_picks)
         fill_redirect(r, &request, &d, query->name.text, out);
     if (!query->explain)
@@ -390,10 +392,11 @@ static bool may_be_owners(const struct registry_stream *s, const struct cluster_
 }
 
 static bool is_fit(const struct router *r, const struct registry_node *owner,
-                   const struct cluster_publish *request, const char *protocol, int64_t now_us)
+                   const struct cluster_publish *request, const struct placement_request *wanted,
+                   int64_t now_us)
 {
     return registry_is_live(owner, now_us) && owner->place.state == CLUSTER_NODE_ACTIVE &&
-           *placement_publish_url(&owner->place, protocol) &&
+           *placement_publish_url(&owner->place, wanted->protocol, wanted->tls) &&
            !registry_is_suspect(r->registry, owner, now_us) &&
            !cluster_ids_hold(&request->avoid, owner->id);
 }
@@ -418,11 +421,12 @@ struct registry_node *router_pick_origin(struct router *r, const struct registry
         .protocol = request->run ? "http" : "rtmp", /* a node of before forwards by RTMP */
         .stream_hash = placement_hash(request->name.text),
         .intent = CLUSTER_INTENT_PUBLISH,
+        .tls = request->tls && request->run,
         .asker = &asker->place,
         .avoid = &avoid,
     };
 
-    if (owner && may_be_owners(s, request) && is_fit(r, owner, request, wanted.protocol, now_us))
+    if (owner && may_be_owners(s, request) && is_fit(r, owner, request, &wanted, now_us))
         return owner;
     if (owner && !may_be_owners(s, request) && avoid.n < CLUSTER_MAX_UPSTREAMS)
         memcpy(avoid.id[avoid.n++], owner->id, sizeof owner->id); /* beside it, if there is one */

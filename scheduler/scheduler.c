@@ -93,8 +93,28 @@ static void on_sweep(struct timer *timer)
 
 /* --- configuration --- */
 
+static struct tls_setup_conf tls_conf(const struct scheduler_conf *conf)
+{
+    return (struct tls_setup_conf){.certificates = &conf->tls_certificates,
+                                   .ca_file = conf->tls_ca_file,
+                                   .is_unverified = !conf->tls_verify,
+                                   .handshake_timeout_ms = (int64_t)conf->tls_handshake_ms};
+}
+
+static enum err open_tls(struct scheduler *s, struct conf_error *error)
+{
+    struct tls_setup_conf conf = tls_conf(s->conf);
+    struct tls_error why;
+
+    s->tls = tls_setup_create(s->loop, &conf, &why);
+    if (!s->tls)
+        snprintf(error->text, sizeof error->text, "tls: %s", why.text);
+    return s->tls ? E_OK : E_INVAL;
+}
+
 enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error)
 {
+    struct tls_setup_conf tls = tls_conf(s->conf);
     struct scheduler_tokens tokens;
     enum err e = scheduler_read_tokens("token_file", s->conf->token_file, &tokens, error);
 
@@ -107,6 +127,8 @@ enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error)
     if (e == E_OK)
         s->tokens = tokens;
     explicit_bzero(&tokens, sizeof tokens);
+    if (s->tls)
+        tls_setup_reload(s->tls, &tls);
     return e;
 }
 
@@ -160,49 +182,74 @@ static enum err open_store(struct scheduler *s, struct conf_error *error)
     return s->store ? E_OK : E_NOMEM;
 }
 
-/* Opens one address; *bound is what it is bound to. */
-static enum err listen_on(struct scheduler *s, const char *key, const char *address,
-                          struct http_server *server, struct listener **out, struct addr *bound,
-                          struct conf_error *error)
-{
-    struct listen_error failed;
-    int hold_fd = -1;
-    enum err e = listen_reserve(key, address, bound, &hold_fd, &failed);
+/* --- where it listens --- */
 
+static const char *http_listen(const struct scheduler_conf *conf)
+{
+    return conf->http_listen;
+}
+
+static const char *entry_listen(const struct scheduler_conf *conf)
+{
+    return conf->entry_listen;
+}
+
+static const struct {
+    const char *key;
+    const char *(*listen)(const struct scheduler_conf *conf); /* "" = off */
+    void (*accept)(void *server, int fd, const struct addr *peer);
+    bool is_api; /* else the entry point alone */
+} k_faces[N_FACES] = {
+    [FACE_API] = {"http.listen", http_listen, http_server_accept, true},
+    [FACE_API_TLS] = {"https.listen", scheduler_conf_https, http_server_accept_tls, true},
+    [FACE_ENTRY] = {"entry.listen", entry_listen, http_server_accept, false},
+    [FACE_ENTRY_TLS] = {"entry.https_listen", scheduler_conf_entry_https, http_server_accept_tls,
+                        false},
+};
+
+static enum err open_face(struct scheduler *s, enum scheduler_face face, struct conf_error *error)
+{
+    const char *key = k_faces[face].key, *address = k_faces[face].listen(s->conf);
+    struct http_server *server = k_faces[face].is_api ? s->api : s->entry;
+    struct listen_error failed;
+    struct addr bound;
+    int hold_fd = -1;
+    enum err e;
+
+    if (!*address)
+        return E_OK;
+    e = listen_reserve(key, address, &bound, &hold_fd, &failed);
     if (e == E_OK) {
-        *out = listener_open(s->loop, bound, http_server_accept, server, &failed);
+        s->listeners[face] = listener_open(s->loop, &bound, k_faces[face].accept, server, &failed);
         close(hold_fd);
-        e = *out ? E_OK : E_IO;
+        e = s->listeners[face] ? E_OK : E_IO;
     }
-    if (e != E_OK)
+    if (e != E_OK) {
         snprintf(error->text, sizeof error->text, "%s", failed.text);
-    return e;
+        return e;
+    }
+    addr_format(&bound, s->addresses[face]);
+    s->is_on_loopback &= !k_faces[face].is_api || addr_is_loopback(&bound);
+    return E_OK;
 }
 
 static enum err open_faces(struct scheduler *s, struct conf_error *error)
 {
     struct http_limits limits = k_http_limits_default;
-    struct addr bound;
-    enum err e = E_NOMEM;
+    enum err e = E_OK;
 
     limits.max_body_bytes = s->conf->max_body_bytes;
     s->api = http_server_create(s->loop, &limits, "api", k_scheduler_api, s);
-    snprintf(error->text, sizeof error->text, "out of memory");
-    if (s->api)
-        e = listen_on(s, "http.listen", s->conf->http_listen, s->api, &s->api_listener, &bound,
-                      error);
-    if (e != E_OK)
-        return e;
-    s->is_on_loopback = addr_is_loopback(&bound);
-    addr_format(&bound, s->api_address);
-    if (!*s->conf->entry_listen)
-        return E_OK;
     s->entry = http_server_create(s->loop, &k_http_limits_default, "entry", k_scheduler_entry, s);
-    e = s->entry ? listen_on(s, "entry.listen", s->conf->entry_listen, s->entry, &s->entry_listener,
-                             &bound, error)
-                 : E_NOMEM;
-    if (e == E_OK)
-        addr_format(&bound, s->entry_address);
+    if (!s->api || !s->entry) {
+        snprintf(error->text, sizeof error->text, "out of memory");
+        return E_NOMEM;
+    }
+    http_server_set_tls(s->api, tls_setup_server(s->tls, TLS_FOR_HTTP));
+    http_server_set_tls(s->entry, tls_setup_server(s->tls, TLS_FOR_HTTP));
+    s->is_on_loopback = true;
+    for (unsigned i = 0; i < N_FACES && e == E_OK; i++)
+        e = open_face(s, (enum scheduler_face)i, error);
     return e;
 }
 
@@ -250,6 +297,8 @@ enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct sch
     init(s, loop, conf);
     e = scheduler_apply_conf(s, error);
     if (e == E_OK)
+        e = open_tls(s, error);
+    if (e == E_OK)
         e = open_store(s, error);
     if (e == E_OK)
         e = open_faces(s, error);
@@ -259,15 +308,15 @@ enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct sch
         log_warn("api",
                  "msg=\"no token_file and http.listen is not on loopback: "
                  "nodes will be refused\" http=%s",
-                 s->api_address);
+                 s->addresses[FACE_API]);
     return e;
 }
 
 void scheduler_close(struct scheduler *s)
 {
     s->is_stopping = true;
-    listener_close(&s->api_listener);
-    listener_close(&s->entry_listener);
+    for (unsigned i = 0; i < N_FACES; i++)
+        listener_close(&s->listeners[i]);
     events_fini(&s->events);
     http_server_destroy(&s->api);
     http_server_destroy(&s->entry);
@@ -282,5 +331,6 @@ void scheduler_close(struct scheduler *s)
     interests_fini(&s->interests);
     router_fini(&s->router);
     registry_fini(&s->registry);
+    tls_setup_destroy(&s->tls);
     explicit_bzero(&s->tokens, sizeof s->tokens);
 }

@@ -5,6 +5,7 @@
 #include "common/base/conf.h"
 #include "common/net/http_server.h"
 #include "common/net/listener.h"
+#include "common/net/tls_setup.h"
 #include "scheduler/config.h"
 #include "scheduler/events.h"
 #include "scheduler/interest.h"
@@ -15,11 +16,15 @@
 #include "scheduler/store.h"
 #include "scheduler/trace.h"
 
+/* Where it listens: scheduler.c has a row for each. */
+enum scheduler_face { FACE_API, FACE_API_TLS, FACE_ENTRY, FACE_ENTRY_TLS, N_FACES };
+
 struct scheduler {
     struct loop *loop;
     const struct scheduler_conf *conf;
     struct scheduler_tokens tokens;
-    bool is_on_loopback; /* http.listen: requests from this machine need no token */
+    struct tls_setup *tls; /* certificates, and whom it believes */
+    bool is_on_loopback;   /* its API: requests from this machine need no token */
     struct registry registry;
     struct router router;
     struct store *store;
@@ -29,8 +34,8 @@ struct scheduler {
     struct publish_jobs jobs;
     struct traces traces;
     struct http_server *api, *entry;
-    struct listener *api_listener, *entry_listener;
-    char api_address[ADDR_TEXT_SIZE], entry_address[ADDR_TEXT_SIZE]; /* as bound; "" = off */
+    struct listener *listeners[N_FACES];
+    char addresses[N_FACES][ADDR_TEXT_SIZE]; /* as bound; "" = off */
     struct timer sweep, work, pulse;
     struct list orphans; /* struct orphan, owned: streams whose standby is to be called for */
     int64_t awake_us;    /* when this process was last seen running */
@@ -46,7 +51,8 @@ struct scheduler {
 enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct scheduler_conf *conf,
                         struct conf_error *error);
 void scheduler_close(struct scheduler *s);
-/* After a reload. E_IO, E_INVAL: the token file could not be read, the old tokens stay. */
+/* After a reload; of the certificates, too. E_IO, E_INVAL: the token file could not be read, the
+ * old tokens stay. */
 enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error);
 
 /* Monotonic. Notices when this process did not run, say since it was stopped by a signal: then

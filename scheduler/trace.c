@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/net/http_client.h"
+#include "common/net/tls_setup.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/stats.h"
 
@@ -102,10 +103,11 @@ static void on_reply(void *arg, const struct http_reply *reply)
 static bool ask_node(struct trace *trace, struct trace_ask *ask, const struct registry_node *node)
 {
     const struct scheduler *s = trace->traces->scheduler;
-    const char *url = node->internal_urls.http, *why;
+    const char *url = cluster_urls_http(&node->internal_urls, true), *why;
     struct http_client_conf conf = {
         .urls = &url,
         .n_urls = 1,
+        .tls = tls_setup_client(s->tls),
         .bearer_token = s->tokens.token[0],
         .timeout_ms = TRACE_TIMEOUT_MS,
         .max_body_bytes = TRACE_MAX_BYTES,

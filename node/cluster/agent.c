@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "common/base/log.h"
+#include "common/net/tls_setup.h"
 #include "node/control/node_metrics.h"
 
 /* --- what this node calls itself --- */
@@ -42,23 +43,30 @@ static void choose_url(char out[CLUSTER_URL_SIZE], const char *configured, const
     snprintf(out, CLUSTER_URL_SIZE, "%.*s", (int)size, configured);
 }
 
+/* Other nodes use TLS only where they are told to: they reach this one by an address of which the
+ * certificates of the people's port need not know. */
 static void choose_urls(struct agent *agent)
 {
-    const struct node *node = agent->node;
-    const struct node_conf *conf = &node->conf;
     static const struct addr k_none;
+    const struct addr *bound = agent->node->bound;
+    const struct node_conf *conf = &agent->node->conf;
+    struct cluster_urls *public = &agent->public_urls, *internal = &agent->internal_urls;
+    const struct {
+        char *url;
+        const char *configured, *scheme;
+        const struct addr *bound;
+    } rows[] = {
+        {public->rtmp, conf->cluster_advertise_public_rtmp, "rtmp", &bound[PROTOCOL_RTMP]},
+        {public->http, conf->cluster_advertise_public_http, "http", &bound[PROTOCOL_HTTP]},
+        {public->rtmps, conf->cluster_advertise_public_rtmps, "rtmps", &bound[PROTOCOL_RTMPS]},
+        {public->https, conf->cluster_advertise_public_https, "https", &bound[PROTOCOL_HTTPS]},
+        {internal->rtmp, conf->cluster_advertise_internal_rtmp, "rtmp", &bound[PROTOCOL_RTMP]},
+        {internal->http, conf->cluster_advertise_internal_http, "http", &bound[PROTOCOL_HTTP]},
+        {internal->https, conf->cluster_advertise_internal_https, "https", &k_none},
+    };
 
-    choose_url(agent->public_urls.rtmp, conf->cluster_advertise_public_rtmp, "rtmp",
-               &node->rtmp_addr);
-    choose_url(agent->public_urls.http, conf->cluster_advertise_public_http, "http",
-               &node->http_addr);
-    choose_url(agent->public_urls.https, conf->cluster_advertise_public_https, "https", &k_none);
-    choose_url(agent->internal_urls.rtmp, conf->cluster_advertise_internal_rtmp, "rtmp",
-               &node->rtmp_addr);
-    choose_url(agent->internal_urls.http, conf->cluster_advertise_internal_http, "http",
-               &node->http_addr);
-    choose_url(agent->internal_urls.https, conf->cluster_advertise_internal_https, "https",
-               &k_none);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        choose_url(rows[i].url, rows[i].configured, rows[i].scheme, rows[i].bound);
 }
 
 /* --- life --- */
@@ -70,6 +78,7 @@ static struct http_client *make_client(struct node *node, int64_t timeout_ms, si
     struct http_client_conf conf = {
         .urls = (const char *const *)schedulers->items,
         .n_urls = (unsigned)schedulers->n_items,
+        .tls = tls_setup_client(node->tls),
         .bearer_token = node->token ? node->token : "",
         .timeout_ms = timeout_ms,
         .max_body_bytes = max_body_bytes,
@@ -134,7 +143,7 @@ void agent_destroy(struct agent **agent)
 void agent_start(struct agent *agent)
 {
     choose_urls(agent);
-    agent->node->internal_http = agent->internal_urls.http;
+    agent->node->internal_url = cluster_urls_http(&agent->internal_urls, true);
     agent_beat_soon(agent, 0);
 }
 

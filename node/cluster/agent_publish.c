@@ -282,6 +282,7 @@ static struct name_op *make_op(struct agent *agent, enum name_op_what what,
     memcpy(op->message.node, agent->id, sizeof op->message.node);
     op->message.instance = agent->node->instance;
     op->message.role = (enum cluster_role)agent->node->conf.cluster_role;
+    op->message.tls = true;
     timer_init(&op->timer, agent->node->control,
                what == OP_PUBLISH ? on_publish_deadline : on_release_retry);
     op->queue = get_queue(agent, &message->name);

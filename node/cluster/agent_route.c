@@ -30,8 +30,7 @@ static void answer_degraded(struct agent *agent, struct agent_ask *ask)
 {
     struct route_entry *entry =
         route_cache_get(&agent->routes, &ask->route, loop_now_us(agent->node->control));
-    struct route_fallback fallback = {&agent->node->conf.fallback_origins,
-                                      agent->internal_urls.http};
+    struct route_fallback fallback = {&agent->node->conf.fallback_origins, &agent->internal_urls};
 
     metric_add(&m_cluster_asks_route_degraded, 1);
     ask->degraded = true;

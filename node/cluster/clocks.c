@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/net/http_client.h"
+#include "common/net/tls_setup.h"
 #include "node/cluster/clock.h"
 #include "node/control/node_metrics.h"
 #include "node/node.h"
@@ -71,6 +72,7 @@ static struct http_client *make_client(const struct clock_peer *peer)
     struct http_client_conf conf = {
         .urls = &url,
         .n_urls = 1,
+        .tls = tls_setup_client(peer->clocks->node->tls),
         .bearer_token = "",
         .timeout_ms = TIMEOUT_MS,
         .max_body_bytes = ANSWER_MAX_BYTES,
@@ -189,15 +191,20 @@ void clocks_destroy(struct clocks **clocks)
 static bool read_base(const char *text, char base[URL_SIZE])
 {
     struct url url;
-    bool is_v6;
+    bool is_v6, is_tls;
     int n;
 
-    if (!text || url_parse(buf_view_str(text), &url) != E_OK ||
-        !buf_view_equals(url.scheme, "http"))
+    if (!text || url_parse(buf_view_str(text), &url) != E_OK)
+        return false;
+    is_tls = buf_view_equals(url.scheme, "https");
+    if (!is_tls && !buf_view_equals(url.scheme, "http"))
         return false;
     is_v6 = url.host.size_bytes && memchr(url.host.data, ':', url.host.size_bytes);
-    n = snprintf(base, URL_SIZE, "http://%s%.*s%s:%u", is_v6 ? "[" : "", (int)url.host.size_bytes,
-                 (const char *)url.host.data, is_v6 ? "]" : "", url.port ? url.port : 80);
+    n = snprintf(base, URL_SIZE, "%s://%s%.*s%s:%u", is_tls ? "https" : "http", is_v6 ? "[" : "",
+                 (int)url.host.size_bytes, (const char *)url.host.data, is_v6 ? "]" : "",
+                 url.port ? url.port
+                 : is_tls ? 443
+                          : 80);
     return n > 0 && n < URL_SIZE;
 }
 

@@ -73,7 +73,8 @@ void route_cache_sweep(struct route_cache *cache, int64_t now_us)
 
 static bool is_for(const struct route_entry *entry, const struct cluster_route_query *query)
 {
-    return entry->intent == query->intent && strcmp(entry->protocol, query->protocol) == 0;
+    return entry->intent == query->intent && entry->tls == query->tls &&
+           strcmp(entry->protocol, query->protocol) == 0;
 }
 
 static struct route_entry *add(struct route_cache *cache, const struct cluster_route_query *query,
@@ -88,6 +89,7 @@ static struct route_entry *add(struct route_cache *cache, const struct cluster_r
     if (!entry)
         return NULL;
     entry->intent = query->intent;
+    entry->tls = query->tls;
     snprintf(entry->protocol, sizeof entry->protocol, "%s", query->protocol);
     if (chain) { /* behind the first one, which the map points to */
         entry->next = chain->next;
@@ -186,7 +188,8 @@ static void add_fallback(const struct route_fallback *fallback, struct cluster_r
          i++) {
         struct cluster_upstream *up = &out->upstreams[out->n_upstreams];
 
-        if (strcmp(fallback->origins->items[i], fallback->own_url) == 0)
+        if (strcmp(fallback->origins->items[i], fallback->own->http) == 0 ||
+            strcmp(fallback->origins->items[i], fallback->own->https) == 0)
             continue;
         snprintf(up->url, sizeof up->url, "%s", fallback->origins->items[i]);
         out->n_upstreams++;

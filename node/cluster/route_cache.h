@@ -12,10 +12,11 @@
 #define ROUTE_CACHE_KEEP_EMPTY_US 10000000 /* the same, of answers that name no place */
 #define ROUTE_DEGRADED_TTL_MS 1000
 
-struct route_entry {          /* one question: stream, intent, protocol */
+struct route_entry {          /* one question: stream, intent, protocol, TLS */
     struct route_entry *next; /* of the same stream */
     enum cluster_intent intent;
     char protocol[16];
+    bool tls;
     bool has_route;
     struct cluster_route route;
     int64_t fresh_until_us, used_us;
@@ -54,11 +55,11 @@ void route_cache_sweep(struct route_cache *cache, int64_t now_us);
 uint32_t route_cache_depth(const struct route_cache *cache, const char *name, const char *upstream);
 
 /* The answer while no scheduler does: the cached route (NULL = none) without what the asker wants
- * to avoid, else the fallback origins other than own_url, else wait. Viewers and publishers are
+ * to avoid, else the fallback origins other than this node, else wait. Viewers and publishers are
  * served here. */
 struct route_fallback {
     const struct conf_list *origins;
-    const char *own_url; /* this node's internal HTTP */
+    const struct cluster_urls *own; /* this node's internal ones */
 };
 void route_degraded(const struct cluster_route_query *query, const struct cluster_route *cached,
                     const struct route_fallback *fallback, struct cluster_route *out);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "common/base/log.h"
+#include "common/net/tls_setup.h"
 #include "node/token.h"
 
 #define METRICS_MAX_BYTES ((size_t)1 << 20)
@@ -227,6 +228,8 @@ struct admin *admin_create(struct node *node, const int *fds, unsigned n_fds,
                            struct listen_error *error)
 {
     struct admin *admin = calloc(1, sizeof *admin);
+    void (*accept)(void *server, int fd, const struct addr *peer) =
+        node->conf.admin_tls ? http_server_accept_tls : http_server_accept;
 
     snprintf(error->text, sizeof error->text, "admin.listen: %s", err_text(E_NOMEM));
     if (!admin)
@@ -236,12 +239,13 @@ struct admin *admin_create(struct node *node, const int *fds, unsigned n_fds,
     list_init(&admin->requests);
     admin->server =
         http_server_create(node->control, &k_http_limits_default, "admin", k_routes, admin);
+    if (admin->server)
+        http_server_set_tls(admin->server, tls_setup_server(node->tls, TLS_FOR_HTTP));
     if (admin->server && n_fds)
-        admin->listener =
-            listener_adopt(node->control, fds, n_fds, http_server_accept, admin->server, error);
+        admin->listener = listener_adopt(node->control, fds, n_fds, accept, admin->server, error);
     else if (admin->server)
-        admin->listener = listener_open(node->control, &node->admin_addr, http_server_accept,
-                                        admin->server, error);
+        admin->listener =
+            listener_open(node->control, &node->admin_addr, accept, admin->server, error);
     if (!admin->listener)
         admin_destroy(&admin);
     return admin;

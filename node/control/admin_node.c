@@ -72,17 +72,19 @@ static json_t *node_json(const struct admin *admin)
     char instance[24];
 
     snprintf(instance, sizeof instance, "%" PRIu64, node->instance);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:{s:o, s:o, s:o}, "
-                     "s:{s:s, s:o}}",
-                     "id", node->id, "instance", instance, "version", HW_VERSION, "role",
-                     k_cluster_roles[node->conf.cluster_role], "zone", node->conf.cluster_zone,
-                     "state", atomic_load(&node->draining) ? "draining" : "active", "uptime_ms",
-                     (json_int_t)((clock_mono_us() - admin->started_us) / 1000), "loops",
-                     (json_int_t)node->n_loops, "connections",
-                     (json_int_t)conn_budget_used(node->budget), "listen", "rtmp",
-                     addr_json(&node->rtmp_addr), "http", addr_json(&node->http_addr), "admin",
-                     addr_json(&node->admin_addr), "cluster", "state", cluster_text(node),
-                     "schedulers", list_json(&node->conf.cluster_schedulers));
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, "
+        "s:{s:o, s:o, s:o, s:o, s:o}, s:{s:s, s:o}}",
+        "id", node->id, "instance", instance, "version", HW_VERSION, "role",
+        k_cluster_roles[node->conf.cluster_role], "zone", node->conf.cluster_zone, "state",
+        atomic_load(&node->draining) ? "draining" : "active", "uptime_ms",
+        (json_int_t)((clock_mono_us() - admin->started_us) / 1000), "loops",
+        (json_int_t)node->n_loops, "connections", (json_int_t)conn_budget_used(node->budget),
+        "listen", "rtmp", addr_json(&node->bound[PROTOCOL_RTMP]), "http",
+        addr_json(&node->bound[PROTOCOL_HTTP]), "rtmps", addr_json(&node->bound[PROTOCOL_RTMPS]),
+        "https", addr_json(&node->bound[PROTOCOL_HTTPS]), "admin", addr_json(&node->admin_addr),
+        "cluster", "state", cluster_text(node), "schedulers",
+        list_json(&node->conf.cluster_schedulers));
 }
 
 void admin_get_node(struct http_exchange *x, void *arg)

@@ -17,10 +17,10 @@ static json_t *tracks_json(const struct stream_info *info)
 
     if (info->has_audio)
         json_array_append_new(tracks, json_pack("{s:s, s:s}", "kind", "audio", "codec",
-                                                media_codec_name(info->audio)));
+                                                media_codec_name(info->codecs.audio)));
     if (info->has_video)
         json_array_append_new(tracks, json_pack("{s:s, s:s}", "kind", "video", "codec",
-                                                media_codec_name(info->video)));
+                                                media_codec_name(info->codecs.video)));
     return tracks;
 }
 

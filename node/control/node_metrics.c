@@ -10,8 +10,8 @@
 NODE_METRIC_MAP(NODE_METRIC_DEFINE)
 
 /* Not registered: never shown alone. */
-struct metric m_bytes_in_rtmp, m_bytes_in_flv, m_bytes_in_relay;
-struct metric m_bytes_out_rtmp, m_bytes_out_flv, m_bytes_out_relay;
+#define NODE_BYTES_DEFINE(id, text) struct metric m_bytes_in_##id, m_bytes_out_##id;
+NODE_PROTOCOL_MAP(NODE_BYTES_DEFINE)
 
 static const double k_first_byte_bounds[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
                                              0.2,   0.5,   1,    2,    5,    10};
@@ -65,6 +65,12 @@ static const struct {
     {"flv", "standby", &m_sessions_flv_standby},
     {"flv", "play", &m_sessions_flv_play},
     {"flv", "pull", &m_sessions_flv_pull},
+    {"ts", "play", &m_sessions_ts_play},
+    {"mp4", "play", &m_sessions_mp4_play},
+    {"ws-flv", "play", &m_sessions_ws_flv_play},
+    {"ws-ts", "play", &m_sessions_ws_ts_play},
+    {"ws-mp4", "play", &m_sessions_ws_mp4_play},
+    {"hls", "play", &m_sessions_hls_play},
     {"relay", "play", &m_sessions_relay_play},
     {"relay", "pull", &m_sessions_relay_pull},
     {"relay", "publish", &m_sessions_relay_publish},
@@ -81,11 +87,9 @@ static const struct {
     const char *protocol;
     struct metric *closed_in, *closed_out, *total_in, *total_out;
 } k_byte_rows[NODE_N_BYTE_ROWS] = {
-    {"rtmp", &m_bytes_in_rtmp, &m_bytes_out_rtmp, &m_bytes_in_total_rtmp, &m_bytes_out_total_rtmp},
-    {"flv", &m_bytes_in_flv, &m_bytes_out_flv, &m_bytes_in_total_flv, &m_bytes_out_total_flv},
-    {"relay", &m_bytes_in_relay, &m_bytes_out_relay, &m_bytes_in_total_relay,
-     &m_bytes_out_total_relay},
-};
+#define NODE_BYTE_ROW(id, text) \
+    {text, &m_bytes_in_##id, &m_bytes_out_##id, &m_bytes_in_total_##id, &m_bytes_out_total_##id},
+    NODE_PROTOCOL_MAP(NODE_BYTE_ROW)};
 
 static int64_t value_of(const struct metric *m)
 {
@@ -116,17 +120,16 @@ void node_totals_add_stream(struct node_totals *totals, const struct stream_info
 static void add_bytes(struct node_totals *totals, const struct session_info *info)
 {
     const char *protocol = strcmp(info->kind, "pull") == 0 ? "relay" : info->protocol;
-    uint64_t in_bytes = 0, out_bytes = 0, n_jumps = 0;
-    int64_t lag_us = 0;
+    struct session_counts counts = {0};
 
     if (!info->count)
         return;
-    info->count(info, &in_bytes, &out_bytes, &lag_us, &n_jumps);
+    info->count(info, &counts);
     for (size_t i = 0; i < NODE_N_BYTE_ROWS; i++) {
         if (strcmp(k_byte_rows[i].protocol, protocol) != 0)
             continue;
-        totals->in_bytes[i] += (int64_t)in_bytes;
-        totals->out_bytes[i] += (int64_t)out_bytes;
+        totals->in_bytes[i] += (int64_t)counts.bytes_in;
+        totals->out_bytes[i] += (int64_t)counts.bytes_out;
     }
 }
 

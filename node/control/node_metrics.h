@@ -20,6 +20,12 @@ struct node;
     X(m_sessions_total_rtmp_play,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"play\"",     "Sessions that began") \
     X(m_sessions_total_rtmp_pull,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"pull\"",     "Sessions that began") \
     X(m_sessions_total_flv_play,       COUNTER, "sessions_total", "protocol=\"flv\",kind=\"play\"",      "Sessions that began") \
+    X(m_sessions_total_ts_play, COUNTER, "sessions_total", "protocol=\"ts\",kind=\"play\"", "Sessions that began") \
+    X(m_sessions_total_mp4_play, COUNTER, "sessions_total", "protocol=\"mp4\",kind=\"play\"", "Sessions that began") \
+    X(m_sessions_total_ws_flv_play, COUNTER, "sessions_total", "protocol=\"ws-flv\",kind=\"play\"", "Sessions that began") \
+    X(m_sessions_total_ws_ts_play, COUNTER, "sessions_total", "protocol=\"ws-ts\",kind=\"play\"", "Sessions that began") \
+    X(m_sessions_total_ws_mp4_play, COUNTER, "sessions_total", "protocol=\"ws-mp4\",kind=\"play\"", "Sessions that began") \
+    X(m_sessions_total_hls_play, COUNTER, "sessions_total", "protocol=\"hls\",kind=\"play\"", "Sessions that began") \
     X(m_sessions_total_flv_publish,    COUNTER, "sessions_total", "protocol=\"flv\",kind=\"publish\"", "Sessions that began") \
     X(m_sessions_total_flv_pull,       COUNTER, "sessions_total", "protocol=\"flv\",kind=\"pull\"",      "Sessions that began") \
     X(m_sessions_total_relay_play,     COUNTER, "sessions_total", "protocol=\"relay\",kind=\"play\"",    "Sessions that began") \
@@ -32,6 +38,12 @@ struct node;
     X(m_sessions_rtmp_play,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"play\"",           "Sessions (gathered)") \
     X(m_sessions_rtmp_pull,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"pull\"",           "Sessions (gathered)") \
     X(m_sessions_flv_play,             GAUGE,   "sessions", "protocol=\"flv\",kind=\"play\"",            "Sessions (gathered)") \
+    X(m_sessions_ts_play, GAUGE, "sessions", "protocol=\"ts\",kind=\"play\"", "Sessions (gathered)") \
+    X(m_sessions_mp4_play, GAUGE, "sessions", "protocol=\"mp4\",kind=\"play\"", "Sessions (gathered)") \
+    X(m_sessions_ws_flv_play, GAUGE, "sessions", "protocol=\"ws-flv\",kind=\"play\"", "Sessions (gathered)") \
+    X(m_sessions_ws_ts_play, GAUGE, "sessions", "protocol=\"ws-ts\",kind=\"play\"", "Sessions (gathered)") \
+    X(m_sessions_ws_mp4_play, GAUGE, "sessions", "protocol=\"ws-mp4\",kind=\"play\"", "Sessions (gathered)") \
+    X(m_sessions_hls_play, GAUGE, "sessions", "protocol=\"hls\",kind=\"play\"", "Sessions (gathered)") \
     X(m_sessions_flv_publish,          GAUGE,   "sessions", "protocol=\"flv\",kind=\"publish\"", "Sessions (gathered)") \
     X(m_sessions_flv_standby,          GAUGE,   "sessions", "protocol=\"flv\",kind=\"standby\"", "Sessions (gathered)") \
     X(m_sessions_flv_pull,             GAUGE,   "sessions", "protocol=\"flv\",kind=\"pull\"",            "Sessions (gathered)") \
@@ -53,7 +65,9 @@ struct node;
     X(m_publish_refused_limit,         COUNTER, "publish_refused_total", "reason=\"limit\"",             "Publishers turned away") \
     X(m_play_refused_not_found,        COUNTER, "play_refused_total", "reason=\"not_found\"",            "Viewers turned away") \
     X(m_play_refused_name,             COUNTER, "play_refused_total", "reason=\"name\"",                 "Viewers turned away") \
+    X(m_play_refused_codec,            COUNTER, "play_refused_total", "reason=\"codec\"",               "Viewers turned away") \
     X(m_play_refused_closed,           COUNTER, "play_refused_total", "reason=\"closed\"",               "Viewers turned away") \
+    X(m_play_refused_origin,           COUNTER, "play_refused_total", "reason=\"origin\"",               "Viewers turned away") \
     X(m_play_refused_limit,            COUNTER, "play_refused_total", "reason=\"limit\"",                "Viewers turned away") \
     X(m_play_refused_denied,           COUNTER, "play_refused_total", "reason=\"denied\"",               "Viewers turned away") \
     X(m_play_refused_draining,         COUNTER, "play_refused_total", "reason=\"draining\"", "Viewers turned away") \
@@ -70,6 +84,7 @@ struct node;
     X(m_protocol_error_rtmp_size,      COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"size\"",      "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_media,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"media\"",     "Peers that broke their protocol") \
     X(m_protocol_error_rtmp_other,     COUNTER, "protocol_errors_total", "protocol=\"rtmp\",reason=\"other\"",     "Peers that broke their protocol") \
+    X(m_protocol_error_ws, COUNTER, "protocol_errors_total", "protocol=\"ws\",reason=\"frame\"", "Peers that broke their protocol") \
     X(m_protocol_error_flv_media,      COUNTER, "protocol_errors_total", "protocol=\"flv\",reason=\"media\"", "Peers that broke their protocol") \
     X(m_timeout_handshake,             COUNTER, "timeouts_total", "kind=\"handshake\"",                  "Connections closed by time") \
     X(m_timeout_idle,                  COUNTER, "timeouts_total", "kind=\"idle\"",                       "Connections closed by time") \
@@ -78,10 +93,23 @@ struct node;
     X(m_timeout_upstream_stall,        COUNTER, "timeouts_total", "kind=\"upstream_stall\"",             "Connections closed by time") \
     X(m_bytes_in_total_rtmp,           COUNTER, "bytes_in_total", "protocol=\"rtmp\"",               "Bytes received (gathered)") \
     X(m_bytes_in_total_flv,            COUNTER, "bytes_in_total", "protocol=\"flv\"",                "Bytes received (gathered)") \
+    X(m_bytes_in_total_ts, COUNTER, "bytes_in_total", "protocol=\"ts\"", "Bytes received (gathered)") \
+    X(m_bytes_in_total_mp4, COUNTER, "bytes_in_total", "protocol=\"mp4\"", "Bytes received (gathered)") \
+    X(m_bytes_in_total_ws_flv, COUNTER, "bytes_in_total", "protocol=\"ws-flv\"", "Bytes received (gathered)") \
+    X(m_bytes_in_total_ws_ts, COUNTER, "bytes_in_total", "protocol=\"ws-ts\"", "Bytes received (gathered)") \
+    X(m_bytes_in_total_ws_mp4, COUNTER, "bytes_in_total", "protocol=\"ws-mp4\"", "Bytes received (gathered)") \
+    X(m_bytes_in_total_hls, COUNTER, "bytes_in_total", "protocol=\"hls\"", "Bytes received (gathered)") \
     X(m_bytes_in_total_relay,          COUNTER, "bytes_in_total", "protocol=\"relay\"",              "Bytes received (gathered)") \
     X(m_bytes_out_total_rtmp,          COUNTER, "bytes_out_total", "protocol=\"rtmp\"",              "Bytes sent (gathered)") \
     X(m_bytes_out_total_flv,           COUNTER, "bytes_out_total", "protocol=\"flv\"",               "Bytes sent (gathered)") \
+    X(m_bytes_out_total_ts, COUNTER, "bytes_out_total", "protocol=\"ts\"", "Bytes sent (gathered)") \
+    X(m_bytes_out_total_mp4, COUNTER, "bytes_out_total", "protocol=\"mp4\"", "Bytes sent (gathered)") \
+    X(m_bytes_out_total_ws_flv, COUNTER, "bytes_out_total", "protocol=\"ws-flv\"", "Bytes sent (gathered)") \
+    X(m_bytes_out_total_ws_ts, COUNTER, "bytes_out_total", "protocol=\"ws-ts\"", "Bytes sent (gathered)") \
+    X(m_bytes_out_total_ws_mp4, COUNTER, "bytes_out_total", "protocol=\"ws-mp4\"", "Bytes sent (gathered)") \
+    X(m_bytes_out_total_hls, COUNTER, "bytes_out_total", "protocol=\"hls\"", "Bytes sent (gathered)") \
     X(m_bytes_out_total_relay,         COUNTER, "bytes_out_total", "protocol=\"relay\"",             "Bytes sent (gathered)") \
+    X(m_tracks_left_out,               COUNTER, "tracks_left_out_total", "",                              "Feeds whose format has no place for a track of the stream") \
     X(m_viewers_slow_jump,             COUNTER, "viewers_slow_total", "action=\"jump\"",                 "Viewers that fell behind") \
     X(m_viewers_slow_close,            COUNTER, "viewers_slow_total", "action=\"close\"",                "Viewers that fell behind") \
     X(m_relay_pulls_connected,         COUNTER, "relay_pulls_total", "result=\"connected\"",             "Pulls from other servers") \
@@ -99,6 +127,9 @@ struct node;
     X(m_relay_pushes_unreachable,      COUNTER, "relay_pushes_total", "result=\"unreachable\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_stalled,          COUNTER, "relay_pushes_total", "result=\"stalled\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_lost,             COUNTER, "relay_pushes_total", "result=\"lost\"", "Streams of encoders here sent to an origin") \
+    X(m_hls_channels, GAUGE, "hls_channels", "", "Streams that are cut into segments, a container each") \
+    X(m_hls_disk_errors, COUNTER, "hls_disk_errors_total", "", "Segments and lists that could not be written or removed") \
+    X(m_hls_channels_opened, COUNTER, "hls_channels_opened_total", "", "Likewise, since the start") \
     X(m_frames_audio,                  COUNTER, "frames_total", "kind=\"audio\"",                        "Frames received") \
     X(m_frames_video,                  COUNTER, "frames_total", "kind=\"video\"",                        "Frames received") \
     X(m_frames_data,                   COUNTER, "frames_total", "kind=\"data\"",                         "Frames received") \
@@ -138,8 +169,19 @@ NODE_METRIC_MAP(NODE_METRIC_DECLARE)
 
 /* Bytes of connections that are closed: sessions add theirs as they end. What /metrics shows is
  * this and the bytes of those that are open. */
-extern struct metric m_bytes_in_rtmp, m_bytes_in_flv, m_bytes_in_relay;
-extern struct metric m_bytes_out_rtmp, m_bytes_out_flv, m_bytes_out_relay;
+#define NODE_PROTOCOL_MAP(X) \
+    X(rtmp, "rtmp")          \
+    X(flv, "flv")            \
+    X(ts, "ts")              \
+    X(mp4, "mp4")            \
+    X(ws_flv, "ws-flv")      \
+    X(ws_ts, "ws-ts")        \
+    X(ws_mp4, "ws-mp4")      \
+    X(hls, "hls")            \
+    X(relay, "relay")
+#define NODE_BYTES_DECLARE(id, text) extern struct metric m_bytes_in_##id, m_bytes_out_##id;
+NODE_PROTOCOL_MAP(NODE_BYTES_DECLARE)
+#undef NODE_BYTES_DECLARE
 
 /* From the play request (or the connection, for HTTP) to the first media byte. */
 extern struct metric_histogram m_first_byte;
@@ -151,7 +193,8 @@ extern struct metric_histogram m_stream_lag, m_stream_lag_uncertainty;
 void node_metrics_register(void);
 /* The gathered rows, from one walk over all media loops. A session that ends during the walk may be
  * missing from its bytes until the next one; it is never counted twice. */
-#define NODE_N_BYTE_ROWS 3 /* rtmp, flv, relay */
+#define NODE_PROTOCOL_COUNT(id, text) +1
+#define NODE_N_BYTE_ROWS (0 NODE_PROTOCOL_MAP(NODE_PROTOCOL_COUNT))
 struct node_totals {
     int64_t n_published, n_pulled, n_waiting; /* streams */
     int64_t n_people, n_relays;               /* viewers */

@@ -16,6 +16,8 @@
 void trace_read_session(struct media_loop *ml, const struct session_info *info,
                         struct trace_session *out)
 {
+    struct session_counts counts = {0};
+
     *out = (struct trace_session){.protocol = info->protocol,
                                   .kind = info->kind,
                                   .age_us = loop_now_us(ml->loop) - info->since_us};
@@ -23,7 +25,16 @@ void trace_read_session(struct media_loop *ml, const struct session_info *info,
     snprintf(out->peer, sizeof out->peer, "%s", info->peer);
     snprintf(out->stream, sizeof out->stream, "%s", info->stream);
     if (info->count)
-        info->count(info, &out->bytes_in, &out->bytes_out, &out->lag_us, &out->n_jumps);
+        info->count(info, &counts);
+    out->bytes_in = counts.bytes_in;
+    out->bytes_out = counts.bytes_out;
+    out->lag_us = counts.lag_us;
+    out->frames_in = counts.frames_in;
+    out->frames_out = counts.frames_out;
+    out->n_dropped = counts.n_dropped;
+    out->n_jumps = counts.n_jumps;
+    if (counts.viewer)
+        viewer_left_out(counts.viewer, out->left_out);
 }
 
 void trace_read_stream(const struct stream *stream, struct trace_stream *out)

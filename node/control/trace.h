@@ -9,6 +9,7 @@
 #include "common/net/http_server.h"
 #include "node/stream/media_loop.h"
 #include "node/stream/stream.h"
+#include "node/stream/viewer.h"
 #include "proto/flv/flv.h"
 
 struct node;
@@ -21,7 +22,8 @@ struct trace_session { /* a copy of what a session says of itself */
     char peer[ADDR_TEXT_SIZE];
     char stream[STREAM_NAME_SIZE]; /* "" = none yet */
     int64_t age_us, lag_us;        /* lag: how long its oldest unsent unit waits */
-    uint64_t bytes_in, bytes_out, n_jumps;
+    uint64_t bytes_in, bytes_out, frames_in, frames_out, n_dropped, n_jumps;
+    char left_out[VIEWER_LEFT_OUT_SIZE]; /* tracks that the format has no place for */
 };
 /* On the session's loop. */
 void trace_read_session(struct media_loop *ml, const struct session_info *info,

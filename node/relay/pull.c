@@ -281,6 +281,7 @@ static void ask_route(struct pull *p)
     ask->what = AGENT_ASK_ROUTE;
     ask->route.name = *stream_name_of(p->stream);
     ask->route.intent = CLUSTER_INTENT_SOURCE;
+    ask->route.tls = true;
     snprintf(ask->route.protocol, sizeof ask->route.protocol, "flv");
     ask->route.have_epoch = stream_epoch(p->stream);
     pull_candidates_avoided(&p->candidates, now_us(p), &ask->route.avoid);

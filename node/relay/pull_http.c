@@ -15,6 +15,7 @@
 static void write_relay_fields(const struct pull_link *l, struct buf_writer *out)
 {
     const struct node *node = l->nl->node;
+    uint64_t msn, discontinuities;
     char hops[HOPS_SIZE];
 
     hops_write(stream_hops(l->stream), node->id, hops);
@@ -26,6 +27,9 @@ static void write_relay_fields(const struct pull_link *l, struct buf_writer *out
                    (unsigned long long)stream_epoch(l->stream),
                    (unsigned long long)stream_gop(l->stream),
                    (unsigned long long)stream_run(l->stream));
+    if (stream_last_segment(l->stream, &msn, &discontinuities))
+        buf_printf(out, "X-Headwater-Have-Segment: %llu,%llu\r\n", (unsigned long long)msn,
+                   (unsigned long long)discontinuities);
 }
 
 static enum err start(struct pull_link *l)
@@ -209,6 +213,7 @@ static enum err on_hw(struct pull_link *l, const struct flv_hw *hw)
                                    .wall_us = hw->wall_us,
                                    .is_timed = hw->has_clock,
                                    .clock = clocks_ours(l->clock, clock_mono_us(), hw),
+                                   .plan = hw->plan,
                                    .trail = hw->trail};
 
     if (hw->end) {
@@ -302,5 +307,10 @@ static void fini(struct pull_link *l)
     l->have_head = l->told_tracks = false;
 }
 
-const struct pull_transport k_pull_http = {
-    .scheme = "http", .default_port = 80, .start = start, .feed = feed, .fini = fini};
+#define PULL_HTTP(scheme_, port, tls_)                                                           \
+    {                                                                                            \
+        .scheme = scheme_, .protocol = "http", .default_port = port, .tls = tls_,                \
+        .sessions_total = &m_sessions_total_flv_pull, .start = start, .feed = feed, .fini = fini \
+    }
+const struct pull_transport k_pull_http = PULL_HTTP("http", 80, false);
+const struct pull_transport k_pull_https = PULL_HTTP("https", 443, true);

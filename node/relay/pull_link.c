@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/net/tls_setup.h"
 #include "node/conf.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/pull_private.h"
@@ -29,6 +30,11 @@ const char *pull_link_shown(const struct pull_link *l, char out[PULL_SHOWN_SIZE]
     snprintf(out, PULL_SHOWN_SIZE, "%.*s://%.*s/***", (int)url.scheme.size_bytes,
              (const char *)url.scheme.data, (int)url.host.size_bytes, (const char *)url.host.data);
     return out;
+}
+
+static const char *protocol_of(const struct pull_link *l)
+{
+    return pull_link_is_relay(l) ? "relay" : l->transport->protocol;
 }
 
 uint32_t pull_link_depth(const struct pull_link *l)
@@ -109,7 +115,7 @@ enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer)
     enum err e;
 
     l->source = (struct source){.kind = SOURCE_PULL,
-                                .protocol = pull_link_is_relay(l) ? "relay" : l->transport->scheme,
+                                .protocol = protocol_of(l),
                                 .session_id = l->info.id,
                                 .upstream = pull_link_is_relay(l) ? l->to.node : l->to.url,
                                 .on_evict = on_evict};
@@ -168,7 +174,8 @@ static void on_connected(struct conn *conn, void *arg, enum err e)
 {
     struct pull_link *l = arg;
 
-    (void)conn;
+    if (*conn_tls_error(conn))
+        l->why = conn_tls_error(conn);
     if (e == E_OK) {
         l->state = LINK_REQUESTING;
         timer_start_ms(&l->timer, ANSWER_TIMEOUT_MS);
@@ -199,26 +206,21 @@ static void kick(struct session_info *info)
     pull_link_over(l, E_END);
 }
 
-static void count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
-                  int64_t *lag_us, uint64_t *n_jumps)
+static void count(const struct session_info *info, struct session_counts *counts)
 {
     const struct pull_link *l =
         (const struct pull_link *)(const void *)((const char *)info -
                                                  offsetof(struct pull_link, info));
 
-    *bytes_in = l->conn ? conn_bytes_in(l->conn) : 0;
-    *bytes_out = l->conn ? conn_bytes_out(l->conn) : 0;
-    *lag_us = 0;
-    *n_jumps = 0;
+    counts->bytes_in = l->conn ? conn_bytes_in(l->conn) : 0;
+    counts->bytes_out = l->conn ? conn_bytes_out(l->conn) : 0;
+    counts->frames_in = l->source.n_frames;
 }
 
 static void make_session(struct pull_link *l)
 {
-    session_info_init(&l->info, &l->nl->media, 'p',
-                      pull_link_is_relay(l) ? "relay" : l->transport->scheme, "");
-    metric_add(l->transport == &k_pull_rtmp ? &m_sessions_total_rtmp_pull
-               : pull_link_is_relay(l)      ? &m_sessions_total_relay_pull
-                                            : &m_sessions_total_flv_pull,
+    session_info_init(&l->info, &l->nl->media, 'p', protocol_of(l), "");
+    metric_add(pull_link_is_relay(l) ? &m_sessions_total_relay_pull : l->transport->sessions_total,
                1);
     l->info.kind = "pull";
     l->info.kick = kick;
@@ -232,10 +234,14 @@ static void connect_to(struct pull_link *l, const struct addr *addr)
     make_session(l);
     l->conn =
         conn_connect(l->nl->media.loop, addr, CONNECT_TIMEOUT_MS, MAX_QUEUE_BYTES, &k_conn_ops, l);
-    if (l->conn)
-        l->info.peer = conn_peer(l->conn);
-    else
+    if (!l->conn) {
         fail_soon(l, E_IO, "no socket");
+        return;
+    }
+    l->info.peer = conn_peer(l->conn);
+    if (l->transport->tls &&
+        conn_start_tls_client(l->conn, tls_setup_client(l->nl->node->tls), l->host) != E_OK)
+        fail_soon(l, E_NOMEM, NULL);
 }
 
 static void on_resolved(void *arg, enum err e, const struct addr *addrs, unsigned n_addrs)
@@ -251,7 +257,8 @@ static void on_resolved(void *arg, enum err e, const struct addr *addrs, unsigne
 
 static const struct pull_transport *transport_for(const struct url *url)
 {
-    static const struct pull_transport *const k_transports[] = {&k_pull_http, &k_pull_rtmp};
+    static const struct pull_transport *const k_transports[] = {&k_pull_http, &k_pull_https,
+                                                                &k_pull_rtmp, &k_pull_rtmps};
 
     for (size_t i = 0; i < sizeof k_transports / sizeof k_transports[0]; i++)
         if (buf_view_equals(url->scheme, k_transports[i]->scheme))
@@ -268,7 +275,7 @@ static void begin(struct pull_link *l)
 
     if (url_parse(buf_view_str(l->to.url), &url) != E_OK || !(l->transport = transport_for(&url)) ||
         !buf_view_to_str(url.host, l->host, sizeof l->host)) {
-        fail_soon(l, E_UNSUPPORTED, "not an http:// or rtmp:// URL");
+        fail_soon(l, E_UNSUPPORTED, "not a URL of http, https, rtmp or rtmps");
         return;
     }
     port = url.port ? url.port : l->transport->default_port;

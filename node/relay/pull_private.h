@@ -71,10 +71,13 @@ enum link_state {
     LINK_RUNNING     /* the stream's source: media flows */
 };
 
+struct metric;
 struct pull_link;
 struct pull_transport {
-    const char *scheme;
+    const char *scheme, *protocol; /* of the URL; in lists of sessions */
     unsigned default_port;
+    bool tls;
+    struct metric *sessions_total;
     /* Connected: write the request. */
     enum err (*start)(struct pull_link *l);
     /* Bytes arrived. Calls pull_link_attach() when the upstream said yes, and notes in heard_us
@@ -83,7 +86,7 @@ struct pull_transport {
     enum err (*feed)(struct pull_link *l, struct buf_reader *in);
     void (*fini)(struct pull_link *l);
 };
-extern const struct pull_transport k_pull_http, k_pull_rtmp;
+extern const struct pull_transport k_pull_http, k_pull_https, k_pull_rtmp, k_pull_rtmps;
 
 struct pull_link {
     struct pull *pull; /* borrowed; NULL once it was closed while its own feed() is on the stack */
@@ -106,7 +109,7 @@ struct pull_link {
     const char *why; /* static detail of a failure */
     struct ts_unwrap unwrap;
 
-    /* k_pull_http */
+    /* k_pull_http, k_pull_https */
     struct buf_writer head;
     bool have_head, told_tracks;
     uint64_t asked_run; /* what the stream had when the upstream was asked */
@@ -115,7 +118,7 @@ struct pull_link {
     struct clock_peer *clock;  /* the upstream's, against which its @hw is understood */
     int64_t ingest_us;         /* of the last @hw */
     char path[HOPS_PATH_SIZE]; /* from the upstream to the origin, the nearest first */
-    /* k_pull_rtmp */
+    /* k_pull_rtmp, k_pull_rtmps */
     struct rtmp_client *rtmp;
 };
 

@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "node/control/node_metrics.h"
 #include "node/relay/pull_private.h"
 
-/* rtmp://host[:port]/app[/sub]/name[?query]: the last part is the stream, the rest the app. */
+/* rtmp[s]://host[:port]/app[/sub]/name[?query]: the last part is the stream, the rest the app. */
 /* app has room for size_bytes, the others for 1024. */
 static enum err split_url(const struct pull_link *l, char *app, size_t size, char *stream,
                           char *tc_url)
@@ -23,7 +24,7 @@ static enum err split_url(const struct pull_link *l, char *app, size_t size, cha
     snprintf(app, size, "%s", path + 1);
     snprintf(stream, 1024, "%s%s%.*s", slash + 1, url.query.size_bytes ? "?" : "",
              (int)url.query.size_bytes, (const char *)url.query.data);
-    snprintf(tc_url, 1024, "rtmp://%.*s:%u/%s", (int)url.host.size_bytes,
+    snprintf(tc_url, 1024, "%s://%.*s:%u/%s", l->transport->scheme, (int)url.host.size_bytes,
              (const char *)url.host.data, url.port ? url.port : l->transport->default_port, app);
     return E_OK;
 }
@@ -107,5 +108,10 @@ static void fini(struct pull_link *l)
     rtmp_client_destroy(&l->rtmp);
 }
 
-const struct pull_transport k_pull_rtmp = {
-    .scheme = "rtmp", .default_port = 1935, .start = start, .feed = feed, .fini = fini};
+#define PULL_RTMP(scheme_, port, tls_)                                                            \
+    {                                                                                             \
+        .scheme = scheme_, .protocol = "rtmp", .default_port = port, .tls = tls_,                 \
+        .sessions_total = &m_sessions_total_rtmp_pull, .start = start, .feed = feed, .fini = fini \
+    }
+const struct pull_transport k_pull_rtmp = PULL_RTMP("rtmp", 1935, false);
+const struct pull_transport k_pull_rtmps = PULL_RTMP("rtmps", 443, true);

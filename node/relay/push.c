@@ -53,7 +53,7 @@ static void note_tried(struct push *p, const char *who, const char *why)
     size_t used = strlen(p->tried);
     char one[sizeof p->tried];
 
-    snprintf(one, sizeof one, "%s: %s", who, why);
+    snprintf(one, sizeof one, "%.120s: %.120s", who, why);
     if (!strstr(p->tried, one))
         snprintf(p->tried + used, sizeof p->tried - used, "%s%s", used ? "; " : "", one);
 }

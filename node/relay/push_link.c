@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/net/tls_setup.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/push_private.h"
 #include "node/session/session.h"
@@ -12,7 +13,6 @@
 
 #define CONNECT_TIMEOUT_MS 2000
 #define MAX_QUEUE_BYTES (4u << 20) /* the rest of a unit, when the stream ends inside it */
-#define HTTP_PORT 80
 #define MAX_HEAD_BYTES 4096
 
 static void link_free(struct push_link *link)
@@ -110,7 +110,7 @@ static void on_end(struct viewer *viewer, enum err why)
     over(list_entry(viewer, struct push_link, viewer), why, 0, NULL);
 }
 
-static const struct viewer_ops k_viewer_ops = {on_start, on_end};
+static const struct viewer_ops k_viewer_ops = {.on_start = on_start, .on_end = on_end};
 
 /* --- the connection's side --- */
 
@@ -181,7 +181,7 @@ static enum err ask(struct push_link *link)
                                  .host = buf_view_str(link->host),
                                  .port = link->port,
                                  .token = node->token};
-    struct push_request request = {.run = link->push->conf.run, .clock_url = node->internal_http};
+    struct push_request request = {.run = link->push->conf.run, .clock_url = node->internal_url};
     struct buf_writer out;
     enum err e;
 
@@ -199,14 +199,14 @@ static enum err ask(struct push_link *link)
 static void on_connected(struct conn *conn, void *arg, enum err e)
 {
     struct push_link *link = arg;
+    const char *why = *conn_tls_error(conn) ? conn_tls_error(conn) : "cannot be connected to";
 
-    (void)conn;
     link->state = PUSH_LINK_ASKING;
     note_heard(link);
     if (e == E_OK)
         e = ask(link);
     if (e != E_OK)
-        over(link, e, 0, "cannot be connected to");
+        over(link, e, 0, why);
 }
 
 static const struct conn_ops k_conn_ops = {.on_readable = on_readable,
@@ -220,10 +220,14 @@ static void connect_to(struct push_link *link, const struct addr *addr)
 {
     link->conn = conn_connect(link->nl->media.loop, addr, CONNECT_TIMEOUT_MS, MAX_QUEUE_BYTES,
                               &k_conn_ops, link);
-    if (link->conn)
-        link->info.peer = conn_peer(link->conn);
-    else
+    if (!link->conn) {
         fail_soon(link, E_IO);
+        return;
+    }
+    link->info.peer = conn_peer(link->conn);
+    if (link->tls && conn_start_tls_client(link->conn, tls_setup_client(link->nl->node->tls),
+                                           link->host) != E_OK)
+        fail_soon(link, E_NOMEM);
 }
 
 static void on_resolved(void *arg, enum err e, const struct addr *addrs, unsigned n_addrs)
@@ -260,17 +264,15 @@ static void on_kick(struct session_info *info)
     over(link, E_DENIED, 0, sessions_kick_reason(link->nl));
 }
 
-static void count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
-                  int64_t *lag_us, uint64_t *n_jumps)
+static void count(const struct session_info *info, struct session_counts *counts)
 {
     const struct push_link *link =
         (const struct push_link *)(const void *)((const char *)info -
                                                  offsetof(struct push_link, info));
 
-    *bytes_in = link->conn ? conn_bytes_in(link->conn) : 0;
-    *bytes_out = link->conn ? conn_bytes_out(link->conn) : 0;
-    *lag_us = viewer_lag_us(&link->viewer);
-    *n_jumps = viewer_jumps(&link->viewer);
+    counts->bytes_in = link->conn ? conn_bytes_in(link->conn) : 0;
+    counts->bytes_out = link->conn ? conn_bytes_out(link->conn) : 0;
+    viewer_count(&link->viewer, counts);
 }
 
 struct push_link *push_link_open(struct push *push, const struct push_origin *origin)
@@ -279,7 +281,7 @@ struct push_link *push_link_open(struct push *push, const struct push_origin *or
     struct url url;
 
     if (!link || url_parse(buf_view_str(origin->http), &url) != E_OK ||
-        !buf_view_equals(url.scheme, "http") ||
+        !(buf_view_equals(url.scheme, "http") || buf_view_equals(url.scheme, "https")) ||
         !buf_view_to_str(url.host, link->host, sizeof link->host)) {
         free(link);
         return NULL;
@@ -288,7 +290,8 @@ struct push_link *push_link_open(struct push *push, const struct push_origin *or
     link->nl = push->conf.nl;
     link->stream = stream_ref(push->conf.stream);
     link->origin = *origin;
-    link->port = url.port ? url.port : HTTP_PORT;
+    link->tls = buf_view_equals(url.scheme, "https");
+    link->port = url.port ? url.port : link->tls ? 443 : 80;
     push_answers_init(&link->answers);
     session_info_init(&link->info, &link->nl->media, 'u', "relay", "");
     link->info.kind = "push";
@@ -306,6 +309,7 @@ void push_link_send(struct push_link *link)
 {
     struct viewer_join join = {.name = stream_name_of(link->stream),
                                .format = FORMAT_RELAY,
+                               .tracks = TRACKS_ALL,
                                .conn = link->conn,
                                .ops = &k_viewer_ops,
                                .relay = true};

@@ -33,6 +33,7 @@ struct push_link {
     enum err failed; /* found out where push.c cannot be told; on_timer tells */
     struct net_resolve *resolve;
     unsigned port;
+    bool tls;
     char host[256];
     struct conn *conn;
     struct viewer viewer;
@@ -65,7 +66,7 @@ struct push {
 
 /* --- push_link.c --- */
 
-/* Connects and asks. NULL when out of memory, or not an http:// URL. */
+/* Connects and asks. NULL when out of memory, or not an http:// or https:// URL. */
 struct push_link *push_link_open(struct push *push, const struct push_origin *origin);
 /* The stream flows; what goes wrong is told later. */
 void push_link_send(struct push_link *link);

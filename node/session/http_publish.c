@@ -205,6 +205,7 @@ static enum err on_tag(struct http_publish *s, const struct flv_tag *tag, const 
                                         .wall_us = hw.wall_us,
                                         .is_timed = hw.has_clock,
                                         .clock = clocks_ours(s->clock, clock_mono_us(), &hw),
+                                        .plan = hw.plan,
                                         .trail = hw.trail};
         publisher_set_upstream(&s->publisher, &said);
         return E_OK;
@@ -365,17 +366,15 @@ static void session_kick(struct session_info *info)
     session_end(s, s->nl->closed ? 503 : 403, sessions_kick_reason(s->nl));
 }
 
-static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
-                          int64_t *lag_us, uint64_t *n_jumps)
+static void session_count(const struct session_info *info, struct session_counts *counts)
 {
     const struct http_publish *s =
         (const struct http_publish *)(const void *)((const char *)info -
                                                     offsetof(struct http_publish, info));
 
-    *bytes_in = conn_bytes_in(s->conn);
-    *bytes_out = conn_bytes_out(s->conn);
-    *lag_us = 0;
-    *n_jumps = 0;
+    counts->bytes_in = conn_bytes_in(s->conn);
+    counts->bytes_out = conn_bytes_out(s->conn);
+    counts->frames_in = s->publisher.source.n_frames;
 }
 
 /* --- requests --- */

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/net/tls_setup.h"
 #include "node/cluster/clocks.h"
 #include "node/control/admin.h"
 #include "node/control/node_metrics.h"
@@ -15,29 +16,21 @@ static const char *rtmp_listen(const struct node_conf *conf)
     return conf->rtmp_listen;
 }
 
-static struct addr *rtmp_bound(struct node *node)
-{
-    return &node->rtmp_addr;
-}
-
-static struct listener **rtmp_listener(struct node_loop *nl)
-{
-    return &nl->rtmp_listener;
-}
-
 static const char *http_listen(const struct node_conf *conf)
 {
     return conf->http_listen;
 }
 
-static struct addr *http_bound(struct node *node)
+static void rtmp_accept(void *arg, int fd, const struct addr *peer)
 {
-    return &node->http_addr;
+    rtmp_session_accept(arg, fd, peer, NULL);
 }
 
-static struct listener **http_listener(struct node_loop *nl)
+static void rtmps_accept(void *arg, int fd, const struct addr *peer)
 {
-    return &nl->http_listener;
+    struct node_loop *nl = arg;
+
+    rtmp_session_accept(nl, fd, peer, tls_setup_server(nl->node->tls, TLS_FOR_RTMP));
 }
 
 void http_session_accept(void *arg, int fd, const struct addr *peer)
@@ -48,11 +41,20 @@ void http_session_accept(void *arg, int fd, const struct addr *peer)
         http_server_accept(nl->http, fd, peer);
 }
 
-const struct protocol k_protocols[] = {
-    {"rtmp", "rtmp.listen", rtmp_listen, rtmp_bound, rtmp_session_accept, rtmp_listener},
-    {"http", "http.listen", http_listen, http_bound, http_session_accept, http_listener},
+static void https_accept(void *arg, int fd, const struct addr *peer)
+{
+    struct node_loop *nl = arg;
+
+    if (connection_admit(nl->node, fd, peer, "https"))
+        http_server_accept_tls(nl->http, fd, peer);
+}
+
+const struct protocol k_protocols[N_PROTOCOLS] = {
+    [PROTOCOL_RTMP] = {"rtmp", "rtmp.listen", rtmp_listen, rtmp_accept},
+    [PROTOCOL_HTTP] = {"http", "http.listen", http_listen, http_session_accept},
+    [PROTOCOL_RTMPS] = {"rtmps", "rtmps.listen", node_conf_rtmps_listen, rtmps_accept},
+    [PROTOCOL_HTTPS] = {"https", "https.listen", node_conf_https_listen, https_accept},
 };
-const unsigned k_n_protocols = sizeof k_protocols / sizeof k_protocols[0];
 
 bool connection_admit(struct node *node, int fd, const struct addr *peer, const char *area)
 {
@@ -109,7 +111,7 @@ const struct http_route k_media_routes[] = {
     {"GET", "/readyz", handle_readyz, 0},
     {"GET", "/v1/clock", clocks_handle, 0},
     {"GET", "/v1/trace", trace_handle, 0},
-    {"GET", "/{path...}", http_flv_handle, HTTP_ROUTE_CORS},
+    {"GET", "/{path...}", http_play_handle, HTTP_ROUTE_CORS},
     {"POST", "/{path...}", http_publish_handle, HTTP_ROUTE_UPLOAD},
     {"PUT", "/{path...}", http_publish_handle, HTTP_ROUTE_UPLOAD},
     {0},

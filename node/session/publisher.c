@@ -214,7 +214,7 @@ static enum err keep(struct publisher *p, uint8_t flv_type, int64_t src_dts_us,
         return e;
     if (metadata)
         info.flags |= FRAME_METADATA;
-    if (!(info.flags & (FRAME_CONFIG | FRAME_METADATA)))
+    if (!(info.flags & FRAME_HEADERS))
         return E_OK;
     frame = media_frame_create(&info, metadata ? inner : body);
     if (!frame)
@@ -237,8 +237,8 @@ static bool is_header(uint8_t flv_type, struct buf_view body)
     struct media_frame_info info = {0};
     const char *why;
 
-    return flv_type == FLV_TAG_SCRIPT || (flv_parse_body(flv_type, body, &info, &why) == E_OK &&
-                                          info.flags & (FRAME_CONFIG | FRAME_METADATA));
+    return flv_type == FLV_TAG_SCRIPT ||
+           (flv_parse_body(flv_type, body, &info, &why) == E_OK && info.flags & FRAME_HEADERS);
 }
 
 enum err publisher_media(struct publisher *p, uint8_t flv_type, int64_t src_dts_us,

@@ -10,7 +10,8 @@
 #include "proto/http/http.h"
 
 #define LOCATION_MAX_BYTES 8192
-#define RETRY_MAX_S 4 /* those who were turned away together do not come back together */
+#define STAY_US 1000000 /* who had no better place a moment ago has none now */
+#define RETRY_MAX_S 4   /* those who were turned away together do not come back together */
 
 struct redirect {
     struct agent_ask ask;
@@ -19,7 +20,10 @@ struct redirect {
     /* When there is no better place: serve here, or say why not. One of them is NULL. */
     void (*serve)(struct http_exchange *x, void *arg);
     const char *why;
+    const char *file; /* static: inside the stream's folder; NULL = the stream's own URL */
 };
+
+#define STREAM_SUFFIX ".m3u8" /* of the URL of a stream that has a folder, too */
 
 static void on_gone(struct http_exchange *x, void *arg)
 {
@@ -29,29 +33,45 @@ static void on_gone(struct http_exchange *x, void *arg)
     r->x = NULL; /* the answer frees it */
 }
 
+/* Where the stream's URL ends, or that of its folder. NULL: it has none. */
+static const char *end_of(const char *path, const char *file)
+{
+    size_t size = strlen(path), suffix = sizeof STREAM_SUFFIX - 1;
+
+    if (!file)
+        return path + size;
+    if (size <= suffix || strcmp(path + size - suffix, STREAM_SUFFIX) != 0)
+        return NULL;
+    return path + size - suffix;
+}
+
 /* The path is escaped: names may hold UTF-8 letters. The query stays raw as it came; the server let
  * no control characters in. */
-static enum err write_location(const char *url, const char *query, struct buf_writer *out)
+static enum err write_location(const char *url, const char *file, const char *query,
+                               struct buf_writer *out)
 {
-    const char *path = strstr(url, "://");
+    const char *path = strstr(url, "://"), *end;
 
     path = path ? strchr(path + 3, '/') : NULL;
-    if (!path)
+    end = path ? end_of(path, file) : NULL;
+    if (!end)
         return E_INVAL;
     buf_write(out, url, (size_t)(path - url));
-    http_percent_encode(buf_view_str(path), out);
+    http_percent_encode(buf_view_of(path, (size_t)(end - path)), out);
+    if (file)
+        buf_printf(out, "/%s", file);
     buf_printf(out, "%s%s", query[0] ? "?" : "", query);
     buf_write_u8(out, 0);
     return buf_writer_status(out);
 }
 
-static void answer(struct http_exchange *x, const char *url)
+static void answer(struct http_exchange *x, const char *url, const char *file)
 {
     struct buf_writer location;
     enum err e;
 
     buf_writer_init(&location, LOCATION_MAX_BYTES);
-    e = write_location(url, http_query(x), &location);
+    e = write_location(url, file, http_query(x), &location);
     if (e == E_OK) {
         metric_add(&m_play_redirected, 1);
         http_add_header(x, "Location", (const char *)location.data);
@@ -74,23 +94,29 @@ static void turn_away(struct http_exchange *x, const char *why)
     http_respond_problem(x, 503, "%s", why);
 }
 
+static void stay(struct redirect *r)
+{
+    r->nl->stays_until_us = loop_now_us(r->nl->media.loop) + STAY_US;
+    r->serve(r->x, r->nl);
+}
+
 static void on_route(struct agent_ask *ask)
 {
     struct redirect *r = ask->arg;
     const struct cluster_route *route = &ask->route_reply;
 
     if (r->x && route->decision == CLUSTER_REDIRECT && route->redirect_url[0])
-        answer(r->x, route->redirect_url);
+        answer(r->x, route->redirect_url, r->file);
     else if (r->x && r->why)
         turn_away(r->x, r->why);
     else if (r->x)
-        r->serve(r->x, r->nl);
+        stay(r);
     free(r);
 }
 
 /* NULL when out of memory; agent_ask() follows. */
 static struct redirect *make(struct http_exchange *x, struct node_loop *nl,
-                             const struct stream_name *name)
+                             const struct stream_name *name, const char *protocol)
 {
     struct redirect *r = calloc(1, sizeof *r);
 
@@ -104,7 +130,8 @@ static struct redirect *make(struct http_exchange *x, struct node_loop *nl,
     r->ask.what = AGENT_ASK_ROUTE;
     r->ask.route.name = *name;
     r->ask.route.intent = CLUSTER_INTENT_PLAY;
-    snprintf(r->ask.route.protocol, sizeof r->ask.route.protocol, "flv");
+    r->ask.route.tls = http_is_tls(x);
+    snprintf(r->ask.route.protocol, sizeof r->ask.route.protocol, "%s", protocol);
     http_set_pending(x, on_gone, r);
     return r;
 }
@@ -119,7 +146,7 @@ static bool is_here(const struct node *node, const struct stream_name *name)
 }
 
 bool redirect_viewer(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
-                     void (*serve)(struct http_exchange *x, void *arg))
+                     const char *protocol, void (*serve)(struct http_exchange *x, void *arg))
 {
     struct node *node = nl->node;
     struct redirect *r;
@@ -127,7 +154,7 @@ bool redirect_viewer(struct http_exchange *x, struct node_loop *nl, const struct
     if (!node->agent || !node->conf.cluster_redirect || node->conf.cluster_role != CLUSTER_ORIGIN ||
         is_here(node, name))
         return false;
-    r = make(x, nl, name);
+    r = make(x, nl, name, protocol);
     if (!r)
         return false;
     r->serve = serve;
@@ -135,18 +162,42 @@ bool redirect_viewer(struct http_exchange *x, struct node_loop *nl, const struct
     return true;
 }
 
-void redirect_away(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
-                   const char *why)
+static void avoid_this(struct redirect *r)
+{
+    snprintf(r->ask.route.avoid.id[0], sizeof r->ask.route.avoid.id[0], "%s", r->nl->node->id);
+    r->ask.route.avoid.n = 1;
+}
+
+bool redirect_drained(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
+                      const char *file, void (*serve)(struct http_exchange *x, void *arg))
 {
     struct node *node = nl->node;
-    struct redirect *r = node->agent ? make(x, nl, name) : NULL;
+    struct redirect *r;
+
+    if (!node->agent || !atomic_load(&node->draining) ||
+        loop_now_us(nl->media.loop) < nl->stays_until_us)
+        return false;
+    r = make(x, nl, name, "m3u8");
+    if (!r)
+        return false;
+    r->serve = serve;
+    r->file = file;
+    avoid_this(r);
+    agent_ask(node->agent, &r->ask);
+    return true;
+}
+
+void redirect_away(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
+                   const char *protocol, const char *why)
+{
+    struct node *node = nl->node;
+    struct redirect *r = node->agent ? make(x, nl, name, protocol) : NULL;
 
     if (!r) {
         turn_away(x, why);
         return;
     }
     r->why = why;
-    snprintf(r->ask.route.avoid.id[0], sizeof r->ask.route.avoid.id[0], "%s", node->id);
-    r->ask.route.avoid.n = 1;
+    avoid_this(r);
     agent_ask(node->agent, &r->ask);
 }

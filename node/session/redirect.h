@@ -10,9 +10,13 @@
 /* True: the exchange is answered, now or later (302, or by serve() when there is no better place).
  * False: serve it here. Loop thread. */
 bool redirect_viewer(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
-                     void (*serve)(struct http_exchange *x, void *arg));
+                     const char *protocol, void (*serve)(struct http_exchange *x, void *arg));
+/* Likewise, for file (static) in the folder of a stream that is played here already, when this node
+ * drains. */
+bool redirect_drained(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
+                      const char *file, void (*serve)(struct http_exchange *x, void *arg));
 /* Not here: 302 to another node, else 503 with Retry-After and the reason (static). Loop thread. */
 void redirect_away(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
-                   const char *why);
+                   const char *protocol, const char *why);
 
 #endif

@@ -185,6 +185,15 @@ static void on_connect_event(struct rtmp_session *s, const struct rtmp_event *ev
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);
 }
 
+static struct buf_view query_of(struct buf_view stream)
+{
+    struct buf_reader in = buf_reader_from(stream);
+
+    while (in.left_bytes && buf_read_u8(&in) != '?')
+        ;
+    return buf_rest(&in);
+}
+
 static void on_request_event(struct rtmp_session *s, const struct rtmp_event *ev)
 {
     bool publish = ev->type == RTMP_EVENT_PUBLISH;
@@ -207,7 +216,7 @@ static void on_request_event(struct rtmp_session *s, const struct rtmp_event *ev
     if (publish)
         rtmp_publish_begin(s, &name);
     else
-        rtmp_play_begin(s, &name);
+        rtmp_play_begin(s, &name, query_of(ev->stream));
 }
 
 static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
@@ -379,8 +388,10 @@ static void on_writable(struct conn *conn, void *arg)
 
 static void on_error(struct conn *conn, void *arg, enum err e)
 {
-    (void)conn;
-    rtmp_session_close(arg, err_text(e));
+    struct rtmp_session *s = arg;
+
+    s->said |= *conn_tls_error(conn) != '\0'; /* by TLS itself */
+    rtmp_session_close(s, err_text(e));
 }
 
 const struct conn_ops k_rtmp_conn_ops = {
@@ -422,17 +433,16 @@ struct rtmp_session *rtmp_session_of(struct session_info *info)
     return info->kick == session_kick ? list_entry(info, struct rtmp_session, info) : NULL;
 }
 
-static void session_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
-                          int64_t *lag_us, uint64_t *n_jumps)
+static void session_count(const struct session_info *info, struct session_counts *counts)
 {
     const struct rtmp_session *s =
-        (const struct rtmp_session *)(const void *)((const char *)info -
-                                                    offsetof(struct rtmp_session, info));
+        (const void *)((const char *)info - offsetof(struct rtmp_session, info));
 
-    *bytes_in = conn_bytes_in(s->conn);
-    *bytes_out = conn_bytes_out(s->conn);
-    *lag_us = has_viewer(s) ? viewer_lag_us(&s->viewer) : 0;
-    *n_jumps = has_viewer(s) ? viewer_jumps(&s->viewer) : 0;
+    counts->bytes_in = conn_bytes_in(s->conn);
+    counts->bytes_out = conn_bytes_out(s->conn);
+    counts->frames_in = rtmp_publish_frames(s);
+    if (has_viewer(s))
+        viewer_count(&s->viewer, counts);
 }
 
 static struct rtmp_limits limits_of(const struct node_conf *conf)
@@ -444,15 +454,32 @@ static struct rtmp_limits limits_of(const struct node_conf *conf)
     return limits;
 }
 
-void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
+/* What it needs, or false. Takes fd. */
+static bool make_parts(struct rtmp_session *s, int fd, const struct addr *peer,
+                       struct tls_server *tls)
 {
-    struct node_loop *nl = arg;
-    struct rtmp_limits limits = limits_of(&nl->node->conf);
-    struct rtmp_session *s;
+    struct node *node = s->nl->node;
+    struct rtmp_limits limits = limits_of(&node->conf);
     uint64_t number = random_u64(); /* not one system call each: it is no secret */
     uint8_t seed[RTMP_SEED_BYTES];
 
-    if (!connection_admit(nl->node, fd, peer, "rtmp"))
+    memcpy(seed, &number, sizeof seed);
+    s->conn = conn_create(s->nl->media.loop, fd, peer, MAX_QUEUE_BYTES, &k_rtmp_conn_ops, s);
+    if (!s->conn) {
+        conn_budget_give(node->budget, peer);
+        return false;
+    }
+    conn_charge(s->conn, node->budget);
+    s->proto = rtmp_server_create(&limits, seed);
+    return s->proto && (!tls || conn_start_tls(s->conn, tls) == E_OK);
+}
+
+void rtmp_session_accept(struct node_loop *nl, int fd, const struct addr *peer,
+                         struct tls_server *tls)
+{
+    struct rtmp_session *s;
+
+    if (!connection_admit(nl->node, fd, peer, tls ? "rtmps" : "rtmp"))
         return;
     s = calloc(1, sizeof *s);
     if (!s) {
@@ -460,18 +487,9 @@ void rtmp_session_accept(void *arg, int fd, const struct addr *peer)
         conn_budget_give(nl->node->budget, peer);
         return;
     }
-    memcpy(seed, &number, sizeof seed);
     s->nl = nl;
-    s->proto = rtmp_server_create(&limits, seed);
-    s->conn = conn_create(nl->media.loop, fd, peer, MAX_QUEUE_BYTES, &k_rtmp_conn_ops, s);
-    if (s->conn)
-        conn_charge(s->conn, nl->node->budget);
-    else
-        conn_budget_give(nl->node->budget, peer);
-    if (!s->proto || !s->conn) {
-        conn_close(&s->conn);
-        rtmp_server_destroy(&s->proto);
-        free(s);
+    if (!make_parts(s, fd, peer, tls)) {
+        rtmp_session_discard(s);
         return;
     }
     session_info_init(&s->info, &nl->media, 'r', "rtmp", conn_peer(s->conn));

@@ -1,9 +1,12 @@
 /* Playing over RTMP: from the request to the stream's bytes to its end. */
 #include "node/session/rtmp_play.h"
 
+#include <stdio.h>
+
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
 #include "node/session/admission.h"
+#include "node/session/selection.h"
 
 static struct rtmp_session *session_of_viewer(struct viewer *viewer)
 {
@@ -34,12 +37,38 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     return rtmp_session_send(s, out);
 }
 
+/* The stream is, or has become, one that the player has no decoder for. */
+static void end_untaken(struct rtmp_session *s)
+{
+    struct rtmp_abilities can;
+    char text[160];
+
+    rtmp_server_abilities(s->proto, &can);
+    metric_add(&m_play_refused_codec, 1);
+    snprintf(text, sizeof text, "the stream has %s, which %s",
+             media_codec_name((enum media_codec)s->untaken),
+             can.announces_codecs ? "the player did not announce in connect (fourCcList)"
+                                  : "is not sent to players without fourCcList (rtmp.old_players)");
+    if (s->state == RTMP_SESSION_PLAYING) {
+        rtmp_session_end(s, "NetStream.Play.Failed", text);
+        return;
+    }
+    s->busy++;
+    rtmp_session_refuse(s, "NetStream.Play.Failed", text);
+    s->busy--;
+    rtmp_session_resume(s);
+}
+
 static void on_viewer_end(struct viewer *viewer, enum err why)
 {
     struct rtmp_session *s = session_of_viewer(viewer);
 
     if (s->closed) /* freed when the calls on the stack have returned */
         return;
+    if (why == E_UNSUPPORTED) {
+        end_untaken(s); /* last: s may be gone */
+        return;
+    }
     if (s->state == RTMP_SESSION_JOINING) {
         bool absent = why == E_NOT_FOUND || why == E_END;
 
@@ -60,15 +89,74 @@ static void on_viewer_end(struct viewer *viewer, enum err why)
         rtmp_session_close(s, err_text(why));
 }
 
-static const struct viewer_ops k_viewer_ops = {on_viewer_start, on_viewer_end};
+/* --- what the player takes --- */
 
-void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name)
+/* Codecs that Flash had need no announcement. */
+static bool takes_codec(const struct rtmp_session *s, enum media_codec codec)
 {
+    enum flv_style style = viewer_key(&s->viewer)->style;
+    struct rtmp_abilities can;
+
+    rtmp_server_abilities(s->proto, &can);
+    if (codec == CODEC_NONE || flv_style_carries(FLV_STYLE_CLASSIC, codec))
+        return true;
+    if (style == FLV_STYLE_CLASSIC || style == FLV_STYLE_CLASSIC_HEVC)
+        return flv_style_carries(style, codec);
+    return !can.announces_codecs || can.codecs & UINT32_C(1) << codec;
+}
+
+static bool on_viewer_codecs(struct viewer *viewer, const struct stream_codecs *codecs)
+{
+    struct rtmp_session *s = session_of_viewer(viewer);
+    enum feed_tracks tracks = viewer_key(viewer)->tracks;
+
+    if (tracks != TRACKS_AUDIO && !takes_codec(s, codecs->video))
+        s->untaken = (uint8_t)codecs->video;
+    else if (tracks != TRACKS_VIDEO && !takes_codec(s, codecs->audio))
+        s->untaken = (uint8_t)codecs->audio;
+    else
+        return true;
+    return false;
+}
+
+static enum flv_style style_of(const struct rtmp_session *s, const struct rtmp_abilities *can)
+{
+    static const enum flv_style k_old_styles[] = {[OLD_PLAYERS_CLASSIC] = FLV_STYLE_CLASSIC,
+                                                  [OLD_PLAYERS_HEVC] = FLV_STYLE_CLASSIC_HEVC,
+                                                  [OLD_PLAYERS_ALL] = FLV_STYLE_ENHANCED};
+
+    if (!can->announces_codecs)
+        return k_old_styles[s->nl->node->conf.rtmp_old_players];
+    return can->mod_ex ? FLV_STYLE_WHOLE : FLV_STYLE_ENHANCED;
+}
+
+static void choose(const struct rtmp_session *s, const struct play_selection *selection,
+                   struct viewer_join *join)
+{
+    struct rtmp_abilities can;
+
+    rtmp_server_abilities(s->proto, &can);
+    join->tracks =
+        selection->tracks == TRACKS_DEFAULT && can.multitrack ? TRACKS_ALL : selection->tracks;
+    join->style = selection->old_hevc ? FLV_STYLE_CLASSIC_HEVC : style_of(s, &can);
+}
+
+static const struct viewer_ops k_viewer_ops = {
+    .on_start = on_viewer_start, .on_end = on_viewer_end, .takes = on_viewer_codecs};
+
+void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name, struct buf_view query)
+{
+    struct play_selection selection;
     struct viewer_join join = {
         .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
     const char *why;
     enum err e;
 
+    if (!play_selection_read(query, &selection, &why)) {
+        rtmp_session_refuse(s, "NetStream.Play.Failed", why);
+        return;
+    }
+    choose(s, &selection, &join);
     if (!s->nl->node->conf.play_open) {
         metric_add(&m_play_refused_closed, 1);
         rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/log.h"
 #include "node/control/node_metrics.h"
 #include "node/session/publisher.h"
 
@@ -118,6 +119,11 @@ void rtmp_publish_move(struct rtmp_session *s)
     publisher_move(&s->publish->publisher);
 }
 
+uint64_t rtmp_publish_frames(const struct rtmp_session *s)
+{
+    return s->publish ? s->publish->publisher.source.n_frames : 0;
+}
+
 void rtmp_publish_drop(struct rtmp_session *s)
 {
     struct rtmp_publish *p = s->publish;
@@ -142,5 +148,8 @@ void rtmp_publish_media(struct rtmp_session *s, const struct rtmp_event *ev)
     if (e == E_OK)
         return;
     metric_add(&m_protocol_error_rtmp_media, 1);
-    rtmp_session_protocol_error(s, e, why);
+    log_warn("rtmp", "msg=\"bad input\" session=%s peer=%s state=publishing error=%s reason=%s",
+             s->info.id, s->info.peer, err_name(e), LOG_STR(why));
+    s->said = true;
+    rtmp_session_end(s, "NetStream.Publish.Failed", why[0] ? why : err_text(e));
 }

@@ -83,6 +83,7 @@ static bool ask_scheduler(struct rtmp_session *s)
     r->ask.done = on_route;
     r->ask.what = AGENT_ASK_ROUTE;
     r->ask.route.intent = CLUSTER_INTENT_PUBLISH;
+    r->ask.route.tls = conn_is_tls(s->conn);
     snprintf(r->ask.route.protocol, sizeof r->ask.route.protocol, "rtmp");
     snprintf(r->ask.route.avoid.id[0], sizeof r->ask.route.avoid.id[0], "%s", node->id);
     r->ask.route.avoid.n = 1;

@@ -33,10 +33,11 @@ struct rtmp_session {
     struct rtmp_server *proto;
     enum rtmp_session_state state;
     unsigned n_refused;       /* requests */
-    unsigned busy;            /* depth of our own calls on the stack: then closing only marks */
+    uint16_t busy;            /* depth of our own calls on the stack: then closing only marks */
     bool closed;              /* to be freed when not busy */
     bool moving;              /* to another loop, when not busy */
     bool said;                /* why it closes was logged already */
+    uint8_t untaken;          /* enum media_codec: the player cannot take it, so it ends */
     bool flush_at_close;      /* what is queued is worth sending */
     struct rtmp_held *held;   /* owned; NULL if none */
     char *stream_name;        /* owned, for info; NULL while none is asked for */

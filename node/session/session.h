@@ -7,22 +7,21 @@
 
 struct protocol {
     const char *name;
-    /* Where it is accepted, as a configuration key for errors. */
-    const char *listen_key;
-    const char *(*listen_text)(const struct node_conf *conf);
-    struct addr *(*bound)(struct node *node);
+    const char *listen_key;                                   /* for errors */
+    const char *(*listen_text)(const struct node_conf *conf); /* "" = off */
     /* Takes fd. arg is the struct node_loop. */
     void (*accept)(void *arg, int fd, const struct addr *peer);
-    struct listener **(*listener)(struct node_loop *nl);
 };
-extern const struct protocol k_protocols[];
-extern const unsigned k_n_protocols;
+extern const struct protocol k_protocols[N_PROTOCOLS];
 
 /* Lets a new connection in, or closes fd (said and counted) when the limit is reached. Any loop. */
 bool connection_admit(struct node *node, int fd, const struct addr *peer, const char *area);
 
-/* rtmp.c */
-void rtmp_session_accept(void *arg, int fd, const struct addr *peer);
+struct tls_server;
+
+/* rtmp.c: takes fd. tls NULL = plain. */
+void rtmp_session_accept(struct node_loop *nl, int fd, const struct addr *peer,
+                         struct tls_server *tls);
 /* rtmp_reconnect.c: asks the publishers of a loop that drains to go on over a new connection: to
  * where they came from, or to a better place where the scheduler knows one. Loop thread. */
 void rtmp_ask_reconnect(struct node_loop *nl, bool same_place);
@@ -30,8 +29,11 @@ void rtmp_ask_reconnect(struct node_loop *nl, bool same_place);
 void http_session_accept(void *arg, int fd, const struct addr *peer);
 /* What is at the media HTTP port; arg of the handlers is the struct node_loop. */
 extern const struct http_route k_media_routes[];
-/* http_flv.c: GET /{app}/{name}.flv */
-void http_flv_handle(struct http_exchange *x, void *arg);
+/* http_ask.c: GET /{app}/{name}.flv and its like */
+void http_play_handle(struct http_exchange *x, void *arg);
+
+/* hls_ask.c: HLS of a stream. False: it is not; nothing was done. */
+bool http_hls_handle(struct http_exchange *x, struct node_loop *nl);
 
 /* Ends every session of the loop, each in its protocol's way. Loop thread; at shutdown. */
 void sessions_close_all(struct node_loop *nl);

@@ -34,8 +34,9 @@ struct feed_entry {
 struct feed {
     _Atomic uint32_t refs;
     const struct feed_format *format;
-    enum feed_format_id format_id;
-    _Atomic uint32_t flags;        /* published after the bytes that they speak of */
+    struct feed_key key;
+    _Atomic uint32_t codecs; /* packed struct stream_codecs; told before the frames of a new one */
+    _Atomic uint32_t flags;  /* published after the bytes that they speak of */
     _Atomic uint64_t window_seq;   /* first page of the window: entry points before it are void */
     _Atomic uint64_t window_bytes; /* before_bytes of that page */
     _Atomic uint64_t epoch, run;   /* of the stream's publish, for relays */
@@ -43,6 +44,7 @@ struct feed {
     /* home loop only */
     struct media_loop *home;
     const struct stream_conf *conf;
+    struct list stream_node; /* in stream.feeds */
     struct list touched_node;
     struct timer flush_timer;
     struct list taps;
@@ -53,6 +55,13 @@ struct feed {
     unsigned n_entries;
     struct track_set tracks;
     struct mux_context mux;
+    const uint32_t *init_version; /* the configurations', but for formats that say when they pass
+                                   * them on */
+    bool is_learning;             /* see feed_learn() */
+    uint32_t learned;             /* FEED_AUDIO, FEED_VIDEO: such a frame has come */
+    int64_t learn_us;             /* dts of the first one; INT64_MIN = none yet */
+    bool owes_entry;              /* of the last entry point nothing was written */
+    bool has_pictures;           /* a frame of video was written since the configurations changed */
     uint32_t set_flags;          /* flags from the next publication on */
     bool pending, pending_video; /* written but not published */
     size_t fresh_init_bytes;     /* of entry points not published */
@@ -62,7 +71,7 @@ struct feed {
 };
 
 /* Home loop. One reference for the stream; NULL when out of memory. */
-struct feed *feed_create(struct media_loop *home, enum feed_format_id format,
+struct feed *feed_create(struct media_loop *home, const struct feed_key *key,
                          const struct stream_conf *conf);
 /* Any thread. */
 struct feed *feed_ref(struct feed *feed);
@@ -70,10 +79,18 @@ void feed_unref(struct feed **feed);
 /* Home loop: gives up the window and the stream's reference. */
 void feed_close(struct feed **feed);
 
-/* Home loop: muxes what the cache holds, then publishes. */
+/* Home loop: muxes what the cache holds, unless there is more to learn, then publishes. */
 void feed_fill(struct feed *feed, const struct gop_cache *cache);
+/* Home loop: formats that learn from frames what their init data says begin when there was one of
+ * each track, so that who waits from before the stream's begin gets all of them. While
+ * is_learning is set each frame comes here first; true: fill the feed, then append the frame, which
+ * the init data knows of already. */
+bool feed_learn(struct feed *feed, const struct media_frame *frame);
 /* Home loop: one unit; it is published by the flush policy. */
 void feed_append(struct feed *feed, const struct media_frame *frame, bool entry);
+/* Home loop: what the stream is made of from now on. Any thread: the same as it was told last. */
+void feed_set_codecs(struct feed *feed, const struct stream_codecs *codecs);
+void feed_get_codecs(const struct feed *feed, struct stream_codecs *codecs);
 /* Home loop: the configuration of an earlier source is void. */
 void feed_clear_tracks(struct feed *feed);
 /* Home loop: what @hw tags say from now on. */
@@ -83,6 +100,8 @@ void feed_set_path(struct feed *feed, const char *path);
 /* Home loop: how late we are, which the next nodes are told; borrowed for as long as the feed
  * lives. */
 void feed_set_lag(struct feed *feed, const struct stream_lag *lag);
+/* Home loop: how the stream is cut, which the next nodes are told; likewise. */
+void feed_set_plan(struct feed *feed, const struct stream_plan *plan);
 /* Home loop: the stream got a source, or lost it. */
 void feed_set_live(struct feed *feed, bool live);
 /* Home loop, ten times a second: where nothing came for a while, relays hear that we are there, and

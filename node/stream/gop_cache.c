@@ -32,7 +32,7 @@ static void drop_oldest(struct gop_cache *c)
     c->n_gops -= item->entry;
     c->used_bytes -= item->memory_bytes;
     if (item->headers)
-        track_set_apply(&c->base, item->frame);
+        track_set_take(&c->base, item->frame);
     media_frame_unref(&item->frame);
     c->head = (c->head + 1) & (c->capacity - 1);
     c->n_items--;
@@ -88,7 +88,7 @@ static void append(struct gop_cache *c, const struct media_frame *frame, bool en
         (struct gop_item){.frame = frame,
                           .memory_bytes = (uint32_t)(frame->size_bytes + GOP_ITEM_BYTES),
                           .entry = entry,
-                          .headers = frame->info.flags & (FRAME_CONFIG | FRAME_METADATA)};
+                          .headers = track_set_heeds(&frame->info)};
     c->n_items++;
     c->n_gops += entry;
     c->used_bytes += frame->size_bytes + GOP_ITEM_BYTES;

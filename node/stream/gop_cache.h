@@ -17,7 +17,7 @@ struct gop_item {
     uint32_t memory_bytes;           /* of it; what follows is here too, so that a drop need
                                       * not fetch the frame */
     bool entry;
-    bool headers; /* configuration or metadata */
+    bool headers; /* tracks are told by it */
 };
 
 /* What a frame costs beside its body. */

@@ -11,7 +11,8 @@
 #include "node/stream/tap.h"
 
 #define HOUSEKEEPING_MS 100
-#define TRIM_US 5000000 /* longer than most GOPs, whose blocks are to stay */
+#define SCRATCH_MAX_BYTES (1u << 25) /* above any message */
+#define TRIM_US 5000000              /* longer than most GOPs, whose blocks are to stay */
 
 static void kick_others(struct media_loop *ml)
 {
@@ -116,6 +117,7 @@ enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct regist
     ml->index = loop_index(loop);
     ml->registry = registry;
     atomic_init(&ml->dirty, NULL);
+    buf_writer_init(&ml->scratch, SCRATCH_MAX_BYTES);
     map_init(&ml->taps);
     list_init(&ml->all_taps);
     list_init(&ml->streams);
@@ -141,6 +143,7 @@ void media_loop_fini(struct media_loop *ml)
     }
     loop_hook_remove(&ml->hook);
     map_fini(&ml->taps);
+    buf_writer_fini(&ml->scratch);
     pool_release(&ml->pool); /* pages that taps of other loops hold outlive it */
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "common/base/buf.h"
 #include "common/base/list.h"
 #include "common/base/map.h"
 #include "common/base/pool.h"
@@ -15,6 +16,15 @@
 struct registry;
 struct tap;
 struct feed;
+struct viewer;
+
+struct session_counts {
+    uint64_t bytes_in, bytes_out;
+    uint64_t frames_in, frames_out; /* headers count, too */
+    uint64_t n_dropped, n_jumps;    /* frames left out, in so many leaps over a lag */
+    int64_t lag_us;
+    const struct viewer *viewer; /* lent; NULL: it plays nothing */
+};
 
 /* One client connection or pull, for the API and the logs. Embedded in its session, which lends the
  * texts: viewers are many, so this is small. */
@@ -26,9 +36,8 @@ struct session_info {
     const char *peer;     /* borrowed: the text of the connection */
     const char *stream;   /* borrowed; "" until known */
     int64_t since_us;
-    /* Current counters; NULL = none. */
-    void (*count)(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
-                  int64_t *lag_us, uint64_t *n_jumps);
+    /* Current counters, into zeros; NULL = none. */
+    void (*count)(const struct session_info *info, struct session_counts *counts);
     /* Ends the session for an operator. */
     void (*kick)(struct session_info *info);
 };
@@ -43,7 +52,7 @@ struct media_loop {
     _Atomic(struct tap *) dirty; /* taps to serve: pushed by any thread */
     bool kick[MEDIA_LOOPS_MAX];  /* loops to wake at the end of the turn */
     bool any_kick;
-    struct map taps; /* "format/name" -> tap */
+    struct map taps; /* tap.key -> tap */
     struct list all_taps;
     struct timer housekeeping; /* lag, stalls, parked viewers */
     int64_t trimmed_us;        /* when the pool last gave back what it does not need */
@@ -52,6 +61,7 @@ struct media_loop {
     _Atomic uint32_t n_streams; /* for placing new ones */
     unsigned n_publishers;      /* sources that can be read by tick */
     bool many_publishers;       /* so many that they are */
+    struct buf_writer scratch;  /* bodies that are written anew as they come in */
     struct list sessions;
     unsigned n_sessions;
     void *owner; /* struct node_loop of the node */

@@ -90,6 +90,20 @@ struct feed_mark *page_begin_unit(struct feed_page *page)
     return mark;
 }
 
+bool page_cancel_unit(struct feed_page *page, size_t *init_bytes)
+{
+    struct feed_mark *mark;
+
+    if (!page_unit_is_empty(page))
+        return false;
+    mark = &page->marks[page->written_marks - 1];
+    *init_bytes = mark->init ? mark->init->size_bytes : 0;
+    page->init_bytes -= *init_bytes;
+    feed_init_unref(&mark->init);
+    page->written_marks--;
+    return true;
+}
+
 void page_copy(struct feed_page *page, struct buf_reader *in)
 {
     uint32_t room = max_data(page->size) - page->written_data;
@@ -286,6 +300,13 @@ const struct feed_mark *pos_mark_at(const struct feed_pos *pos)
     const struct feed_mark *mark = pos_mark_before(pos);
 
     return mark && mark->offset == pos->offset ? mark : NULL;
+}
+
+uint64_t pos_units_before(const struct feed_pos *pos)
+{
+    struct feed_pos byte_before = {pos->page, pos->offset - 1};
+
+    return pos->page->before_marks + (pos->offset ? first_mark_after(&byte_before) : 0);
 }
 
 struct feed_pos pos_unit_end(struct feed_pos pos, const struct feed_pos *limit)

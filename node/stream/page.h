@@ -64,6 +64,7 @@ struct feed_page {
     enum page_size size;
     uint64_t seq;                     /* grows by one along the chain */
     uint64_t before_bytes;            /* memory of the chain, before this page */
+    uint64_t before_marks;            /* units of the chain that begin before this page */
     _Atomic(struct feed_page *) next; /* owned; look at it only when PAGE_COMPLETE is set */
     _Atomic uint32_t used_bytes;      /* published, with PAGE_COMPLETE */
     _Atomic uint32_t n_marks;         /* published */
@@ -89,6 +90,14 @@ size_t page_memory_bytes(const struct feed_page *page);
 bool page_is_full(const struct feed_page *page);
 /* A unit begins: lends its mark, to be filled. The page is not full. */
 struct feed_mark *page_begin_unit(struct feed_page *page);
+/* Was nothing written of the unit begun last? Not when it began on an earlier page. */
+static inline bool page_unit_is_empty(const struct feed_page *page)
+{
+    return page->written_marks &&
+           page->marks[page->written_marks - 1].offset == page->written_bytes;
+}
+/* Takes the unit begun last back, with its init data, if nothing was written of it; else false. */
+bool page_cancel_unit(struct feed_page *page, size_t *init_bytes);
 /* Copies as much as there is room for and advances *in past it. */
 void page_copy(struct feed_page *page, struct buf_reader *in);
 /* The part of frame's body becomes the next bytes of the page. False: no room. */
@@ -123,6 +132,8 @@ const struct feed_mark *pos_mark_at(const struct feed_pos *pos);
 /* The mark of the unit that the position is in, as far as this page knows: NULL when the unit began
  * on an earlier page. */
 const struct feed_mark *pos_mark_before(const struct feed_pos *pos);
+/* Units of the chain that begin before the position. */
+uint64_t pos_units_before(const struct feed_pos *pos);
 /* Start of the next unit after the position, but not past limit. */
 struct feed_pos pos_unit_end(struct feed_pos pos, const struct feed_pos *limit);
 

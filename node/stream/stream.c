@@ -56,6 +56,8 @@ struct stream *stream_create(struct registry *registry, struct media_loop *home,
     hops_init(&s->hops);
     list_init(&s->home_node);
     list_init(&s->standbys);
+    list_init(&s->sinks);
+    list_init(&s->feeds);
     track_set_init(&s->tracks);
     track_set_init(&s->held);
     timeline_init(&s->timeline);
@@ -70,12 +72,17 @@ struct stream *stream_create(struct registry *registry, struct media_loop *home,
 
 static void clean(struct stream *s)
 {
+    struct list *node;
+
     stream_drop_waiting(s);
     track_set_fini(&s->tracks);
     gop_cache_fini(&s->cache);
     media_arena_close(&s->arena);
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        feed_close(&s->feeds[i]);
+    while ((node = list_pop_front(&s->feeds))) {
+        struct feed *feed = list_entry(node, struct feed, stream_node);
+
+        feed_close(&feed);
+    }
 }
 
 struct stream *stream_ref(struct stream *stream)
@@ -139,7 +146,7 @@ static void ask_for_source(struct stream *s)
 {
     const struct stream_hooks *hooks = registry_hooks(s->registry);
 
-    if (s->source || !s->n_taps || now_us(s) < s->next_ask_us)
+    if (s->source || !s->n_readers || now_us(s) < s->next_ask_us)
         return;
     s->next_ask_us = now_us(s) + jitter_ms(s->ask_backoff_ms, 0.3) * 1000;
     s->ask_backoff_ms *= 2;
@@ -149,17 +156,15 @@ static void ask_for_source(struct stream *s)
         hooks->need_source(hooks->arg, s);
 }
 
-/* Between the clock of ingest_us and the wall clock of the node that took the stream in. */
-static int64_t wall_offset_us(const struct stream *s)
+int64_t stream_wall_offset_us(const struct stream *s)
 {
     return s->wall_us ? s->wall_us - s->ingest_us : clock_wall_us() - clock_mono_us();
 }
 
 void stream_tell_feeds(struct stream *s)
 {
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        if (s->feeds[i])
-            feed_set_upstream(s->feeds[i], s->epoch, s->run, wall_offset_us(s));
+    stream_for_each_feed(s, feed)
+        feed_set_upstream(feed, s->epoch, s->run, stream_wall_offset_us(s));
 }
 
 void stream_set_epoch(struct stream *s, uint64_t epoch)
@@ -173,18 +178,14 @@ void stream_set_path(struct stream *s, const char *path)
 {
     if (!hops_set_path(&s->hops, path))
         return;
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        if (s->feeds[i])
-            feed_set_path(s->feeds[i], s->hops.path);
+    stream_for_each_feed(s, feed) feed_set_path(feed, s->hops.path);
 }
 
 /* --- sources --- */
 
 static void tell_live(struct stream *s)
 {
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        if (s->feeds[i])
-            feed_set_live(s->feeds[i], s->source != NULL);
+    stream_for_each_feed(s, feed) feed_set_live(feed, s->source != NULL);
 }
 
 static void source_gone(struct stream *s)
@@ -246,12 +247,10 @@ static void start_afresh(struct stream *s, uint64_t run)
     timeline_new_source(&s->timeline);
     track_set_clear(&s->tracks);
     track_set_clear(&s->cache.base);
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        if (s->feeds[i])
-            feed_clear_tracks(s->feeds[i]);
+    stream_for_each_feed(s, feed) feed_clear_tracks(feed);
     s->ready = s->has_audio = s->has_video = false;
     s->first_frame_us = 0;
-    s->audio = s->video = CODEC_NONE;
+    stream_forget_tracks(s);
     s->ingest_us = s->wall_us = 0;
 }
 
@@ -284,11 +283,13 @@ enum err stream_attach(struct stream *stream, struct source *source,
                        const struct source_offer *offer)
 {
     enum err e = may_attach(stream, source, offer);
+    bool is_same;
 
     if (e != E_OK)
         return e;
     replace(stream);
-    if (goes_on(stream, offer))
+    is_same = goes_on(stream, offer);
+    if (is_same)
         go_on(stream);
     else
         start_afresh(stream, offer->run);
@@ -332,13 +333,14 @@ void stream_end(struct stream *stream, uint32_t flags)
         return;
     evict(stream, E_DENIED);
     stream->state = STREAM_ENDED;
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        if (stream->feeds[i])
-            feed_set_flags(stream->feeds[i], FEED_ENDED | flags);
+    stream_for_each_feed(stream, feed) feed_set_flags(feed, FEED_ENDED | flags);
     tell_changed(stream);
     registry_forget(stream->registry, stream); /* the home loop still holds a reference */
     stream_end_standbys(stream);
-    if (!stream->n_taps)
+    stream->is_ending = true;
+    stream_sinks_end(stream);
+    stream->is_ending = false;
+    if (!stream->n_readers)
         bury(stream);
 }
 
@@ -355,62 +357,23 @@ void stream_fence(struct stream *stream)
     evict(stream, E_STALE);
 }
 
-/* --- taps --- */
+/* --- readers --- */
 
-static struct feed *feed_for(struct stream *s, enum feed_format_id format)
+void stream_add_reader(struct stream *stream)
 {
-    struct feed *feed = s->feeds[format];
-
-    if (feed)
-        return feed;
-    feed = s->feeds[format] = feed_create(s->home, format, conf_of(s));
-    if (!feed)
-        return NULL;
-    feed_set_upstream(feed, s->epoch, s->run, wall_offset_us(s));
-    feed_set_lag(feed, &s->lag);
-    feed_fill(feed, &s->cache);
-    feed_set_live(feed, s->source != NULL);
-    if (s->ready)
-        feed_set_flags(feed, FEED_READY | (s->has_audio ? FEED_AUDIO : 0u) |
-                                 (s->has_video ? FEED_VIDEO : 0u));
-    return feed;
-}
-
-void stream_tap_open(struct stream *stream, struct tap *tap)
-{
-    struct feed *feed;
-
-    if (stream->state == STREAM_ENDED) {
-        tap->open_result = E_STALE;
-        return;
-    }
-    feed = feed_for(stream, tap->format_id);
-    if (!feed) {
-        tap->open_result = E_NOMEM;
-        return;
-    }
-    tap->open_result = E_OK;
-    tap->feed = feed_ref(feed);
-    tap->oldest = page_ref(feed->window);
-    list_push_back(&feed->taps, &tap->home_node);
-    stream->n_taps++;
+    stream->n_readers++;
     stream_choose_pace(stream);
     stream->idle_since_us = 0;
     stream->next_ask_us = 0;
     ask_for_source(stream);
 }
 
-void stream_tap_close(struct stream *stream, struct tap *tap)
+void stream_remove_reader(struct stream *stream)
 {
-    struct feed **feed = &stream->feeds[tap->format_id];
-
-    list_remove(&tap->home_node);
-    if (*feed && list_is_empty(&(*feed)->taps))
-        feed_close(feed);
-    if (--stream->n_taps)
+    if (--stream->n_readers)
         return;
     stream->idle_since_us = now_us(stream);
-    if (stream->state == STREAM_ENDED)
+    if (stream->state == STREAM_ENDED && !stream->is_ending)
         bury(stream);
 }
 
@@ -435,7 +398,7 @@ static void check_live(struct stream *s, int64_t now)
             evict(s, E_TIMEOUT);
             stream_give_turn(s);
         }
-    } else if (!s->n_taps && now - s->idle_since_us >= conf->pull_idle_ms * 1000) {
+    } else if (!s->n_readers && now - s->idle_since_us >= conf->pull_idle_ms * 1000) {
         evict(s, E_END);
         end_unless_awaited(s);
     }
@@ -450,7 +413,7 @@ static void check_grace(struct stream *s, int64_t now)
         until_us = s->last_frame_us + conf_of(s)->publisher_grace_ms * 1000;
         if (until_us < s->detached_us + LAST_CHANCE_US)
             until_us = s->detached_us + LAST_CHANCE_US;
-        if (!s->n_taps)
+        if (!s->n_readers)
             until_us = now;
     }
     if (now >= until_us && list_is_empty(&s->standbys)) {
@@ -471,8 +434,7 @@ static void check_relays(struct stream *s, int64_t now)
                                     .gop = s->gop,
                                     .ingest_us = s->ingest_us ? s->ingest_us + away_us : now};
 
-    if (s->feeds[FORMAT_RELAY])
-        feed_check_silence(s->feeds[FORMAT_RELAY], &info);
+    stream_for_each_feed(s, feed) feed_check_silence(feed, &info);
 }
 
 void stream_housekeeping(struct stream *stream, int64_t now)
@@ -487,7 +449,7 @@ void stream_housekeeping(struct stream *stream, int64_t now)
         check_grace(stream, now);
         break;
     case STREAM_WAITING:
-        if (!stream->n_taps && now - stream->idle_since_us >= WAITING_IDLE_US)
+        if (!stream->n_readers && now - stream->idle_since_us >= WAITING_IDLE_US)
             end_unless_awaited(stream);
         else
             ask_for_source(stream);

@@ -11,6 +11,7 @@
 #include "common/net/loop.h"
 #include "node/stream/format.h"
 #include "node/stream/gop_cache.h"
+#include "node/stream/plan.h"
 #include "node/stream/timeline.h"
 #include "node/stream/tracks.h"
 
@@ -28,7 +29,9 @@ struct stream_conf { /* one for the node; fixed after start, or changed by reloa
     enum latency_policy latency;
     int64_t play_wait_ms, tracks_wait_ms, publish_stall_ms, publisher_grace_ms;
     int64_t max_lag_ms, stall_timeout_ms, pull_idle_ms;
+    bool silent_audio; /* pictures without sound get a silent track, where they are taken in */
     size_t max_pinned_bytes;
+    struct stream_plan_conf plan;
     unsigned max_parked; /* viewers waiting for a stream, per loop */
 };
 
@@ -81,6 +84,7 @@ struct source { /* embedded in the session that feeds the stream */
     void (*set_pace)(struct source *source, enum conn_pace pace);
     enum conn_pace pace; /* private: as it was told last */
     bool yields;         /* private: a publisher that was sent away */
+    uint64_t n_frames;   /* pushed so far, headers counted */
 };
 
 struct source_offer {
@@ -120,6 +124,7 @@ struct stream_upstream {
     const char *path; /* lent; NULL = as it was */
     bool is_timed; /* ingest_us is that of the next frame itself; clock and trail are said, too */
     struct stream_clock clock;
+    struct buf_view plan;  /* as it came with @hw; lent. data NULL = not said */
     struct buf_view trail; /* as it came with @hw; lent. Broken, or data NULL = unknown */
 };
 void stream_set_upstream(struct source *source, const struct stream_upstream *said);
@@ -154,7 +159,7 @@ struct stream_info {
     uint32_t depth;                             /* nodes between here and the origin; 0 = it is */
     int64_t age_us, since_frame_us;
     uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
-    enum media_codec audio, video;
+    struct stream_codecs codecs;
     bool has_audio, has_video;
     uint64_t n_rebased, n_clamped;
     int64_t lag_us;     /* from where the stream was taken in to here; of a frame within the last
@@ -170,6 +175,11 @@ bool stream_has_ended(const struct stream *stream); /* its name is free for anot
 /* The relay room keeps its pull of this stream here. */
 void stream_set_puller(struct stream *stream, void *puller);
 void *stream_puller(const struct stream *stream);
+/* Segments that were counted here, for the node that counts them next: the last one. False: none.
+ */
+bool stream_last_segment(const struct stream *stream, uint64_t *msn, uint64_t *discontinuities);
+/* A relay had the stream up to there, before it came to this node. Any thread. */
+void stream_tell_last_segment(struct stream *stream, uint64_t msn, uint64_t discontinuities);
 bool stream_is_wanted(const struct stream *stream); /* some viewer or relay is there */
 uint64_t stream_epoch(const struct stream *stream);
 /* The publisher goes on under another lease: an edge's stream, at another origin. */

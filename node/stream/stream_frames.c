@@ -22,9 +22,7 @@ static uint32_t feed_flags(const struct stream *s)
 
 static void flag_feeds(struct stream *s)
 {
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        if (s->feeds[i])
-            feed_set_flags(s->feeds[i], feed_flags(s));
+    stream_for_each_feed(s, feed) feed_set_flags(feed, feed_flags(s));
 }
 
 static void drop_early(struct stream *stream)
@@ -48,10 +46,15 @@ void stream_drop_waiting(struct stream *stream)
     drop_held(stream);
 }
 
+static bool is_default(const struct media_frame_info *info)
+{
+    return info->kind != MEDIA_DATA && !info->track_id && !(info->flags & FRAME_MULTITRACK);
+}
+
 /* May a viewer start at this frame? */
 static bool is_entry(const struct stream *s, const struct media_frame_info *info)
 {
-    if (info->flags & (FRAME_HEADERS | FRAME_SEQ_END))
+    if (info->flags & (FRAME_HEADERS | FRAME_SEQ_END) || !is_default(info))
         return false;
     if (info->kind == MEDIA_VIDEO)
         return info->flags & FRAME_KEY;
@@ -82,25 +85,59 @@ static bool number(struct stream *s, struct media_frame_info *info)
     return entry;
 }
 
+/* Where this node numbers GOPs it plans the segments, too. */
+static void plan_segments(struct stream *s, const struct media_frame_info *info)
+{
+    uint64_t told_msn = atomic_load_explicit(&s->told_msn, memory_order_acquire);
+
+    if (told_msn)
+        stream_planner_tell(&s->planner, told_msn - 1,
+                            atomic_load_explicit(&s->told_discontinuities, memory_order_relaxed));
+    stream_planner_count(&s->planner, &registry_conf(s->registry)->plan, s->run, info->gop,
+                         info->dts_us);
+}
+
+static void count_segments(struct stream *s, const struct media_frame_info *info)
+{
+    if (info->flags & FRAME_HEADERS || stream_planner_is_settled(&s->planner, s->run, info->gop))
+        return;
+    if (s->numbers_gops)
+        plan_segments(s, info);
+    else
+        stream_planner_follow(&s->planner, s->run, info->gop);
+}
+
+static void give(struct stream *s, struct feed *feed, const struct media_frame *frame, bool entry)
+{
+    if (feed->is_learning) {
+        if (!feed_learn(feed, frame))
+            return; /* the cache has it */
+        feed_fill(feed, &s->cache);
+    }
+    feed_append(feed, frame, entry);
+}
+
 /* Takes the frame: numbers it, then feeds and cache. It is ours alone until here, so it may be
  * changed. */
-static void deliver(struct stream *s, const struct media_frame **frame_ref)
+void stream_deliver(struct stream *s, const struct media_frame **frame_ref)
 {
     struct media_frame *frame = (struct media_frame *)(uintptr_t)*frame_ref;
     bool entry = number(s, &frame->info);
 
     track_set_apply(&s->tracks, frame);
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        if (s->feeds[i])
-            feed_append(s->feeds[i], frame, entry);
+    count_segments(s, &frame->info);
+    stream_for_each_feed(s, feed) give(s, feed, frame, entry);
+    if (!list_is_empty(&s->sinks))
+        stream_sinks_frame(s, frame, entry);
     gop_cache_push(&s->cache, frame_ref, entry);
 }
 
 void stream_become_ready(struct stream *stream)
 {
     stream->ready = true;
+    stream_silence_begin(stream);
     for (unsigned i = 0; i < stream->n_early; i++)
-        deliver(stream, &stream->early[i]);
+        stream_deliver(stream, &stream->early[i]);
     drop_early(stream);
     flag_feeds(stream);
 }
@@ -110,8 +147,8 @@ void stream_become_ready(struct stream *stream)
 static void settle_early(struct stream *s)
 {
     for (unsigned i = 0; i < s->n_early; i++)
-        if (s->early[i]->info.flags & FRAME_CONFIG)
-            deliver(s, &s->early[i]);
+        if (s->early[i]->info.flags & FRAME_HEADERS)
+            stream_deliver(s, &s->early[i]);
     drop_early(s);
 }
 
@@ -129,19 +166,14 @@ static bool keep_early(struct stream *s, const struct media_frame **frame)
     return true;
 }
 
+/* Of other tracks it does not depend when the stream is ready. */
 static void note_track(struct stream *s, const struct media_frame_info *info)
 {
     bool *seen = info->kind == MEDIA_AUDIO ? &s->has_audio : &s->has_video;
 
-    if (info->kind == MEDIA_DATA)
-        return;
-    if (info->kind == MEDIA_AUDIO)
-        s->audio = info->codec;
-    else
-        s->video = info->codec;
     if (!s->first_frame_us)
         s->first_frame_us = loop_now_us(s->home->loop);
-    if (*seen)
+    if (!is_default(info) || *seen)
         return;
     *seen = true;
     if (info->kind == MEDIA_VIDEO)
@@ -153,9 +185,9 @@ static void note_track(struct stream *s, const struct media_frame_info *info)
 /* Pictures before the first key frame cannot be decoded by anybody. */
 static bool is_useless(struct stream *s, const struct media_frame_info *info)
 {
-    if (info->kind != MEDIA_VIDEO || !s->wait_key || info->flags & FRAME_CONFIG)
+    if (info->kind != MEDIA_VIDEO || !s->wait_key || info->flags & FRAME_HEADERS)
         return false;
-    if (info->flags & FRAME_KEY)
+    if (info->flags & FRAME_KEY && is_default(info))
         s->wait_key = false;
     return s->wait_key;
 }
@@ -189,7 +221,7 @@ static void give_header(struct stream *s, const struct media_frame **header, int
     if (frame && !track_set_holds(&s->tracks, &frame->info, media_frame_body(frame))) {
         frame->info.dts_us = timeline_map(&s->timeline, frame->info.kind, true, src_dts_us);
         frame->info.ingest_us = ingest_us(s);
-        deliver(s, header);
+        stream_deliver(s, header);
     }
     media_frame_unref(header);
 }
@@ -254,33 +286,48 @@ static void measure_lag(struct stream *s)
     metric_observe_us(&m_stream_lag_uncertainty, unc_us);
 }
 
-enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us,
-                     struct buf_view body, const char **why)
+/* On the stream's clock, at its place. Takes the frame's memory from body. */
+static enum err give_frame(struct stream *s, struct media_frame_info *info, struct buf_view body,
+                           int64_t src_dts_us)
 {
-    struct stream *s = source->stream;
-    struct media_frame_info info = {0};
+    bool is_header = info->flags & FRAME_HEADERS, is_main = is_default(info);
     const struct media_frame *frame;
-    struct buf_view inner;
-    bool metadata = flv_type == FLV_TAG_SCRIPT && flv_is_metadata(body, &inner), is_timed;
-    enum err e;
 
-    if (!s ||
-        !body.size_bytes) /* evicted within this turn; or an empty message, as some encoders send */
-        return E_OK;
-    if (metadata)
-        body = inner;
-    e = flv_parse_body(flv_type, body, &info, why);
+    info->dts_us = is_main || info->kind == MEDIA_DATA
+                       ? timeline_map(&s->timeline, info->kind, is_header, src_dts_us)
+                       : timeline_map_beside(&s->timeline, info->kind, is_header, src_dts_us);
+    info->ingest_us = ingest_us(s);
+    if (info->kind == MEDIA_VIDEO && is_main && !is_header)
+        stream_silence_until(s, info->dts_us);
+    frame = make_frame(s, info, body);
+    if (!frame)
+        return E_NOMEM;
+    if (!keep_early(s, &frame))
+        stream_deliver(s, &frame);
+    if (!s->ready && s->has_audio && s->has_video)
+        stream_become_ready(s);
+    return E_OK;
+}
+
+/* One track's part of a message. */
+static enum err push_part(struct stream *s, uint8_t flv_type, int64_t src_dts_us,
+                          struct buf_view body, const char **why)
+{
+    struct media_frame_info info = {0};
+    enum err e = flv_parse_body(flv_type, body, &info, why);
+    bool is_timed = s->is_timed;
+
+    s->is_timed = false;
     if (e != E_OK)
         return e;
-    if (metadata)
-        info.flags |= FRAME_METADATA;
-    s->bytes_in += body.size_bytes;
+    s->source->n_frames++;
     s->n_frames[info.kind]++;
     metric_add(k_frame_counters[info.kind], 1);
-    s->last_frame_us = loop_now_us(s->home->loop);
-    note_track(s, &info);
-    is_timed = s->is_timed;
-    s->is_timed = false;
+    e = stream_note_frame(s, &info, body, why);
+    if (e != E_OK)
+        return e == E_AGAIN ? E_OK : e; /* left out */
+    if (info.kind != MEDIA_DATA)
+        note_track(s, &info);
     if (is_known(s, &info, body, src_dts_us) || is_useless(s, &info))
         return E_OK;
     if (s->holds_headers)
@@ -289,16 +336,38 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
         measure_lag(s);
     if (is_timed || s->numbers_gops)
         info.flags |= FRAME_TIMED;
-    info.dts_us = timeline_map(&s->timeline, info.kind, info.flags & FRAME_CONFIG, src_dts_us);
-    info.ingest_us = ingest_us(s);
-    frame = make_frame(s, &info, body);
-    if (!frame)
-        return E_NOMEM;
-    if (!keep_early(s, &frame))
-        deliver(s, &frame);
-    if (!s->ready && s->has_audio && s->has_video)
-        stream_become_ready(s);
-    return E_OK;
+    return give_frame(s, &info, body, src_dts_us);
+}
+
+/* A message of several tracks, in an old form, or of no track. */
+static enum err push_parts(struct stream *s, uint8_t flv_type, int64_t src_dts_us,
+                           struct buf_view body, const char **why)
+{
+    struct flv_parts parts;
+    struct buf_view part;
+    enum err e;
+
+    flv_parts_begin(&parts, flv_type, body);
+    while ((e = flv_parts_next(&parts, &s->home->scratch, &part, why)) == E_OK) {
+        e = push_part(s, flv_type, src_dts_us, part, why);
+        if (e != E_OK)
+            return e;
+    }
+    return e == E_END ? E_OK : e;
+}
+
+enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us,
+                     struct buf_view body, const char **why)
+{
+    struct stream *s = source->stream;
+
+    if (!s ||
+        !body.size_bytes) /* evicted within this turn; or an empty message, as some encoders send */
+        return E_OK;
+    s->bytes_in += body.size_bytes;
+    s->last_frame_us = loop_now_us(s->home->loop);
+    return flv_is_one_part(flv_type, body) ? push_part(s, flv_type, src_dts_us, body, why)
+                                           : push_parts(s, flv_type, src_dts_us, body, why);
 }
 
 /* What viewers have of a run that was left. */
@@ -337,6 +406,17 @@ void stream_change_run(struct stream *s, uint64_t run)
     s->resuming = false;
     s->wait_key = true;
     gop_cache_clear(&s->cache);
+    stream_sinks_source_change(s);
+}
+
+static void take_plan(struct stream *s, struct buf_view text, uint64_t gop)
+{
+    struct stream_plan plan;
+
+    if (s->numbers_gops || stream_plan_read(text, &plan) != E_OK)
+        return;
+    plan.run = s->run;
+    stream_planner_set(&s->planner, &plan, gop);
 }
 
 void stream_set_upstream(struct source *source, const struct stream_upstream *said)
@@ -347,6 +427,8 @@ void stream_set_upstream(struct source *source, const struct stream_upstream *sa
         return;
     if (said->run != s->run)
         stream_change_run(s, said->run);
+    if (said->plan.data)
+        take_plan(s, said->plan, said->gop);
     s->epoch = said->epoch;
     s->upstream_gop = said->gop;
     s->ingest_us = said->ingest_us;

@@ -1,6 +1,7 @@
 /* What the cluster agent, the API and the relay room may know of a stream. */
 #include <string.h>
 
+#include "node/stream/sink.h"
 #include "node/stream/stream_private.h"
 #include "node/stream/tap.h"
 
@@ -16,7 +17,7 @@ bool stream_has_ended(const struct stream *stream)
 
 bool stream_is_wanted(const struct stream *stream)
 {
-    return stream->n_taps > 0 && stream->state != STREAM_ENDED;
+    return stream->n_readers > 0 && stream->state != STREAM_ENDED;
 }
 
 void stream_set_puller(struct stream *stream, void *puller)
@@ -44,6 +45,22 @@ uint64_t stream_gop(const struct stream *stream)
     return stream->gop;
 }
 
+bool stream_last_segment(const struct stream *stream, uint64_t *msn, uint64_t *discontinuities)
+{
+    *msn = stream->planner.last_msn;
+    *discontinuities = stream->planner.plan.discontinuities;
+    return stream->planner.plan.run != 0;
+}
+
+void stream_tell_last_segment(struct stream *stream, uint64_t msn, uint64_t discontinuities)
+{
+    if (msn >= UINT64_MAX / 4 ||
+        msn + 1 <= atomic_load_explicit(&stream->told_msn, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&stream->told_discontinuities, discontinuities, memory_order_relaxed);
+    atomic_store_explicit(&stream->told_msn, msn + 1, memory_order_release);
+}
+
 const char *stream_trail(const struct stream *stream)
 {
     return stream->source ? stream->lag.trail : "";
@@ -51,17 +68,27 @@ const char *stream_trail(const struct stream *stream)
 
 static void count_viewers(const struct stream *s, struct stream_info *info)
 {
-    for (unsigned i = 0; i < FORMAT_COUNT; i++) {
+    stream_for_each_feed(s, feed)
+    {
         struct list *node, *tmp;
 
-        if (!s->feeds[i])
-            continue;
-        list_for_each_safe(node, tmp, &s->feeds[i]->taps) {
+        list_for_each_safe(node, tmp, &feed->taps) {
             struct tap *tap = list_entry(node, struct tap, home_node);
 
             info->n_viewers += atomic_load_explicit(&tap->n_viewers, memory_order_relaxed);
             info->n_children += atomic_load_explicit(&tap->n_relays, memory_order_relaxed);
         }
+    }
+}
+
+static void count_sinks(const struct stream *s, struct stream_info *info)
+{
+    for (const struct list *node = s->sinks.next; node != &s->sinks; node = node->next) {
+        const struct stream_sink *sink =
+            (const struct stream_sink *)(const void *)((const char *)node -
+                                                       offsetof(struct stream_sink, node));
+
+        info->n_viewers += atomic_load_explicit(&sink->n_viewers, memory_order_relaxed);
     }
 }
 
@@ -104,8 +131,7 @@ void stream_get_info(const struct stream *stream, struct stream_info *info)
     info->since_frame_us = stream->last_frame_us ? now_us - stream->last_frame_us : -1;
     info->bytes_in = stream->bytes_in;
     memcpy(info->n_frames, stream->n_frames, sizeof info->n_frames);
-    info->audio = stream->audio;
-    info->video = stream->video;
+    info->codecs = stream->codecs;
     info->has_audio = stream->has_audio;
     info->has_video = stream->has_video;
     info->n_rebased = stream->timeline.n_rebased;
@@ -113,4 +139,5 @@ void stream_get_info(const struct stream *stream, struct stream_info *info)
     if (!stream->source || !stream_lag_get(&stream->lag, &info->lag_us, &info->lag_unc_us))
         info->lag_unc_us = -1;
     count_viewers(stream, info);
+    count_sinks(stream, info);
 }

@@ -23,7 +23,7 @@ void stream_choose_pace(struct stream *s)
 
     if (!source || !source->set_pace)
         return;
-    if (!s->n_taps && s->is_thin && s->home->n_publishers > UNWATCHED_AT_ONCE)
+    if (!s->n_readers && s->is_thin && s->home->n_publishers > UNWATCHED_AT_ONCE)
         pace = CONN_SLOW_TICK;
     tell_pace(source, pace);
 }

@@ -6,6 +6,7 @@
 #include "node/stream/hops.h"
 #include "node/stream/lag.h"
 #include "node/stream/media_loop.h"
+#include "node/stream/plan.h"
 #include "node/stream/stream.h"
 
 #define EARLY_FRAMES_MAX 512 /* audio kept while it is open whether video comes */
@@ -33,6 +34,22 @@ struct run_left {
     uint64_t run, gop; /* GOPs of it up to this one were given, the last one perhaps in part */
 };
 
+/* A track as its frames have shown it. */
+struct track_note {
+    enum media_kind kind;
+    enum media_codec codec;
+    uint8_t id;
+    uint8_t nal_length_bytes; /* as its configuration says; 0 = not known, or there are none */
+    bool has_config;          /* one of this codec has come */
+};
+
+/* Sound for a stream that has none. */
+struct silence {
+    bool is_on;
+    int64_t base_us; /* stream time of frame 0 */
+    int64_t n;       /* of the next frame */
+};
+
 struct stream {
     _Atomic uint32_t refs;
     struct stream_name name;
@@ -44,13 +61,14 @@ struct stream {
     /* Home loop only from here on. First what every frame reads or writes, side by side: with
      * thousands of streams each line is fetched from memory. */
     struct source *source; /* borrowed while LIVE */
-    struct feed *feeds[FORMAT_COUNT];
-    enum media_codec audio, video;
+    struct list feeds;     /* feed.stream_node: those in use */
+    struct stream_codecs codecs;
     bool numbers_gops;         /* the source leaves GOP numbers to us */
     bool ready;                /* tracks are known */
     bool wait_key;             /* pictures before the first key frame are left out */
     bool has_audio, has_video; /* seen, or promised, for this source */
     bool resuming;             /* the source is not past our position yet */
+    bool is_ending;            /* stream_end() is on the stack */
     bool holds_headers;        /* something is in held */
     bool is_timed;             /* ingest_us is that of the next frame itself */
     uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
@@ -76,10 +94,17 @@ struct stream {
     struct list standbys; /* struct standby */
     int64_t next_turn_us; /* of a standby, while there is no source */
     void *puller;         /* node/relay's, for this stream */
+    struct track_note notes[TRACKS_MAX]; /* first n_notes: the tracks of this source */
+    unsigned n_notes;
+    struct silence silence;
     struct track_set tracks;
     struct track_set held; /* headers that came while resuming, for the first frame that is new */
-    unsigned n_taps;
-    const struct media_frame **early; /* EARLY_FRAMES_MAX of them, while needed */
+    struct list sinks;     /* stream_sink.node */
+    unsigned n_readers;    /* taps, and sinks that are wanted */
+    struct stream_planner planner;
+    _Atomic uint64_t told_msn; /* by a relay: the last segment that it had, and 1; 0 = none */
+    _Atomic uint64_t told_discontinuities; /* likewise; written before told_msn */
+    const struct media_frame **early;      /* EARLY_FRAMES_MAX of them, while needed */
     unsigned n_early;
     int64_t created_us, attached_us, detached_us;
     int64_t idle_since_us; /* no taps since; 0 = some */
@@ -114,10 +139,48 @@ void stream_set_path(struct stream *stream, const char *path);
 /* What waits to be given to the feeds. Home loop. */
 void stream_drop_waiting(struct stream *stream);
 
+static inline struct feed *feed_at(const struct stream *stream, struct list *node)
+{
+    return node == &stream->feeds ? NULL : list_entry(node, struct feed, stream_node);
+}
+#define stream_for_each_feed(stream, feed)                                \
+    for (struct feed *feed = feed_at(stream, (stream)->feeds.next); feed; \
+         feed = feed_at(stream, feed->stream_node.next))
+/* The feed of that kind; NULL when it is not in use. Home loop. */
+struct feed *stream_feed(const struct stream *stream, const struct feed_key *key);
+
+/* stream_tracks.c, home loop. Takes note of a frame: E_PROTO with *why when it is one track too
+ * many, or, at an origin, broken. */
+enum err stream_note_frame(struct stream *stream, const struct media_frame_info *info,
+                           struct buf_view body, const char **why);
+void stream_forget_tracks(struct stream *stream);
+/* A feed learns which codecs there are; of what it has no place for it is said once. */
+void stream_tell_codecs(struct stream *stream, struct feed *feed);
+
+/* stream_silence.c, home loop: the stream is ready and has no sound; a frame of the default
+ * pictures is about to be given; sound has come. */
+void stream_silence_begin(struct stream *stream);
+void stream_silence_until(struct stream *stream, int64_t dts_us);
+void stream_silence_end(struct stream *stream);
+/* stream_frames.c: numbers the frame and gives it to feeds and cache. Takes it. */
+void stream_deliver(struct stream *stream, const struct media_frame **frame);
+
 /* stream_standby.c, home loop: the publisher is gone, or the stream has ended. */
 void stream_give_turn(struct stream *stream);
 void stream_check_standbys(struct stream *stream, int64_t now_us);
 void stream_end_standbys(struct stream *stream);
+
+/* Home loop: a tap, or a sink that is wanted, comes and goes. Who goes last from a stream that has
+ * ended frees it. */
+void stream_add_reader(struct stream *stream);
+void stream_remove_reader(struct stream *stream);
+/* Between the clock of ingest_us and the wall clock of the node that took the stream in. */
+int64_t stream_wall_offset_us(const struct stream *s);
+
+/* stream_readers.c, home loop. */
+void stream_sinks_frame(struct stream *s, const struct media_frame *frame, bool entry);
+void stream_sinks_source_change(struct stream *s);
+void stream_sinks_end(struct stream *s);
 
 /* stream_pace.c, home loop: how the source is read. Begin after it was attached, end before it is
  * let go; choose when the first viewer joined; check with each housekeeping. */

@@ -142,12 +142,13 @@ static void on_opened(struct loop_msg *msg)
 }
 
 struct tap *tap_get(struct media_loop *ml, const struct stream_name *name,
-                    enum feed_format_id format)
+                    const struct feed_key *feed_key)
 {
     char key[sizeof((struct tap *)0)->key];
     struct tap *tap;
 
-    snprintf(key, sizeof key, "%s/%s", k_formats[format].name, name->text);
+    snprintf(key, sizeof key, "%s/%d/%d/%s", k_formats[feed_key->format]->name,
+             (int)feed_key->tracks, (int)feed_key->style, name->text);
     tap = map_get(&ml->taps, key);
     if (tap)
         return tap;
@@ -155,7 +156,7 @@ struct tap *tap_get(struct media_loop *ml, const struct stream_name *name,
     if (!tap)
         return NULL;
     tap->ml = ml;
-    tap->format_id = format;
+    tap->feed_key = *feed_key;
     memcpy(tap->key, key, sizeof key);
     tap->msg.drop = on_lost;
     list_init(&tap->home_node);
@@ -317,6 +318,29 @@ static void send_to_live(struct tap *tap, const struct batch *b)
     }
 }
 
+static void check_viewer(struct viewer *v, const struct stream_codecs *codecs)
+{
+    if (v->ops->takes && !v->ops->takes(v, codecs))
+        viewer_end(v, E_UNSUPPORTED);
+}
+
+/* Frames of another codec are next: who cannot take them goes before. */
+static void check_codecs(struct tap *tap)
+{
+    uint32_t packed = atomic_load_explicit(&tap->feed->codecs, memory_order_acquire);
+    struct stream_codecs codecs;
+    struct list *node, *tmp;
+
+    if (packed == tap->codecs)
+        return;
+    tap->codecs = packed;
+    feed_get_codecs(tap->feed, &codecs);
+    for (uint32_t i = tap->n_live; i-- > 0;)
+        check_viewer(tap->live[i].viewer, &codecs);
+    list_for_each_safe(node, tmp, &tap->behind)
+        check_viewer(list_entry(node, struct viewer, node), &codecs);
+}
+
 static void start_waiting(struct tap *tap)
 {
     struct list *node, *tmp;
@@ -388,6 +412,7 @@ void tap_serve(struct tap *tap)
     tap->flags = atomic_load_explicit(&tap->feed->flags, memory_order_acquire);
     do {
         batch_from(&b, tap->end);
+        check_codecs(tap); /* after the pages: what they hold was told before */
         if (b.size_bytes)
             send_to_live(tap, &b);
         tap->end = b.end;

@@ -32,9 +32,9 @@ struct tap {
     struct loop_msg msg; /* to the home loop and back, one at a time */
     struct media_loop *ml;
     struct stream *stream; /* owned reference */
-    enum feed_format_id format_id;
+    struct feed_key feed_key;
     enum tap_state state;
-    char key[420]; /* "format/app/name" in ml->taps */
+    char key[432]; /* "format/tracks/style/app/name" in ml->taps */
 
     /* shared with the home loop */
     _Atomic uint32_t dirty;               /* on the loop's list of taps to serve */
@@ -50,6 +50,7 @@ struct tap {
     struct feed_page *oldest; /* owned reference: all pages from here on stay */
 
     struct list all_node;  /* in ml->all_taps */
+    uint32_t codecs;       /* the feed's, packed, when it was served last */
     uint32_t flags;        /* the feed's, as of end: no bytes follow an end that is seen here */
     struct feed_pos end;   /* what live viewers have */
     struct feed_pos scan;  /* marks before it were looked at */
@@ -63,9 +64,9 @@ struct tap {
     bool serving; /* viewers that leave now do not close the tap at once */
 };
 
-/* Finds or makes the loop's tap of that stream and format; NULL when out of memory. */
+/* Finds or makes the loop's tap of that stream and kind of feed; NULL when out of memory. */
 struct tap *tap_get(struct media_loop *ml, const struct stream_name *name,
-                    enum feed_format_id format);
+                    const struct feed_key *feed_key);
 /* Something was published, or the tap was opened. */
 void tap_serve(struct tap *tap);
 /* Lag, stalls, parked viewers; 10 times a second. */

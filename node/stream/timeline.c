@@ -76,6 +76,17 @@ int64_t timeline_map(struct timeline *t, enum media_kind kind, bool config, int6
     return dts_us;
 }
 
+int64_t timeline_map_beside(struct timeline *t, enum media_kind kind, bool config,
+                            int64_t src_dts_us)
+{
+    int64_t dts_us = src_dts_us + t->offset_us;
+
+    if (!t->anchored || config || dts_us < t->end_us - TIMELINE_MAX_BACK_US ||
+        dts_us > t->end_us + TIMELINE_MAX_FORWARD_US)
+        return timeline_map(t, kind, config, src_dts_us);
+    return dts_us;
+}
+
 int64_t ts_unwrap_us(struct ts_unwrap *u, uint32_t ts_ms)
 {
     if (!u->started) {

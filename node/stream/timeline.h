@@ -30,6 +30,10 @@ void timeline_new_source(struct timeline *t);
 void timeline_anchor(struct timeline *t, int64_t src_dts_us, int64_t dts_us);
 /* Source time to stream time; config says that the frame carries no picture or sound. */
 int64_t timeline_map(struct timeline *t, enum media_kind kind, bool config, int64_t src_dts_us);
+/* Of tracks beside the default ones: they follow the clock that those make, and are not put in
+ * order with them. */
+int64_t timeline_map_beside(struct timeline *t, enum media_kind kind, bool config,
+                            int64_t src_dts_us);
 
 /* 32-bit millisecond stamps to 64-bit microseconds, over any number of wraps and small steps back.
  */

@@ -1,8 +1,10 @@
-/* Latest configuration frames of a stream. Enhanced multitrack messages are kept beside plain ones:
- * both are sent to a late joiner, in the order in which they first came. */
+/* Latest configuration frames of a stream, a track: they are sent to a late joiner in the order in
+ * which they first came. */
 #include "node/stream/tracks.h"
 
 #include <string.h>
+
+#define SLOT_FLAGS (FRAME_MULTITRACK | FRAME_EXTRA) /* of one track: kept side by side */
 
 void track_set_init(struct track_set *set)
 {
@@ -38,7 +40,7 @@ static const struct media_frame **find(struct track_set *set, const struct media
         const struct media_frame_info *old = &set->configs[i]->info;
 
         if (old->kind == info->kind && old->track_id == info->track_id &&
-            (old->flags & FRAME_MULTITRACK) == (info->flags & FRAME_MULTITRACK))
+            (old->flags & SLOT_FLAGS) == (info->flags & SLOT_FLAGS))
             return &set->configs[i];
     }
     return NULL;
@@ -79,12 +81,43 @@ static bool replace(struct track_set *set, const struct media_frame **slot,
     return true;
 }
 
-bool track_set_apply(struct track_set *set, const struct media_frame *frame)
+static void remove_at(struct track_set *set, unsigned i)
+{
+    media_frame_unref(&set->configs[i]);
+    set->n_configs--;
+    memmove(&set->configs[i], &set->configs[i + 1], (set->n_configs - i) * sizeof set->configs[0]);
+    set->version++;
+}
+
+/* The track is of another codec now, which has no configuration that would take the old one's
+ * place. */
+static bool forget_codec(struct track_set *set, const struct media_frame_info *info)
+{
+    const struct media_frame **slot = find(set, info);
+
+    if (!slot || (*slot)->info.codec == info->codec)
+        return false;
+    remove_at(set, (unsigned)(slot - set->configs));
+    return true;
+}
+
+void track_set_filter(struct track_set *set,
+                      bool (*keep)(const void *arg, const struct media_frame_info *info),
+                      const void *arg)
+{
+    for (unsigned i = set->n_configs; i-- > 0;)
+        if (!keep(arg, &set->configs[i]->info))
+            remove_at(set, i);
+    if (set->metadata && !keep(arg, &set->metadata->info))
+        media_frame_unref(&set->metadata);
+}
+
+bool track_set_take(struct track_set *set, const struct media_frame *frame)
 {
     const struct media_frame **slot;
 
-    if (!(frame->info.flags & (FRAME_CONFIG | FRAME_METADATA)))
-        return false;
+    if (!(frame->info.flags & FRAME_HEADERS))
+        return forget_codec(set, &frame->info);
     slot = find(set, &frame->info);
     if (slot)
         return replace(set, slot, frame);

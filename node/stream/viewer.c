@@ -24,11 +24,12 @@ static int64_t now_us(const struct viewer *v)
 
 enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct viewer_join *join)
 {
+    struct feed_key key = {join->format, join->tracks, join->style};
     struct tap *tap;
 
     if (ml->n_parked >= registry_conf(ml->registry)->max_parked)
         return E_LIMIT;
-    tap = tap_get(ml, join->name, join->format);
+    tap = tap_get(ml, join->name, &key);
     if (!tap)
         return E_NOMEM;
     *viewer = (struct viewer){.state = VIEWER_WAITING,
@@ -94,7 +95,7 @@ void viewer_end(struct viewer *viewer, enum err why)
 
     if (why == E_SLOW)
         metric_add(&m_viewers_slow_close, 1);
-    if (why == E_DENIED) /* the owner says so, and is to be understood */
+    if (why == E_DENIED || why == E_UNSUPPORTED) /* the owner says so, and is to be understood */
         (void)viewer_leave_whole(viewer);
     else
         viewer_leave(viewer);
@@ -144,6 +145,7 @@ void viewer_fall_behind(struct viewer *viewer, struct feed_pos pos)
 enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry)
 {
     uint32_t flags = viewer->tap->flags;
+    struct stream_codecs codecs;
 
     leave_state(viewer);
     viewer->state = VIEWER_BEHIND;
@@ -151,9 +153,14 @@ enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry)
     viewer->offset = entry->pos.offset;
     viewer->init = feed_init_ref(entry->mark->init);
     viewer->init_offset = 0;
+    viewer->first_unit = pos_units_before(&entry->pos);
+    viewer->n_dropped = 0;
     metric_observe_us(&m_first_byte, now_us(viewer) - viewer->joined_us);
     viewer->joined_us = viewer->progress_us = now_us(viewer);
     list_push_back(&viewer->tap->behind, &viewer->node);
+    viewer_codecs(viewer, &codecs);
+    if (viewer->ops->takes && !viewer->ops->takes(viewer, &codecs))
+        return E_UNSUPPORTED;
     return viewer->ops->on_start(viewer, flags & FEED_AUDIO, flags & FEED_VIDEO);
 }
 
@@ -230,6 +237,7 @@ static void jump(struct viewer *v)
     if (needs_init)
         v->init = feed_init_ref(entry->mark->init);
     v->init_offset = 0;
+    v->n_dropped += pos_units_before(&entry->pos) - pos_units_before(&pos);
     v->page = entry->pos.page;
     v->offset = entry->pos.offset;
     v->n_jumps++;
@@ -433,7 +441,42 @@ uint64_t viewer_run(const struct viewer *viewer)
                         : atomic_load_explicit(&viewer->tap->feed->run, memory_order_relaxed);
 }
 
+const struct feed_key *viewer_key(const struct viewer *viewer)
+{
+    return &viewer->tap->feed_key;
+}
+
+void viewer_codecs(const struct viewer *viewer, struct stream_codecs *codecs)
+{
+    feed_get_codecs(viewer->tap->feed, codecs);
+}
+
+void viewer_left_out(const struct viewer *viewer, char text[VIEWER_LEFT_OUT_SIZE])
+{
+    struct stream_codecs codecs;
+
+    text[0] = '\0';
+    if (viewer->state == VIEWER_OUT || viewer->tap->state != TAP_OPEN)
+        return;
+    viewer_codecs(viewer, &codecs);
+    feed_key_tell_left_out(&viewer->tap->feed_key, &codecs, text, VIEWER_LEFT_OUT_SIZE);
+}
+
 uint64_t viewer_jumps(const struct viewer *viewer)
 {
     return viewer->n_jumps;
+}
+
+void viewer_count(const struct viewer *viewer, struct session_counts *counts)
+{
+    struct feed_pos pos;
+
+    counts->viewer = viewer;
+    counts->lag_us = viewer_lag_us(viewer);
+    counts->n_jumps = viewer->n_jumps;
+    if (viewer->state != VIEWER_LIVE && viewer->state != VIEWER_BEHIND)
+        return;
+    pos = viewer->state == VIEWER_LIVE ? viewer->tap->end : pos_of(viewer);
+    counts->frames_out = pos_units_before(&pos) - viewer->first_unit - viewer->n_dropped;
+    counts->n_dropped = viewer->n_dropped;
 }

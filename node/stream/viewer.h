@@ -9,6 +9,7 @@
 
 struct viewer;
 struct tap;
+struct session_counts;
 
 struct viewer_ops {
     /* The stream is there and the first bytes are about to be sent: write the head (HTTP answer,
@@ -17,9 +18,12 @@ struct viewer_ops {
     enum err (*on_start)(struct viewer *viewer, bool has_audio, bool has_video);
     /* The viewer has been taken out of the stream: E_NOT_FOUND (waited in vain, on_start was not
      * called), E_END (stream over, all sent), E_SLOW, E_CLOSED / E_IO (connection), E_DENIED
-     * (kicked), E_LIMIT (too many waiting), E_NOMEM. The owner answers and closes. Never from
-     * within viewer_join(). */
+     * (kicked), E_LIMIT (too many waiting), E_UNSUPPORTED (see takes), E_NOMEM. The owner answers
+     * and closes. Never from within viewer_join(). */
     void (*on_end)(struct viewer *viewer, enum err why);
+    /* The stream is made of these from now on: false = the player cannot take that, and the viewer
+     * ends with E_UNSUPPORTED. NULL = it is for the player to see. */
+    bool (*takes)(struct viewer *viewer, const struct stream_codecs *codecs);
 };
 
 enum viewer_state {
@@ -48,13 +52,22 @@ struct viewer { /* embedded in the session; fields are private to viewer.c and t
     struct buf_writer *priv; /* own bytes held back until the unit in flight is out; NULL if none */
     int64_t joined_us;       /* asked, and from on_start on: started */
     int64_t progress_us;
-    uint64_t have_run, have_gop; /* relays: where to resume; 0 = newest */
+    union {
+        struct { /* while WAITING; relays: where to resume; 0 = newest */
+            uint64_t have_run, have_gop;
+        };
+        struct { /* then: units of the feed before the first one, and left out by jumps */
+            uint64_t first_unit, n_dropped;
+        };
+    };
 };
 _Static_assert(sizeof(struct viewer) <= 128, "struct viewer is in every session");
 
 struct viewer_join {
     const struct stream_name *name;
     enum feed_format_id format;
+    enum feed_tracks tracks;
+    enum flv_style style;
     struct conn *conn; /* borrowed until viewer_leave() or on_end */
     const struct viewer_ops *ops;
     bool relay;
@@ -76,8 +89,18 @@ void viewer_on_writable(struct viewer *viewer);
 uint64_t viewer_epoch(const struct viewer *viewer);
 /* The encoder's session behind what the viewer gets next, likewise; 0 = unknown. */
 uint64_t viewer_run(const struct viewer *viewer);
+/* What it was joined with. While joined. */
+const struct feed_key *viewer_key(const struct viewer *viewer);
+/* What the stream is made of; from on_start on. */
+void viewer_codecs(const struct viewer *viewer, struct stream_codecs *codecs);
+/* Tracks of the stream that the format has no place for, as text: "video vp9, 2 more audio tracks";
+ * "" when there are none, or nothing is played. What was not asked for is not among them. */
+#define VIEWER_LEFT_OUT_SIZE 128
+void viewer_left_out(const struct viewer *viewer, char text[VIEWER_LEFT_OUT_SIZE]);
 uint64_t viewer_jumps(const struct viewer *viewer);
 /* How long the oldest unsent unit has waited. */
 int64_t viewer_lag_us(const struct viewer *viewer);
+/* All but the bytes, which the connection counts. A frame counts as sent when its first byte is. */
+void viewer_count(const struct viewer *viewer, struct session_counts *counts);
 
 #endif

@@ -37,8 +37,11 @@ extern const char *const k_cluster_roles[];       /* "origin", "edge", "both", N
 extern const char *const k_cluster_node_states[]; /* "starting", "active", "draining", NULL */
 
 struct cluster_urls { /* "rtmp://host:port", "http://host:port", ""; no trailing slash */
-    char rtmp[CLUSTER_URL_SIZE], http[CLUSTER_URL_SIZE], https[CLUSTER_URL_SIZE];
+    char rtmp[CLUSTER_URL_SIZE], http[CLUSTER_URL_SIZE];
+    char rtmps[CLUSTER_URL_SIZE], https[CLUSTER_URL_SIZE];
 };
+/* Where to connect by HTTP: over TLS when who connects can do that, and it is offered. */
+const char *cluster_urls_http(const struct cluster_urls *urls, bool tls);
 struct cluster_load {
     uint32_t n_publishers, n_viewers, n_relays, n_streams;
     uint64_t in_bps, out_bps;
@@ -143,6 +146,7 @@ struct cluster_publish {
     struct cluster_ids avoid; /* origins that just failed for an edge */
     uint64_t epoch;           /* DELETE only: the one to give up */
     char client[64];          /* address of the encoder, for people */
+    bool tls;                 /* an origin may be named by https */
 };
 enum cluster_publish_decision {
     CLUSTER_PUBLISH_GRANTED,
@@ -181,11 +185,12 @@ struct cluster_route_query {
     char client_ip[64];
     struct cluster_ids avoid; /* upstreams that just failed */
     uint64_t have_epoch;
+    bool tls;     /* people: only by rtmps and https; nodes: by https where it is offered */
     bool explain; /* for people: why each candidate was taken or left; nothing is counted */
 };
 struct cluster_upstream {
     char node[CLUSTER_ID_SIZE];
-    char url[CLUSTER_URL_SIZE]; /* base of its internal HTTP: "http://10.0.0.1:8080" */
+    char url[CLUSTER_URL_SIZE]; /* base of its internal HTTP: "http://10.0.0.1:8080", or https */
     uint64_t epoch;
     uint32_t depth;
 };

@@ -6,6 +6,7 @@
 
 static const char *const k_rtmp[] = {"rtmp", "rtmps", NULL};
 static const char *const k_http[] = {"http", NULL};
+static const char *const k_rtmps[] = {"rtmps", NULL};
 static const char *const k_https[] = {"https", NULL};
 static const char *const k_stream_kinds[] = {"owned", "carried", NULL};
 
@@ -39,6 +40,7 @@ static const struct message_field k_heartbeat_fields[] = {
 static const struct message_field k_urls_fields[] = {
     URLS("rtmp",  rtmp,  k_rtmp),
     URLS("http",  http,  k_http),
+    URLS("rtmps", rtmps, k_rtmps),
     URLS("https", https, k_https),
 };
 static const struct message_field k_load_fields[] = {

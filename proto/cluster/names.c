@@ -78,3 +78,8 @@ enum err message_name_from_text(struct stream_name *out, const char *text, const
     *out = name;
     return E_OK;
 }
+
+const char *cluster_urls_http(const struct cluster_urls *urls, bool tls)
+{
+    return tls && *urls->https ? urls->https : urls->http;
+}

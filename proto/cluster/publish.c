@@ -4,7 +4,7 @@
 
 static const char *const k_decisions[] = {"granted", "forward", "refused", "standby", NULL};
 static const char *const k_rtmp[] = {"rtmp", "rtmps", NULL};
-static const char *const k_http[] = {"http", NULL};
+static const char *const k_http[] = {"http", "https", NULL};
 
 #define PUBLISH(key, member, kind, required, choices) \
     MESSAGE_FIELD(struct cluster_publish, key, member, kind, required, choices)
@@ -23,6 +23,7 @@ static const struct message_field k_publish_fields[] = {
     PUBLISH("avoid",         avoid,         MESSAGE_IDS,      false, NULL),
     PUBLISH("epoch",         epoch,         MESSAGE_U64_TEXT, false, NULL),
     PUBLISH("client",        client,        MESSAGE_TEXT,     false, NULL),
+    PUBLISH("tls",           tls,           MESSAGE_BOOL,     false, NULL),
 };
 static const struct message_field k_reply_fields[] = {
     REPLY("decision",    decision,    MESSAGE_ENUM,     true,  k_decisions),

@@ -57,6 +57,8 @@ enum err cluster_route_query_encode(const struct cluster_route_query *q, struct 
     }
     if (q->have_epoch)
         buf_printf(out, "&have_epoch=%" PRIu64, q->have_epoch);
+    if (q->tls)
+        buf_write_str(out, "&tls=1");
     if (q->explain)
         buf_write_str(out, "&explain=1");
     return buf_writer_status(out);
@@ -149,16 +151,24 @@ static enum err read_have_epoch(struct buf_view query, struct cluster_route_quer
     return E_OK;
 }
 
-static enum err read_explain(struct buf_view query, struct cluster_route_query *q,
-                             struct cluster_error *error)
+static enum err read_bool(struct buf_view query, const char *key, bool *out,
+                          struct cluster_error *error)
 {
     char text[8];
-    enum err e = read_arg(query, "explain", text, sizeof text, error);
+    enum err e = read_arg(query, key, text, sizeof text, error);
 
     if (e == E_OK && *text && strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
-        return refuse(error, "explain", "expected 0 or 1");
-    q->explain = e == E_OK && *text == '1';
+        return refuse(error, key, "expected 0 or 1");
+    *out = e == E_OK && *text == '1';
     return e;
+}
+
+static enum err read_flags(struct buf_view query, struct cluster_route_query *q,
+                           struct cluster_error *error)
+{
+    enum err e = read_bool(query, "explain", &q->explain, error);
+
+    return e == E_OK ? read_bool(query, "tls", &q->tls, error) : e;
 }
 
 static enum err read_node(struct buf_view query, struct cluster_route_query *q,
@@ -180,7 +190,7 @@ enum err cluster_route_query_decode(struct buf_view query, struct cluster_route_
 {
     static enum err (*const k_parts[])(struct buf_view, struct cluster_route_query *,
                                        struct cluster_error *) = {
-        read_stream, read_intent, read_node, read_avoid, read_have_epoch, read_explain,
+        read_stream, read_intent, read_node, read_avoid, read_have_epoch, read_flags,
     };
     struct cluster_route_query q = {0};
 

@@ -60,7 +60,6 @@ static const struct legacy_codec k_audio_codecs[16] = { /* E.4.2.1 SoundFormat *
 /* clang-format on */
 
 enum { PACKET_SEQUENCE_HEADER = 0, PACKET_CODED = 1, PACKET_SEQUENCE_END = 2 };
-enum { SOUND_FORMAT_EX = 9 };
 
 int64_t flv_read_composition_time_us(struct buf_reader *in)
 {
@@ -112,7 +111,7 @@ static enum err parse_video(struct flv_body *b)
     unsigned frame_type = first >> 4;
     const struct legacy_codec *codec = &k_video_codecs[first & 0x0f];
 
-    if (first & 0x80)
+    if (first & FLV_VIDEO_EX)
         return flv_body_parse_ex_video(b, first);
     if (frame_type == FLV_FRAME_COMMAND) {
         (void)buf_read_u8(&b->in); /* no video: start or end of a client's seek */
@@ -135,7 +134,7 @@ static enum err parse_audio(struct flv_body *b)
     unsigned sound_format = first >> 4;
     const struct legacy_codec *codec = &k_audio_codecs[sound_format];
 
-    if (sound_format == SOUND_FORMAT_EX)
+    if (sound_format == FLV_SOUND_FORMAT_EX)
         return flv_body_parse_ex_audio(b, first);
     b->codec = codec->codec;
     if (codec->header == HEADER_AAC && buf_read_u8(&b->in) == PACKET_SEQUENCE_HEADER)

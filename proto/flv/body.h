@@ -33,6 +33,32 @@ enum flv_frame_type {
 enum err flv_body_parse_ex_video(struct flv_body *b, uint8_t first);
 enum err flv_body_parse_ex_audio(struct flv_body *b, uint8_t first);
 
+/* Reads ModEx as long as *packet_type says that it follows; then *packet_type is what the last one
+ * says, and stands in the low four bits of the byte before the reader. Adds nanosecond offsets to
+ * *offset_ns; what is not known is skipped. E_PROTO with *why when the chain is broken. */
+enum err flv_skip_mod_ex(struct buf_reader *in, uint8_t *packet_type, uint64_t *offset_ns,
+                         const char **why);
+
+struct flv_shape;
+/* The body without ModEx: first byte and FourCC as they were. False when the chain is broken. */
+bool flv_drop_mod_ex(struct buf_view body, struct flv_shape *out);
+
+enum { /* VideoPacketType; AudioPacketType is the same up to CodedFrames and for SequenceEnd, ModEx
+        */
+       FLV_PACKET_SEQUENCE_START = 0,
+       FLV_PACKET_CODED_FRAMES = 1,
+       FLV_PACKET_SEQUENCE_END = 2,
+       FLV_PACKET_CODED_FRAMES_X = 3,    /* video: composition time 0 is left out */
+       FLV_PACKET_VIDEO_METADATA = 4,    /* video: AMF [name, value] pairs such as colorInfo */
+       FLV_PACKET_MULTICHANNEL = 4,      /* audio: MultichannelConfig */
+       FLV_PACKET_TS_SEQUENCE_START = 5, /* video: AV1 descriptor of MPEG-2 TS */
+       FLV_PACKET_AUDIO_MULTITRACK = 5,
+       FLV_PACKET_VIDEO_MULTITRACK = 6,
+       FLV_PACKET_MOD_EX = 7
+};
+enum { FLV_MULTITRACK_ONE = 0, FLV_MULTITRACK_MANY = 1, FLV_MULTITRACK_MANY_CODECS = 2 };
+enum { FLV_VIDEO_EX = 0x80, FLV_SOUND_FORMAT_EX = 9 };
+
 /* Sets the key or disposable flag of a coded frame. */
 void flv_body_mark_coded(struct flv_body *b, unsigned frame_type);
 /* Notes that the elementary stream data starts where the reader stands. E_PROTO with why when a

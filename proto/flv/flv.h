@@ -23,16 +23,67 @@ struct flv_tag_header {
  * types 8, 9, 18 use the same numbers and bodies). Legacy headers: AVC, HEVC id 12, H.263, Screen,
  * VP6; AAC, MP3, Speex, G.711, PCM, ADPCM, Nellymoser. Enhanced headers: hvc1 avc1 av01 vp09 vp08
  * with ModEx and multitrack; Opus fLaC ac-3 ec-3 .mp3 mp4a. A ModEx nanosecond offset is added to
- * cts_us. Command frames and unknown FourCC give CODEC_UNKNOWN and pass through.
- *   E_OK     parsed
- *   E_PROTO  type_id is none of the three, or the body is empty or shorter than its own header;
- *            *why is a static text and *info is as it was. An empty audio body is a client's
- *            "silence message" (E-RTMP v2, AudioPacketType): drop it before, it carries nothing
- * Other fields of *info are left alone. FRAME_CONFIG is never set together with FRAME_KEY. Enhanced
- * Metadata (colorInfo) and MultichannelConfig add to a sequence header, so they carry no flag; nor
- * does a sequence start of a format without configuration (.mp3 ac-3 ec-3). */
+ * cts_us; of several tracks in one body the first is told. Command frames and unknown FourCC give
+ * CODEC_UNKNOWN and pass through. E_OK     parsed E_PROTO  type_id is none of the three, or the
+ * body is empty or shorter than its own header; *why is a static text and *info is as it was. An
+ * empty audio body is a client's "silence message" (E-RTMP v2, AudioPacketType): drop it before, it
+ * carries nothing Other fields of *info are left alone. FRAME_CONFIG is never set together with
+ * FRAME_KEY. Enhanced Metadata (colorInfo) and MultichannelConfig add to a sequence header:
+ * FRAME_EXTRA. A sequence start of a format without configuration (.mp3 ac-3 ec-3) carries no flag.
+ */
 enum err flv_parse_body(uint8_t type_id, struct buf_view body, struct media_frame_info *info,
                         const char **why);
+
+/* --- bodies as nodes keep them: one.c ---------------------------------------------------- */
+
+/* Takes a body apart so that each part holds one track in today's form:
+ *   a multitrack message   one part a track. Track 0, which is the default one, without multitrack
+ *                          header; others as OneTrack. ModEx goes with each
+ *   HEVC of codec id 12    as hvc1
+ *   Opus of sound format 13 as Opus
+ *   FLAC with a bare STREAMINFO, as FFmpeg 8 sends it: with marker and block header
+ *   onMetaData in @setDataFrame: without that, as FLV files have it
+ *   all else               one part, as it is */
+struct flv_parts {          /* private */
+    struct buf_reader rest; /* of the body */
+    struct buf_view prefix; /* first byte and ModEx */
+    uint32_t fourcc;
+    uint8_t type_id, packet_type, multitrack_type;
+    bool is_many, is_over;
+    uint64_t seen[4]; /* a bit a track */
+};
+/* Borrows body until the last flv_parts_next(). A broken one gives E_PROTO there, and so does one
+ * that has a track twice: a message of 16 MB would be millions of frames. */
+void flv_parts_begin(struct flv_parts *parts, uint8_t type_id, struct buf_view body);
+/* *out is lent: by the body, or by scratch, whose content is replaced, until the next call. E_OK;
+ * E_END no more; E_PROTO with *why; E_NOMEM, E_TOO_BIG of scratch. */
+enum err flv_parts_next(struct flv_parts *parts, struct buf_writer *scratch, struct buf_view *out,
+                        const char **why);
+/* True when one look shows that the body is one part as it is: it need not be taken apart then.
+ * Nearly all are so. */
+bool flv_is_one_part(uint8_t type_id, struct buf_view body);
+
+/* --- bodies as players take them: style.c ------------------------------------------------- */
+
+enum flv_style {
+    FLV_STYLE_WHOLE,    /* as it is */
+    FLV_STYLE_ENHANCED, /* without ModEx: E-RTMP v1, and who has not said that it can skip it */
+    FLV_STYLE_CLASSIC,  /* as Flash had it: enhanced headers of H.264, AAC and MP3 become those */
+    FLV_STYLE_CLASSIC_HEVC /* likewise, and HEVC as codec id 12 */
+};
+/* Of codecs that this style has no place for nothing is written. */
+bool flv_style_carries(enum flv_style style, enum media_codec codec);
+
+#define FLV_SHAPE_HEAD_BYTES 5
+struct flv_shape { /* a body: head, then rest */
+    uint8_t head[FLV_SHAPE_HEAD_BYTES];
+    uint8_t head_bytes;
+    struct buf_view rest; /* borrowed from the body */
+};
+/* info as flv_parse_body() has filled it from body, which has one track. False: the style has no
+ * place for it. */
+bool flv_shape_body(enum flv_style style, const struct media_frame_info *info, struct buf_view body,
+                    struct flv_shape *out);
 
 /* --- writing ---------------------------------------------------------------------- */
 
@@ -72,6 +123,8 @@ struct flv_hw {
     bool has_clock;        /* the two below are said, and ingest_us is that of the next frame */
     int64_t clock_us;      /* sender's monotonic clock minus that of ingest_us, as it estimates */
     int64_t unc_us;        /* how wrong that may be, either way; -1 = the sender does not know */
+    struct buf_view plan;  /* how the run is cut into segments, as its origin decided: text that
+                            * the nodes alone understand; likewise lent, NULL = not said */
     struct buf_view trail; /* struct flv_hop of each node from the one that took the stream in to
                             * the sender, as text; likewise lent, NULL = not said */
 };

@@ -80,7 +80,7 @@ void flv_write_hw_body(struct buf_writer *w, const struct flv_hw *hw)
 {
     amf_write_cstr(w, "@hw");
     amf_write_ecma_array(w, 5u + (hw->run != 0) + (hw->path.data != NULL) + 2u * hw->has_clock +
-                                (hw->trail.data != NULL) + hw->end);
+                                (hw->trail.data != NULL) + (hw->plan.data != NULL) + hw->end);
     write_unsigned(w, "v", hw->v);
     write_unsigned(w, "epoch", hw->epoch);
     write_unsigned(w, "gop", hw->gop);
@@ -94,6 +94,7 @@ void flv_write_hw_body(struct buf_writer *w, const struct flv_hw *hw)
         write_signed(w, "unc_us", hw->unc_us);
     }
     write_text(w, "trail", hw->trail);
+    write_text(w, "plan", hw->plan);
     if (hw->end)
         write_unsigned(w, "end", 1);
     amf_write_end(w);
@@ -221,6 +222,7 @@ static enum err read_members(const struct amf_value *array, struct flv_hw *out)
         (e = read_unsigned(array, "run", &hw.run)) != E_OK ||
         (e = read_text(array, "path", &hw.path)) != E_OK || (e = read_clock(array, &hw)) != E_OK ||
         (e = read_text(array, "trail", &hw.trail)) != E_OK ||
+        (e = read_text(array, "plan", &hw.plan)) != E_OK ||
         (e = read_unsigned(array, "end", &end)) != E_OK)
         return e;
     if (version > UINT32_MAX || !is_within(hw.ingest_us, -FLV_HW_MAX_US) ||

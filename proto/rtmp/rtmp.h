@@ -100,6 +100,14 @@ void rtmp_server_end(struct rtmp_server *s, const char *code, const char *descri
  * and nothing is written: it did not announce that it can. */
 bool rtmp_server_ask_reconnect(struct rtmp_server *s, const char *tc_url, const char *description,
                                struct buf_writer *out);
+/* What the client said in connect that it can (Enhanced RTMP v2: fourCcList, videoFourCcInfoMap,
+ * audioFourCcInfoMap, capsEx); all false before, and of older clients. */
+struct rtmp_abilities {
+    bool announces_codecs;
+    bool reconnect, multitrack, mod_ex;
+    uint32_t codecs; /* 1 << enum media_codec: it takes them with enhanced headers */
+};
+void rtmp_server_abilities(const struct rtmp_server *s, struct rtmp_abilities *out);
 /* Ping request (user control 6); feed sees the answer, rtmp_server_last_pong() tells. */
 void rtmp_server_ping(struct rtmp_server *s, uint32_t now_ms, struct buf_writer *out);
 /* "csid 7: message type 9 length 9000000 > limit 4194304" */

@@ -271,7 +271,7 @@ void rtmp_server_end(struct rtmp_server *s, const char *code, const char *descri
         return;
     }
     if (strcmp(code, k_unpublished) != 0)
-        write_status(s, out, "status", code, description);
+        write_status(s, out, strstr(code, ".Failed") ? "error" : "status", code, description);
     /* ffmpeg and librtmp leave at this one, whatever came before; others at the end of stream. */
     write_status(s, out, "status", k_unpublished, description);
     rtmp_link_write_user_control(&s->link, out, RTMP_STREAM_EOF, RTMP_MEDIA_STREAM_ID);
@@ -282,7 +282,7 @@ bool rtmp_server_ask_reconnect(struct rtmp_server *s, const char *tc_url, const 
 {
     struct buf_writer body;
 
-    if (!s->takes_reconnect)
+    if (!s->abilities.reconnect)
         return false;
     rtmp_command_begin(&body, "onStatus", 0);
     amf_write_null(&body);
@@ -297,4 +297,9 @@ bool rtmp_server_ask_reconnect(struct rtmp_server *s, const char *tc_url, const 
 void rtmp_server_ping(struct rtmp_server *s, uint32_t now_ms, struct buf_writer *out)
 {
     rtmp_link_write_user_control(&s->link, out, RTMP_PING_REQUEST, now_ms);
+}
+
+void rtmp_server_abilities(const struct rtmp_server *s, struct rtmp_abilities *out)
+{
+    *out = s->abilities;
 }

@@ -22,11 +22,11 @@ struct rtmp_server {
     struct rtmp_link link;
     struct rtmp_handshake *handshake; /* owned; NULL once done */
     enum server_state state;
-    bool has_stream;         /* createStream gave id 1 and deleteStream did not take it back */
-    bool drops_media;        /* a publish ended; what its encoder still sends is not an offence */
-    bool takes_reconnect;    /* connect said so in capsEx */
-    uint32_t next_stream_id; /* for createStream while id 1 is out */
-    struct buf_view app;     /* owned copy */
+    bool has_stream;  /* createStream gave id 1 and deleteStream did not take it back */
+    bool drops_media; /* a publish ended; what its encoder still sends is not an offence */
+    struct rtmp_abilities abilities; /* of the client, as connect said */
+    uint32_t next_stream_id;         /* for createStream while id 1 is out */
+    struct buf_view app;             /* owned copy */
 };
 
 /* One command under way. */

@@ -5,16 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/rtmp/enhanced.h"
 #include "proto/rtmp/server.h"
 
 #define BIT(state) (1u << (state))
 #define CONNECTED (BIT(SERVER_IDLE) | BIT(SERVER_PUBLISHING) | BIT(SERVER_PLAYING))
-
-/* Enhanced RTMP v2, "Enhancing NetConnection connect Command". Bodies pass through untouched, so
- * multitrack, ModEx and nanosecond offsets need no help of ours; and we may ask to reconnect. */
-#define CAPS_EX_RECONNECT 0x01u
-#define CAPS_EX_OURS (CAPS_EX_RECONNECT | 0x0eu)
-#define FOURCC_CAN_FORWARD 4
 
 /* --- answers --- */
 
@@ -123,35 +118,6 @@ static struct buf_view app_of_url(struct buf_view url)
     return trim_app(buf_rest(&r));
 }
 
-/* capsEx of a connect, 0 when it has none. */
-static unsigned caps_ex(const struct amf_value *asked)
-{
-    double bits = amf_number(amf_find(asked, "capsEx"), 0);
-
-    return bits >= 0 && bits <= 0xffff ? (unsigned)bits : 0;
-}
-
-static void write_enhanced(struct buf_writer *body, const struct amf_value *asked)
-{
-    static const char *const k_maps[] = {"videoFourCcInfoMap", "audioFourCcInfoMap"};
-
-    if (amf_find(asked, "fourCcList")) {
-        amf_write_name(body, "fourCcList");
-        amf_write_strict_array(body, 1);
-        amf_write_cstr(body, "*");
-    }
-    for (unsigned i = 0; i < sizeof k_maps / sizeof k_maps[0]; i++) {
-        if (!amf_find(asked, k_maps[i]))
-            continue;
-        amf_write_name(body, k_maps[i]);
-        amf_write_object(body);
-        amf_write_member_number(body, "*", FOURCC_CAN_FORWARD);
-        amf_write_end(body);
-    }
-    if (amf_find(asked, "capsEx"))
-        amf_write_member_number(body, "capsEx", caps_ex(asked) & CAPS_EX_OURS);
-}
-
 /* Section 7.2.1.1; the numbers are what Flash Media Server says and old players look at. */
 static void write_connect_result(struct server_call *call)
 {
@@ -167,7 +133,7 @@ static void write_connect_result(struct server_call *call)
     amf_write_end(&body);
     rtmp_write_info(&body, "status", "NetConnection.Connect.Success", "Connection succeeded.");
     amf_write_member_number(&body, "objectEncoding", encoding == 3 ? 3 : 0);
-    write_enhanced(&body, asked);
+    rtmp_write_enhanced(&body, asked);
     amf_write_end(&body);
     send_result(call, &body);
 }
@@ -192,7 +158,7 @@ static enum err on_connect(struct server_call *call)
     rtmp_link_announce_peer_bandwidth(&s->link, call->out);
     rtmp_link_announce_chunk_size(&s->link, call->out);
     write_connect_result(call);
-    s->takes_reconnect = caps_ex(asked) & CAPS_EX_RECONNECT;
+    rtmp_read_abilities(asked, &s->abilities);
     server_set_state(s, SERVER_IDLE);
     call->has_event = true;
     *call->event = (struct rtmp_event){

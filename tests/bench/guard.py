@@ -44,10 +44,17 @@ PLAIN_LIBC = "glibc.cpu.hwcaps=" + ",".join(f"-{feature}" for feature in (
     "AVX", "AVX2", "AVX512F", "AVX512VL", "AVX512BW", "EVEX", "ERMS", "FSRM", "SSSE3", "SSE4_1", "SSE4_2",
     "BMI2", "AVX_Fast_Unaligned_Load", "Fast_Unaligned_Copy"))
 
+
+def nal(first, size):
+    """A NAL unit behind its length."""
+    return struct.pack(">IB", size - 4, first) + bytes(size - 5)
+
+
 HEADERS = [(VIDEO, bytes.fromhex("17000000000142c00bffe100096742c00bda02c4e80001000468ce3c80")),
            (AUDIO, bytes.fromhex("af001210"))]
 # What 200 kbit/s look like: a GOP of 2 s with 50 pictures, the first large, and 86 AAC frames.
-KEY, INTER, SOUND = (b"\x17\1\0\0\0" + bytes(6000), b"\x27\1\0\0\0" + bytes(900), b"\xaf\1" + bytes(180))
+KEY, INTER, SOUND = (b"\x17\1\0\0\0" + nal(0x65, 6000), b"\x27\1\0\0\0" + nal(0x41, 900),
+                     b"\xaf\1" + bytes(180))
 GOP_MS = 2000
 GOP = sorted([(i * 40, VIDEO, INTER if i else KEY) for i in range(50)] +
              [(i * 23 + 1, AUDIO, SOUND) for i in range(86)])

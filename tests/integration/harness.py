@@ -54,9 +54,11 @@ def tool(name):
     return path
 
 
-def http_request(address, path, method="GET", headers=None, body=None, timeout_s=10):
-    """Returns (status, headers as a dict with lower-case names, body). Follows nothing."""
-    conn = http.client.HTTPConnection(*address, timeout=timeout_s)
+def http_request(address, path, method="GET", headers=None, body=None, timeout_s=10, context=None):
+    """Returns (status, headers as a dict with lower-case names, body). Follows nothing. context: an
+    ssl.SSLContext, for https."""
+    conn = (http.client.HTTPSConnection(*address, timeout=timeout_s, context=context) if context
+            else http.client.HTTPConnection(*address, timeout=timeout_s))
     try:
         conn.request(method, path, body=body, headers=headers or {})
         answer = conn.getresponse()
@@ -247,7 +249,7 @@ def program(name, sets, folder, process_name=None, extra=()):
 
 
 class Node(Process):
-    """headwater-node; rtmp, http and admin are (host, port) once it is ready."""
+    """headwater-node; rtmp, http, rtmps, https and admin are (host, port) once it is ready; None = off."""
 
     def __init__(self, node_id, sets, folder):
         self.id, self.sets = node_id, sets
@@ -256,14 +258,14 @@ class Node(Process):
 
     def learn(self):
         ready = self.wait_ready()
-        self.rtmp, self.http, self.admin = (
-            parse_address(ready[key]) if ready.get(key) else None for key in ("rtmp", "http", "admin"))
+        for key in ("rtmp", "http", "rtmps", "https", "admin"):
+            setattr(self, key, parse_address(ready[key]) if ready.get(key, "off") != "off" else None)
         return self
 
     def url(self, stream, scheme="rtmp"):
-        if scheme == "rtmp":
-            return "rtmp://%s:%d/%s" % (*self.rtmp, stream)
-        return "http://%s:%d/%s.flv" % (*self.http, stream)
+        """scheme: rtmp, rtmps, http or https."""
+        suffix = ".flv" if scheme.startswith("http") else ""
+        return f"{scheme}://%s:%d/{stream}{suffix}" % getattr(self, scheme)
 
     def metrics(self):
         return Metrics(http_request(self.admin, "/metrics")[2].decode())

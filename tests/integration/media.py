@@ -51,9 +51,10 @@ def publish(path, url, folder, name="publisher", loop=False, realtime=True, flag
     return process
 
 
-def play_md5(url, out_path, folder, name="player", seconds=None):
-    """ffmpeg that writes one line a packet: stream, dts, pts, duration, size, hash."""
-    argv = [harness.tool("ffmpeg"), "-nostdin", "-v", "warning", "-y", "-i", url, "-c", "copy"]
+def play_md5(url, out_path, folder, name="player", seconds=None, flags=()):
+    """ffmpeg that writes one line a packet: stream, dts, pts, duration, size, hash. flags go in front of
+    the URL."""
+    argv = [harness.tool("ffmpeg"), "-nostdin", "-v", "warning", "-y", *flags, "-i", url, "-c", "copy"]
     argv += ["-t", str(seconds)] if seconds else []
     argv += ["-flush_packets", "1", "-f", "framemd5", out_path]
     process = harness.Process(name, argv, folder)

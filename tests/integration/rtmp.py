@@ -90,7 +90,8 @@ class ChunkReader:
 
 
 def message(kind, ts, stream, body, csid=3, chunk_size=OUT_CHUNK_SIZE):
-    """One message: a type 0 chunk and type 3 continuations."""
+    """One message: a type 0 chunk and type 3 continuations. Times wrap at 2^32."""
+    ts &= 0xFFFFFFFF
     field = min(ts, 0xFFFFFF)
     extended = struct.pack(">I", ts) if field == 0xFFFFFF else b""
     head = struct.pack(">BBHBHB", csid, field >> 16, field & 0xFFFF, len(body) >> 16,

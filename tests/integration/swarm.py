@@ -14,6 +14,8 @@ from flv import AUDIO, SCRIPT, VIDEO
 
 STAMP = struct.Struct(">4sIQ")  # "HwTs", counter of the track, monotonic time of sending in us
 STAMP_MAGIC = b"HwTs"
+# In front of a stamp in H.264: length and header of a NAL unit of type 30, which decoders pass over.
+STAMP_NAL = struct.pack(">IB", 1 + STAMP.size, 30)
 
 
 def now_us():
@@ -47,7 +49,7 @@ class MediaLog:
         if not body:
             return
         at = time.monotonic()
-        if self.last_of.get(kind, 0) > ts:
+        if ts - self.last_of.get(kind, ts) & 0xFFFFFFFF > 0x7FFFFFFF:  # times wrap at 2^32
             self._problem(f"type {kind}: time stamp {ts} ms after {self.last_of[kind]} ms")
         self.last_of[kind] = ts
         if flv.is_sequence_header(kind, body):
@@ -329,7 +331,7 @@ class Publisher(RtmpConn):
             tag = self.clip.frames[self.next_frame]
             stamp = STAMP.pack(STAMP_MAGIC, self.counters[tag.type], now_us())
             self.counters[tag.type] += 1
-            self._put(tag.type, self.start_ts + due_ms, tag.body + stamp)
+            self._put(tag.type, self.start_ts + due_ms, tag.body + (STAMP_NAL if tag.type == VIDEO else b"") + stamp)
             self.next_frame += 1
             if self.next_frame == len(self.clip.frames):
                 self.next_frame, self.loop = 0, self.loop + 1

@@ -5,6 +5,7 @@ import re
 import time
 
 import amf0
+import flv
 import harness
 import media
 import rtmp
@@ -74,6 +75,29 @@ BAD_PATHS = ["/live/../secret.flv", "/live/..%2fsecret.flv", "/%2e%2e/x.flv", "/
 BAD_NAMES = [("live", ".."), ("..", "x"), ("live", ".x"), ("live", ""), ("", "x"), ("live", "x" * 129),
              ("x" * 129, "x"), ("live", "a\x01b"), ("live", "a\nb"), ("live", "a b"), ("live", "a/b"),
              ("a/b/c", "x"), ("api", "x"), ("metrics", "x"), ("live", "\udcff\udcfe"), ("live/..", "x")]
+
+
+def many_tracks(n):
+    """E-RTMP v2 multitrack, ManyTracks, CodedFramesX: n tracks of one byte."""
+    return b"\xa6\x13hvc1" + b"".join(bytes([i, 0, 0, 1, 0x26]) for i in range(n))
+
+
+# What a publisher sends after its sequence headers, and the reason why it is cut.
+MEDIA_ATTACKS = {
+    "one track many times": (flv.VIDEO, b"\xa6\x13hvc1" + b"\x01\0\0\x01\x26" * 9, "twice"),
+    "HEVC that none describes": (flv.VIDEO, b"\x93hvc1\0\0\0\x03\x40\x01\x0c", "without a sequence header"),
+    "a NAL unit longer than its frame": (flv.VIDEO, b"\x17\x01\0\0\0\0\0\0\xff\x65\x01", "over the end"),
+    "a length beyond every tag": (flv.VIDEO, b"\x17\x01\0\0\0\x7f\xff\xff\xff\x65", "over the end"),
+    "start codes instead of lengths": (flv.VIDEO, b"\x17\x01\0\0\0\0\0\0\x01\x65\x88\x84\0\0\0\x01\x41", "NAL unit"),
+    "a NAL unit that begins with a 1": (flv.VIDEO, b"\x17\x01\0\0\0\0\0\0\x02\xe5\x01", "must be 0"),
+    "a picture without data": (flv.VIDEO, b"\x27\x01\0\0\0", "without data"),
+    "ADTS where raw AAC is promised": (flv.AUDIO, b"\xaf\x01\xff\xf1\x50\x80\x01\x3f\xfc\x21\x10", "ADTS"),
+    "64 tracks": (flv.VIDEO, many_tracks(64), "more than 16 tracks"),
+    "a track longer than its message": (flv.VIDEO, b"\x96\x13hvc1\x01\0\xff\xff\x26", "over the end"),
+    "tracks inside tracks": (flv.VIDEO, b"\x96\x16hvc1\x01\0\0\x01\x26", "multitrack inside multitrack"),
+    "ModEx longer than its message": (flv.VIDEO, b"\x97\xff\xff\xff\x03hvc1\x26", "ModEx"),
+    "an enhanced header cut short": (flv.AUDIO, b"\x91Op", "over the end"),
+}
 
 
 class BadInputTest(harness.ClusterTest):
@@ -228,6 +252,41 @@ class BadInputTest(harness.ClusterTest):
                                  stream=conn.session.stream_id)
         conn.send_now()
         self.flock.until(lambda: log.n_video > 5, 5, "a second play works")
+
+    def test_broken_media_ends_the_publisher_with_the_reason(self):
+        headers = [tag for tag in flv.read_file(media.clip("small"))
+                   if tag.type != flv.SCRIPT and flv.is_sequence_header(tag.type, tag.body)]
+        for what, (kind, body, reason) in MEDIA_ATTACKS.items():
+            with self.subTest(what=what):
+                self.before, start = self.node.metrics(), self.node.log_size()
+                conn = swarm.RtmpConn(self.flock, self.node.rtmp, "publish", "live/broken")
+                self.flock.until(lambda: conn.is_running, 5, "accepted")
+                for tag in headers:
+                    conn.out += rtmp.message(tag.type, 0, conn.session.stream_id, tag.body, 4)
+                conn.out += rtmp.message(kind, 40, conn.session.stream_id, body, 4)
+                conn.send_now()
+                self.flock.until(lambda: conn.closed, 3, "cut")
+                self.assertIn("NetStream.Publish.Failed", conn.codes)
+                self.assertRegex(dict(conn.session.statuses)["NetStream.Publish.Failed"], reason)
+                lines = [line for line in self.lines_about(conn, start) if "msg=publish " not in line]
+                self.assertEqual(len(lines), 1, lines)
+                self.assertIn(reason, lines[0])
+                self.assertEqual(self.node.metrics().total("headwater_protocol_errors_total", protocol="rtmp"),
+                                 self.before.total("headwater_protocol_errors_total", protocol="rtmp") + 1)
+
+    def test_absurd_time_stamps_never_go_backwards_at_players(self):
+        day_ms = 86_400_000
+        publisher = self.flock.publish(self.node.rtmp, "live/leaps", swarm.Clip(media.clip("small")),
+                                       start_ts=0xFFFFFFFF - 1500)
+        self.flock.until(lambda: publisher.is_running, 5)
+        viewers = [self.flock.play_rtmp(self.node.rtmp, "live/leaps"),
+                   self.flock.play_flv(self.cluster.edges[0].http, "live/leaps")]
+        for step_ms in (0, day_ms, -2 * day_ms, 60_000):  # the wrap at 2^32, forward, backwards, forward
+            publisher.start_ts += step_ms
+            seen = [v.log.n_video for v in viewers]
+            self.flock.until(lambda: all(v.log.n_video > n + 60 for v, n in zip(viewers, seen)), 15,
+                             f"plays on over {step_ms} ms")
+        self.assert_clean(*viewers)
 
     def test_extended_time_stamps_wrap(self):
         publisher = self.flock.publish(self.node.rtmp, "live/wrap", swarm.Clip(media.clip("small")),

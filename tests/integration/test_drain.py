@@ -4,6 +4,7 @@ import signal
 import time
 
 import harness
+import hls
 import media
 import swarm
 
@@ -104,6 +105,19 @@ class SingleTest(harness.ClusterTest):
                 conn.close()
             wait_left(flock, node, 5)
 
+    def test_hls_viewers_that_ask_no_more_hold_no_drain(self):
+        node = self.start_node(5, drain_timeout_s="60")
+        with swarm.Swarm() as flock:
+            publisher = flock.publish(node.rtmp, "live/a", small())
+            def has_playlist():
+                return request(flock, node.http, "/live/a/fmp4.m3u8")[0] == 200
+            harness.wait_until(has_playlist, 20, "a playlist")
+            node.signal(signal.SIGTERM)
+            node.wait_log("msg=draining", 5)
+            self.assertEqual(request(flock, node.http, "/live/a/fmp4.m3u8")[0], 200, "who is in stays")
+            publisher.close()
+            wait_left(flock, node, 15)
+
     def test_deadline_ends_those_who_are_left_with_whole_messages(self):
         node = self.start_node(2, drain_timeout_s="1")
         with swarm.Swarm() as flock:
@@ -195,6 +209,27 @@ class ClusterDrainTest(harness.ClusterTest):
             self.assert_clean(*viewers)
             viewers[0].close()
             wait_left(flock, leaving)
+
+    def test_hls_viewers_of_an_edge_that_drains_are_sent_to_the_other(self):
+        leaving, staying = self.cluster.edges
+        path = "/live/h/fmp4.m3u8?session=h-0123456789ab"
+        with swarm.Swarm() as flock:
+            flock.publish(self.cluster.origins[0].rtmp, "live/h", small())
+            def has_playlist():
+                return request(flock, leaving.http, path)[0] == 200
+            harness.wait_until(has_playlist, 20, "a playlist")
+            self.drain(leaving)
+            want = staying.url("live/h", "http").removesuffix(".flv") + path.removeprefix("/live/h")
+            def is_sent():
+                status, headers, _ = request(flock, leaving.http, path)
+                return (status, headers.get("location")) == (302, want)
+            harness.wait_until(is_sent, 10, "302 to the other edge")
+            status, _, body = request(flock, leaving.http, path.replace("fmp4", "ts"))
+            self.assertEqual((status, body), (302, b""))
+            status, _, body = request(flock, staying.http, path)
+            self.assertEqual(status, 200)
+            self.assertTrue(hls.Playlist(body.decode()).names())
+            wait_left(flock, leaving, 15)
 
     def test_an_encoder_goes_to_another_origin_and_viewers_notice_nothing(self):
         leaving, staying = self.cluster.origins

@@ -79,11 +79,13 @@ class LoadToolTest(harness.ClusterTest):
             self.assertGreater(latency[track]["n"], 0)
             self.assertLess(latency[track]["p50"], 1000)
 
-    def test_publishers_and_players_of_both_protocols_are_counted(self):
+    def test_publishers_and_players_of_all_protocols_are_counted(self):
+        ts_url = self.node.url("live/each{i}", "http").replace(".flv", ".ts")
         code, got, err = self.load(
             "--publish", self.node.url("live/each{i}"), "--publishers", "3", "--flv", self.clip,
             "--play", self.node.url("live/each{i}"), "--players", "6", "--ramp", "0.2",
             "--play", self.node.url("live/each{i}", "http"), "--players", "4",
+            "--play", ts_url, "--players", "5",
             "--warmup", "0.5", "--seconds", "3")
         self.assertEqual((code, err), (0, ""))
         seconds = got["seconds"]
@@ -94,8 +96,8 @@ class LoadToolTest(harness.ClusterTest):
                                delta=0.1 * 3 * FRAMES_PER_S * seconds)
         self.assert_quantiles(publishers["late_ms"], publishers["frames"])
         self.assertEqual([group["url"] for group in got["players"]],
-                         [self.node.url("live/each{i}"), self.node.url("live/each{i}", "http")])
-        for group, n_players in zip(got["players"], (6, 4)):
+                         [self.node.url("live/each{i}"), self.node.url("live/each{i}", "http"), ts_url])
+        for group, n_players in zip(got["players"], (6, 4, 5)):
             self.assert_played(group, n_players, publishers["frames"] / 3 * n_players)
         self.assertGreater(got["load"]["cpu"], 0)
         self.assertGreater(got["load"]["turn_ms_max"], 0)

@@ -6,7 +6,8 @@ if(NOT EXISTS ${hw_python})
   set(hw_python ${hw_python_found})
 endif()
 
-set(k_long test_streams200 test_cycles test_up test_browser test_bench test_bench_cluster)
+set(k_long test_streams200 test_cycles test_up test_browser_long test_timing_long test_bench test_bench_cluster
+  test_codecs test_tracks)
 # Whose load or memory would say nothing in a sanitizer build: they run on the release build.
 set(k_release test_streams200 test_cycles test_bench test_bench_cluster)
 

@@ -74,6 +74,8 @@ static void write_video(struct sim_encoder *e, bool is_key, bool is_config)
     if (is_config) { /* AVCDecoderConfigurationRecord without parameter sets */
         buf_write(&body, "\x01\x42\xc0\x1e\xff\xe0\x00", 7);
     } else {
+        buf_write_u32be(&body, 17); /* a NAL unit of a type that decoders pass over */
+        buf_write_u8(&body, 30);
         buf_write_u64be(&body, (uint64_t)e->number << 32 | e->n_sessions);
         buf_write_u64be(&body, e->n_frames);
     }

@@ -78,6 +78,7 @@ static void on_tag(struct sim_viewer *v, const struct flv_tag *tag)
     (void)buf_read_u8(&in);
     packet_type = buf_read_u8(&in);
     (void)buf_read_u24be(&in);
+    (void)buf_take(&in, 5); /* length and type of the NAL unit */
     session = buf_read_u64be(&in);
     frame = buf_read_u64be(&in);
     if (packet_type == 1 && !in.overrun)

@@ -14,12 +14,13 @@ enum part {
 #define OF_GROUP(member) offsetof(struct load_group_options, member)
 static const struct option_row k_rows[] = {
     {"--publish", "URL", OPTION_TEXT, PART_RUN, OF(publish_url), 0, 0, false,
-     "rtmp://host:port/app/name; {i} becomes the publisher's index"},
+     "rtmp://host:port/app/name, or rtmps; {i} becomes the publisher's index"},
     {"--publishers", "N", OPTION_NUMBER, PART_RUN, OF(publishers), 1, 100000, true, "how many (1)"},
     {"--flv", "FILE", OPTION_TEXT, PART_RUN, OF(flv_path), 0, 0, false,
      "what each publisher sends, again and again with time going on"},
     {"--play", "URL", OPTION_TEXT, PART_PLAY, OF_GROUP(url), 0, 0, false,
-     "rtmp://host:port/app/name or http://host:port/app/name.flv; {i} becomes the player's\n"
+     "rtmp://host:port/app/name or http://host:port/app/name.flv (or .ts), also rtmps and https (any\n"
+     "                    certificate is believed); {i} becomes the player's\n"
      "                    index modulo --publishers. May come again: each begins a group, and these\n"
      "                    belong to the group before them:"},
     {"--players", "N", OPTION_NUMBER, PART_GROUP, OF_GROUP(players), 0, 100000, true, "  how many (1)"},

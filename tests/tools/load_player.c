@@ -53,50 +53,62 @@ static void note_start(struct load_player *p)
     load_hist_add(&p->group->first_byte, p->read_us - p->connect_us);
 }
 
-static void note_key(struct load_player *p)
+void load_player_begin(struct load_player *p)
+{
+    if (p->state == PLAYER_WAITING)
+        note_start(p);
+}
+
+static void note_key(struct load_player *p, int64_t read_us)
 {
     p->has_key = true;
     p->group->n_keyed++;
-    load_hist_add(&p->group->first_key, p->read_us - p->connect_us);
+    load_hist_add(&p->group->first_key, read_us - p->connect_us);
 }
 
-static void count_frame(struct load_player *p, const struct media_frame_info *info,
-                        struct buf_view body, bool is_backward)
+static void count_frame(struct load_player *p, const struct load_frame *frame, unsigned track,
+                        bool is_backward)
 {
     struct load_group *group = p->group;
-    int64_t sent_us;
 
     group->frames++;
     group->backward += is_backward;
-    group->stalls += p->last_frame_us && p->read_us - p->last_frame_us > group->shared->stall_us;
-    if (stamp_read(info, body, &sent_us))
-        load_hist_add(&group->latency[info->kind == MEDIA_VIDEO ? LOAD_VIDEO : LOAD_AUDIO],
-                      p->read_us - sent_us);
+    group->stalls +=
+        p->last_frame_us && frame->read_us - p->last_frame_us > group->shared->stall_us;
+    if (frame->has_sent)
+        load_hist_add(&group->latency[track], frame->read_us - frame->sent_us);
+}
+
+void load_player_frame(struct load_player *p, const struct load_frame *frame)
+{
+    const struct load_shared *shared = p->group->shared;
+    unsigned track = frame->kind == MEDIA_VIDEO ? LOAD_VIDEO : LOAD_AUDIO;
+    bool is_backward = p->has_last[track] && (int32_t)(frame->time_ms - p->last_ms[track]) < 0;
+
+    p->last_ms[track] = frame->time_ms;
+    p->has_last[track] = true;
+    if (!p->has_key && (frame->is_key || !shared->has_video))
+        note_key(p, frame->read_us);
+    if (shared->counting)
+        count_frame(p, frame, track, is_backward);
+    p->last_frame_us = frame->read_us;
 }
 
 void load_player_take(struct load_player *p, uint8_t type_id, uint32_t time_ms,
                       struct buf_view body)
 {
-    const struct load_shared *shared = p->group->shared;
+    struct load_frame frame = {.time_ms = time_ms, .read_us = p->read_us};
     struct media_frame_info info = {0};
-    bool is_backward;
-    unsigned track;
     const char *why;
 
-    if (p->state == PLAYER_WAITING)
-        note_start(p);
+    load_player_begin(p);
     if (body.size_bytes == 0 || flv_parse_body(type_id, body, &info, &why) != E_OK ||
         info.kind == MEDIA_DATA || (info.flags & (FRAME_CONFIG | FRAME_SEQ_END)))
         return;
-    track = info.kind == MEDIA_VIDEO ? LOAD_VIDEO : LOAD_AUDIO;
-    is_backward = p->has_last[track] && (int32_t)(time_ms - p->last_ms[track]) < 0;
-    p->last_ms[track] = time_ms;
-    p->has_last[track] = true;
-    if (!p->has_key && ((info.flags & FRAME_KEY) || !shared->has_video))
-        note_key(p);
-    if (shared->counting)
-        count_frame(p, &info, body, is_backward);
-    p->last_frame_us = p->read_us;
+    frame.kind = info.kind;
+    frame.is_key = info.flags & FRAME_KEY;
+    frame.has_sent = p->group->shared->counting && stamp_read(&info, body, &frame.sent_us);
+    load_player_frame(p, &frame);
 }
 
 /* --- reading --- */

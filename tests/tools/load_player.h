@@ -1,4 +1,5 @@
-/* Players: groups of RTMP or HTTP-FLV clients that read a stream and look at each frame. */
+/* Players: groups of RTMP, HTTP-FLV or HTTP-TS clients that read a stream and look at each frame.
+ */
 #ifndef HW_TESTS_TOOLS_LOAD_PLAYER_H
 #define HW_TESTS_TOOLS_LOAD_PLAYER_H
 

@@ -1,10 +1,11 @@
-/* HTTP-FLV players. */
+/* HTTP-FLV and HTTP-TS players; the answer's type says which. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/flv/flv.h"
 #include "proto/http/http.h"
 #include "tests/tools/load_player_private.h"
+#include "tests/tools/ts_frames.h"
 
 #define MAX_HEAD_BYTES 16384
 
@@ -12,7 +13,9 @@ struct load_http {
     struct buf_writer head; /* until it is whole */
     bool has_head;
     struct http_body body;
+    bool is_ts;
     struct flv_decoder *flv; /* owned */
+    struct ts_frames ts;
     char why[48];
 };
 
@@ -32,6 +35,13 @@ static enum err http_open(struct load_player *p)
         return E_INVAL;
     }
     return load_flush(shared, p->conn);
+}
+
+static bool is_transport_stream(const struct http_head *head)
+{
+    const struct http_field *type = http_find(head, "Content-Type");
+
+    return type && buf_view_equals(type->value, "video/mp2t");
 }
 
 /* The head is parsed when it is whole; what is behind it stays in *in. */
@@ -61,11 +71,47 @@ static enum err feed_head(struct load_player *p, struct buf_reader *in)
     if (head.status != 200)
         return E_DENIED;
     p->why = NULL;
+    h->is_ts = is_transport_stream(&head);
     http_body_init(&h->body, &head, false);
     (void)buf_take(in, h->head.used_bytes - r.left_bytes - before);
     buf_writer_fini(&h->head);
     h->has_head = true;
     return E_OK;
+}
+
+/* Each takes all of a piece of the body, or gives the reason why it cannot in p->why. */
+
+static enum err feed_flv(struct load_player *p, struct buf_reader *in)
+{
+    struct flv_tag tag;
+    enum err e;
+
+    while ((e = flv_decoder_feed(p->http->flv, in, &tag)) == E_OK)
+        load_player_take(p, tag.header.type_id, tag.header.dts_ms, tag.body);
+    if (e != E_AGAIN)
+        p->why = "broken FLV";
+    return e;
+}
+
+static enum err feed_ts(struct load_player *p, struct buf_reader *in)
+{
+    struct ts_frame_seen seen;
+    enum err e;
+
+    load_player_begin(p);
+    while ((e = ts_frames_feed(&p->http->ts, in, p->read_us, &seen)) == E_OK) {
+        struct load_frame frame = {.kind = seen.kind,
+                                   .is_key = seen.is_key && seen.kind == MEDIA_VIDEO,
+                                   .time_ms = seen.dts_ms,
+                                   .has_sent = seen.has_sent,
+                                   .sent_us = seen.sent_us,
+                                   .read_us = seen.read_us};
+
+        load_player_frame(p, &frame);
+    }
+    if (e != E_AGAIN)
+        p->why = "broken transport stream";
+    return e;
 }
 
 static enum err http_feed(struct load_player *p, struct buf_reader *in)
@@ -77,15 +123,11 @@ static enum err http_feed(struct load_player *p, struct buf_reader *in)
     if (!h->has_head && (e = feed_head(p, in)) != E_OK)
         return e;
     while ((e = http_body_next(&h->body, in, &piece)) == E_OK) {
-        struct buf_reader flv = buf_reader_from(piece);
-        struct flv_tag tag;
+        struct buf_reader media = buf_reader_from(piece);
 
-        while ((e = flv_decoder_feed(h->flv, &flv, &tag)) == E_OK)
-            load_player_take(p, tag.header.type_id, tag.header.dts_ms, tag.body);
-        if (e != E_AGAIN) {
-            p->why = "broken FLV";
+        e = h->is_ts ? feed_ts(p, &media) : feed_flv(p, &media);
+        if (e != E_AGAIN)
             return e;
-        }
     }
     if (e == E_END)
         p->why = "the stream ended";

@@ -2,6 +2,7 @@
 #ifndef HW_TESTS_TOOLS_LOAD_PLAYER_PRIVATE_H
 #define HW_TESTS_TOOLS_LOAD_PLAYER_PRIVATE_H
 
+#include "common/media/frame.h"
 #include "tests/tools/load_player.h"
 
 struct load_http; /* load_player_http.c */
@@ -17,7 +18,7 @@ struct load_player {
     struct load_group *group;
     struct conn *conn;
     struct rtmp_client *rtmp; /* owned; RTMP */
-    struct load_http *http;   /* owned; HTTP-FLV */
+    struct load_http *http;   /* owned; HTTP */
     int64_t connect_us;
     int64_t read_us;       /* of the bytes that are looked at */
     int64_t last_frame_us; /* 0 = none yet */
@@ -38,9 +39,22 @@ struct load_transport {
 };
 extern const struct load_transport k_load_rtmp, k_load_http;
 
+/* What the player is told of a frame. */
+struct load_frame {
+    enum media_kind kind;
+    bool is_key;
+    uint32_t time_ms;
+    bool has_sent; /* sent_us is known, from its stamp */
+    int64_t sent_us;
+    int64_t read_us; /* it was whole */
+};
+
 /* Index in the URL. */
 unsigned load_player_index(const struct load_player *p);
-/* A message or tag has come whole. */
+/* The first bytes of media are there. */
+void load_player_begin(struct load_player *p);
+void load_player_frame(struct load_player *p, const struct load_frame *frame);
+/* A message or tag has come whole: both of the above. */
 void load_player_take(struct load_player *p, uint8_t type_id, uint32_t time_ms,
                       struct buf_view body);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/net/tls.h"
 #include "proto/http/http.h"
 
 #define MAX_QUEUE_BYTES ((size_t)8 << 20) /* a publisher that is further behind is lost */
@@ -37,7 +38,42 @@ static enum err expand(const char *url, unsigned index, char out[LOAD_URL_SIZE])
 
 static unsigned port_of(const struct load_target *target, const struct url *url)
 {
-    return url->port ? url->port : target->is_http ? 80 : 1935;
+    unsigned plain = target->is_http ? 80 : 1935;
+
+    return url->port ? url->port : target->tls ? 443 : plain;
+}
+
+static struct tls_client *shared_tls(const char **why)
+{
+    static const struct tls_client_conf k_conf = {.is_unverified = true,
+                                                  .handshake_timeout_ms = 30000};
+    static struct tls_client *client;
+    static struct tls_error error;
+
+    if (!client)
+        client = tls_client_create(&k_conf, &error);
+    *why = error.text;
+    return client;
+}
+
+static const struct {
+    const char *name;
+    bool is_http, is_tls;
+} k_schemes[] = {
+    {"http", true, false}, {"rtmp", false, false}, {"https", true, true}, {"rtmps", false, true}};
+
+/* Of the URL's scheme; false with *why when it is none of ours. */
+static bool take_scheme(struct load_target *target, struct buf_view scheme, const char **why)
+{
+    for (size_t i = 0; i < sizeof k_schemes / sizeof k_schemes[0]; i++) {
+        if (!buf_view_equals(scheme, k_schemes[i].name))
+            continue;
+        target->is_http = k_schemes[i].is_http;
+        if (k_schemes[i].is_tls)
+            target->tls = shared_tls(why);
+        return !k_schemes[i].is_tls || target->tls;
+    }
+    return false;
 }
 
 static enum err look_up(const char *host, unsigned port, struct addr *out)
@@ -56,23 +92,21 @@ static enum err look_up(const char *host, unsigned port, struct addr *out)
 
 enum err load_target_init(struct load_target *target, const char *url, const char **why)
 {
-    char text[LOAD_URL_SIZE], host[256];
+    char text[LOAD_URL_SIZE];
     struct load_rtmp_name name;
     struct url parts;
 
     *target = (struct load_target){.url = url};
-    *why = "not an rtmp:// or http:// URL";
+    *why = "not a URL of rtmp, rtmps, http or https";
     if (expand(url, 0, text) != E_OK || url_parse(buf_view_str(text), &parts) != E_OK ||
-        !buf_view_to_str(parts.host, host, sizeof host))
-        return E_INVAL;
-    target->is_http = buf_view_equals(parts.scheme, "http");
-    if (!target->is_http && !buf_view_equals(parts.scheme, "rtmp"))
+        !buf_view_to_str(parts.host, target->host, sizeof target->host) ||
+        !take_scheme(target, parts.scheme, why))
         return E_INVAL;
     *why = "no app and name in it";
     if (!target->is_http && load_target_rtmp(target, 0, &name) != E_OK)
         return E_INVAL;
     *why = "host not found";
-    return look_up(host, port_of(target, &parts), &target->addr);
+    return look_up(target->host, port_of(target, &parts), &target->addr);
 }
 
 enum err load_target_rtmp(const struct load_target *target, unsigned index,
@@ -93,8 +127,9 @@ enum err load_target_rtmp(const struct load_target *target, unsigned index,
     snprintf(out->stream, sizeof out->stream, "%s%s%.*s", slash + 1,
              url.query.size_bytes ? "?" : "", (int)url.query.size_bytes,
              (const char *)url.query.data);
-    snprintf(out->tc_url, sizeof out->tc_url, "rtmp://%.*s:%u/%s", (int)url.host.size_bytes,
-             (const char *)url.host.data, port_of(target, &url), path + 1);
+    snprintf(out->tc_url, sizeof out->tc_url, "%.*s://%.*s:%u/%s", (int)url.scheme.size_bytes,
+             (const char *)url.scheme.data, (int)url.host.size_bytes, (const char *)url.host.data,
+             port_of(target, &url), path + 1);
     return E_OK;
 }
 
@@ -118,6 +153,7 @@ struct conn *load_dial(struct loop *loop, const struct load_target *target, int 
 {
     const struct addr *to = &target->addr;
     int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct conn *conn;
     int one = 1;
 
     if (fd < 0)
@@ -129,5 +165,8 @@ struct conn *load_dial(struct loop *loop, const struct load_target *target, int 
         close(fd);
         return NULL;
     }
-    return conn_create(loop, fd, to, MAX_QUEUE_BYTES, ops, arg);
+    conn = conn_create(loop, fd, to, MAX_QUEUE_BYTES, ops, arg);
+    if (conn && target->tls && conn_start_tls_client(conn, target->tls, target->host) != E_OK)
+        conn_close(&conn);
+    return conn;
 }

@@ -8,12 +8,15 @@
 #define LOAD_URL_SIZE 1024 /* of an URL with its {i} filled in, and of each part of it */
 
 struct load_target {
-    const char *url; /* borrowed */
-    bool is_http;    /* else RTMP */
+    const char *url;        /* borrowed */
+    bool is_http;           /* else RTMP */
+    struct tls_client *tls; /* https, rtmps; NULL = plain. Believes anybody: it only measures */
+    char host[256];
     struct addr addr;
 };
 
-/* Looks the host up (blocking, once). Borrows url. On failure *why is a static text. */
+/* Looks the host up (blocking, once). Borrows url. On failure *why is a static text. What TLS needs
+ * is shared by all targets and lives as long as the program. */
 enum err load_target_init(struct load_target *target, const char *url, const char **why);
 
 /* What an RTMP client says of itself; {i} is index. */

@@ -186,3 +186,19 @@ bool stamp_read(const struct media_frame_info *info, struct buf_view body, int64
     }
     return false;
 }
+
+bool stamp_find(struct buf_view bytes, int64_t *time_us)
+{
+    for (size_t i = 0; i < sizeof k_forms / sizeof k_forms[0]; i++) {
+        struct buf_reader in = buf_reader_from(bytes);
+        const uint8_t *at;
+
+        while (in.left_bytes && (at = memchr(in.at, k_forms[i].prefix[0], in.left_bytes)) != NULL) {
+            (void)buf_take(&in, (size_t)(at - in.at));
+            if (read_element(&k_forms[i], buf_rest(&in), time_us))
+                return true;
+            (void)buf_read_u8(&in);
+        }
+    }
+    return false;
+}

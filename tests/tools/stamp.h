@@ -22,5 +22,7 @@ enum err stamp_insert(const struct media_frame_info *info, struct buf_view body,
 void stamp_put_time(uint8_t out[STAMP_TIME_BYTES], int64_t time_us);
 /* True with the time when the frame has a stamp. */
 bool stamp_read(const struct media_frame_info *info, struct buf_view body, int64_t *time_us);
+/* Likewise, in the begin of a frame in another form, such as that of a transport stream. */
+bool stamp_find(struct buf_view bytes, int64_t *time_us);
 
 #endif

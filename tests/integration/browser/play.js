@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-/* Plays HTTP-FLV URLs in headless Chromium with mpegts.js and reports as JSON on standard output what
- * a person would have seen. Exit code: 0 all played, 1 some did not, 2 the test itself cannot run. */
+/* Plays URLs in headless Chromium (mpegts.js, hls.js, Media Source Extensions) and reports as JSON on
+ * standard output what a person would have seen. Exit code: 0 all played, 1 some did not, 2 the test
+ * itself cannot run. */
 'use strict';
 
 const fs = require('node:fs');
@@ -19,6 +20,7 @@ const USAGE = `usage: node play.js [options] URL...
   --start-timeout N  seconds that a stream may take to start (20)
   --min-progress R   least share of the watched time that the picture must have moved (0.8)
   --max-stall-ms N   longest stop that is still fine (1000)
+  --numbers BITS     pictures have numbers (README.md); report each with the time at which it was shown
   --chromium PATH    browser (/usr/bin/chromium)`;
 
 class UsageError extends Error {}
@@ -32,12 +34,13 @@ function parseNumber(name, text, min) {
 
 function parseArguments(argv) {
   const options = {
-    seconds: 10, startTimeout: 20, minProgress: 0.8, maxStallMs: 1000,
+    seconds: 10, startTimeout: 20, minProgress: 0.8, maxStallMs: 1000, numberBits: 0,
     chromium: '/usr/bin/chromium', urls: [],
   };
   const numbers = {
     '--seconds': ['seconds', 1], '--start-timeout': ['startTimeout', 1],
     '--min-progress': ['minProgress', 0], '--max-stall-ms': ['maxStallMs', 0],
+    '--numbers': ['numberBits', 0],
   };
   for (let i = 0; i < argv.length; i++) {
     const argument = argv[i];
@@ -46,22 +49,24 @@ function parseArguments(argv) {
       options[key] = parseNumber(argument, argv[++i], min);
     } else if (argument === '--chromium') {
       options.chromium = argv[++i];
-    } else if (/^https?:\/\//.test(argument)) {
+    } else if (/^(https?|wss?):\/\//.test(argument)) {
       options.urls.push(argument);
     } else {
-      throw new UsageError(`"${argument}" is neither an option nor an http URL`);
+      throw new UsageError(`"${argument}" is neither an option nor an http or ws URL`);
     }
   }
   if (!options.urls.length) throw new UsageError('no URL');
   return options;
 }
 
-/* The page and mpegts.js on a free loopback port: media then comes from another origin, so CORS is
+/* The page and its players on a free loopback port: media then comes from another origin, so CORS is
  * part of the test. */
 function servePage() {
   const files = {
     '/': [path.join(__dirname, 'page.html'), 'text/html'],
+    '/engines.js': [path.join(__dirname, 'engines.js'), 'text/javascript'],
     '/player.js': [path.join(__dirname, 'player.js'), 'text/javascript'],
+    '/hls.js': [require.resolve('hls.js/dist/hls.js'), 'text/javascript'],
     '/mpegts.js': [require.resolve('mpegts.js/dist/mpegts.js'), 'text/javascript'],
   };
   const server = http.createServer((request, response) => {
@@ -114,7 +119,8 @@ async function playInBrowser(options, pageUrl, profile) {
     await page.goto(pageUrl);
     return await Promise.race([deadline, page.evaluate(
       ([urls, limits]) => playAll(urls, limits),
-      [options.urls, { seconds: options.seconds, startTimeoutMs: options.startTimeout * 1000 }])]);
+      [options.urls, { seconds: options.seconds, startTimeoutMs: options.startTimeout * 1000,
+                       numberBits: options.numberBits }])]);
   } finally {
     clearTimeout(timer);
     await context.close();

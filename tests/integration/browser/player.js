@@ -1,5 +1,5 @@
-/* In the page: one <video> and one mpegts.js player a URL, watched until it has played long enough,
- * failed or run out of time. play.js starts it and reads the reports. */
+/* In the page: one <video> and one engine a URL, watched until it has played long enough, failed or
+ * run out of time. play.js starts it and reads the reports. */
 'use strict';
 
 const SAMPLE_MS = 50;
@@ -10,43 +10,41 @@ class Playback {
     this.url = url;
     this.options = options;
     this.startedAt = performance.now();
-    this.errors = [];
-    this.loadingComplete = false;
     this.window = null; // the seconds that are measured: from the first moving picture or sound on
     this.finished = false;
-    this.mediaInfo = {};
-    this.redirectedTo = null;
+    this.shown = []; // [number of a picture, Date.now()]
   }
 
   start() {
     this.video = document.createElement('video');
     this.video.width = 320;
     document.body.append(this.video);
+    this.engine = engineOf(this.url, this.video);
     this.video.addEventListener('error', () =>
-      this.fail(`video: ${this.video.error.code} ${this.video.error.message}`));
-    this.player = mpegts.createPlayer(
-      { type: 'flv', isLive: true, cors: true, url: this.url },
-      { isLive: true, enableWorker: false, enableStashBuffer: false });
-    this.listen();
-    this.player.attachMediaElement(this.video);
-    this.player.load();
-    Promise.resolve(this.player.play()).catch((e) => this.fail(`play: ${e.message}`));
+      this.engine.fail(`video: ${this.video.error.code} ${this.video.error.message}`));
+    if (this.options.numberBits) this.watchNumbers(this.options.numberBits);
+    this.engine.start();
     this.timer = setInterval(() => this.sample(), SAMPLE_MS);
   }
 
-  listen() {
-    this.player.on(mpegts.Events.ERROR, (type, detail, info) =>
-      this.fail([type, detail, info && (info.msg || info.code)].filter(Boolean).join(': ')));
-    this.player.on(mpegts.Events.LOADING_COMPLETE, () => { this.loadingComplete = true; });
-    this.player.on(mpegts.Events.MEDIA_INFO, (info) => { this.mediaInfo = info; });
-    this.player.on(mpegts.Events.STATISTICS_INFO, (info) => {
-      if (info.hasRedirect) this.redirectedTo = info.redirectedURL;
-    });
+  /* The number of each picture that is shown: a cell a bit along the upper edge, white is 1. */
+  watchNumbers(bits) {
+    const canvas = new OffscreenCanvas(bits, 1).getContext('2d', { willReadFrequently: true });
+    canvas.imageSmoothingEnabled = false; // the middle of each cell
+    const look = () => {
+      if (this.finished) return;
+      canvas.drawImage(this.video, 0, 4, this.video.videoWidth, 8, 0, 0, bits, 1);
+      const pixels = canvas.getImageData(0, 0, bits, 1).data;
+      let number = 0;
+      for (let bit = 0; bit < bits; bit++) if (pixels[4 * bit] > 127) number |= 1 << bit;
+      this.shown.push([number, Date.now()]);
+      this.video.requestVideoFrameCallback(look);
+    };
+    this.video.requestVideoFrameCallback(look);
   }
 
-  /* What the tear-down itself causes, such as the interrupted play(), is not an error. */
-  fail(text) {
-    if (!this.finished) this.errors.push(text);
+  get failed() {
+    return this.engine.errors.length > 0;
   }
 
   counters() {
@@ -64,12 +62,12 @@ class Playback {
     if (this.finished) return;
     if (!this.window) {
       this.openWindow(now);
-      if (!this.window && (this.errors.length || this.loadingComplete ||
+      if (!this.window && (this.failed || this.engine.ended ||
                            now - this.startedAt > this.options.startTimeoutMs)) this.finish();
       return;
     }
     this.watchStall(now);
-    if (now - this.window.openedAt >= this.options.seconds * 1000 || this.errors.length) {
+    if (now - this.window.openedAt >= this.options.seconds * 1000 || this.failed) {
       this.window.closedAt = now;
       this.finish();
     }
@@ -78,8 +76,9 @@ class Playback {
   openWindow(now) {
     const time = this.video.currentTime;
     const moved = this.lastTime !== undefined && time > this.lastTime;
+    const jumped = moved && time - this.lastTime > 1; // a seek to where the stream was joined
     this.lastTime = time;
-    if (!moved || this.video.paused) return;
+    if (!moved || jumped || this.video.paused) return;
     this.window = {
       openedAt: now, advancedAt: now, first: this.counters(),
       stalls: 0, longestStallMs: 0, inStall: false,
@@ -106,18 +105,18 @@ class Playback {
     this.finished = true;
     clearInterval(this.timer);
     this.result = this.report();
-    this.player.destroy();
+    this.engine.destroy();
     this.video.remove();
   }
 
   report() {
-    const { video, window: w, mediaInfo } = this;
+    const { video, window: w, engine } = this;
     const last = this.counters();
     const first = w ? w.first : last;
     const buffered = video.buffered.length ? video.buffered.end(video.buffered.length - 1) : 0;
     return {
       url: this.url,
-      redirected_to: this.redirectedTo,
+      redirected_to: engine.redirectedTo,
       playing: Boolean(w),
       start_ms: w ? Math.round(w.openedAt - this.startedAt) : null,
       measured_s: w ? round((w.closedAt - w.openedAt) / 1000) : 0,
@@ -125,16 +124,19 @@ class Playback {
       decoded_frames: last.frames - first.frames,
       dropped_frames: last.dropped - first.dropped,
       audio_decoded_bytes: last.audioBytes - first.audioBytes,
-      has_video: Boolean(mediaInfo.hasVideo),
-      has_audio: Boolean(mediaInfo.hasAudio),
+      has_video: Boolean(engine.tracks.video),
+      has_audio: Boolean(engine.tracks.audio),
       width: video.videoWidth,
       height: video.videoHeight,
-      codecs: mediaInfo.mimeType || null,
+      codecs: engine.tracks,
+      parts: engine.partCount ?? null,
+      latency_s: engine.latency === null ? null : round(engine.latency),
       buffer_s: round(Math.max(0, buffered - video.currentTime)),
       stalls: w ? w.stalls : 0,
       longest_stall_ms: w ? Math.round(w.longestStallMs) : 0,
-      ended_by_server: this.loadingComplete,
-      errors: this.errors,
+      ended_by_server: engine.ended,
+      errors: engine.errors,
+      ...(this.options.numberBits ? { shown: this.shown } : {}),
     };
   }
 }

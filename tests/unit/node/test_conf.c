@@ -96,14 +96,24 @@ static const struct {
     const char *sets[4];
     const char *says; /* in the error */
 } k_refused[] = {
-    {{"rtmp.listen=", "http.listen="}, "rtmp.listen, http.listen"},
+    {{"rtmp.listen=", "http.listen="}, "rtmp.listen, http.listen"}, /* no certificates: no TLS */
+    {{"tls.certificates=a.pem,=b.key"}, "tls.certificates[1]: found \"=b.key\""},
+    {{"tls.certificates=a.pem="}, "allowed is cert.pem=key.pem, or one file with both"},
+    {{"cluster.advertise.public.rtmps=rtmp://h:1"}, "allowed is rtmps://host:port"},
+    {{"cluster.schedulers=https://10.0.0.5:8090",
+      "rtmp.listen=", "http.listen=", "tls.certificates=a.pem=a.key"},
+     "cluster.advertise.public.rtmps: not set"},
     {{"cluster.node_id=a b"}, "cluster.node_id: found \"a b\""},
     {{"cluster.zone=a\tb"}, "cluster.zone"},
     {{"cluster.schedulers=127.0.0.1:8090"}, "cluster.schedulers: found \"127.0.0.1:8090\""},
-    {{"cluster.schedulers=https://127.0.0.1:8090"}, "allowed is http://host:port"},
+    {{"cluster.schedulers=rtmps://127.0.0.1:8090"}, "allowed is http://host:port or https://host"},
     {{"cluster.schedulers=http://a@127.0.0.1:8090"}, "cluster.schedulers"},
     {{"cluster.schedulers=http://127.0.0.1:8090/x"}, "cluster.schedulers"},
     {{"fallback_origins=rtmp://10.0.0.1"}, "fallback_origins"},
+    {{"websocket.origins=https://a.example,b.example"}, "websocket.origins: found \"b.example\""},
+    {{"websocket.origins=https://a.example/"}, "websocket.origins"},
+    {{"websocket.origins=*"}, "websocket.origins"},
+    {{"admin.tls=true"}, "admin.tls: found true, allowed only with tls.certificates"},
     {{"pull.sources=live/a"}, "pull.sources[0]: no \"=\""},
     {{"pull.sources=../a=rtmp://h/live/a"}, "pull.sources[0]"},
     {{"pull.sources=live/a=rtsp://h/live/a"}, "pull.sources[0]: an URL"},
@@ -150,6 +160,7 @@ static const char *const k_accepted[][6] = {
     {"cluster.node_id=edge-1.eu_x", "cluster.zone=eu west"},
     {"fallback_origins=http://10.0.0.1:8080,http://[fd00::1]:8080"},
     {"publish.duplicate_apps=live=standby,live/eu=takeover,old=refuse"},
+    {"websocket.origins=https://a.example,http://localhost:3000,http://[::1]:3000"},
 };
 
 static void test_check_gives_ok_for_sound_configurations(void **state)
@@ -163,6 +174,43 @@ static void test_check_gives_ok_for_sound_configurations(void **state)
             fail_msg("row %zu: %s", i, error.text);
         conf_free(&k_node_schema, &conf);
     }
+}
+
+static void test_allows_origin_gives_true_for_the_same_scheme_host_and_port_only(void **state)
+{
+    static const struct {
+        const char *origin;
+        bool allowed;
+    } rows[] = {
+        {"https://a.example", true},
+        {"https://a.example:443", true},
+        {"HTTPS://A.Example", true},
+        {"http://b.example:3000", true},
+        {"http://[::1]:3000", true},
+        {"http://a.example", false},
+        {"https://a.example:8443", false},
+        {"https://a.example.evil", false},
+        {"https://www.a.example", false},
+        {"https://a.example@evil", false},
+        {"http://b.example", false},
+        {"null", false},
+        {"", false},
+    };
+    struct node_conf conf;
+    struct conf_error error;
+
+    (void)state;
+    assert_int_equal(load(&conf, &error, SETS(NULL)), E_OK);
+    assert_true(node_conf_allows_origin(&conf, buf_view_str("null")));
+    conf_free(&k_node_schema, &conf);
+    assert_int_equal(
+        load(&conf, &error,
+             SETS("websocket.origins=https://a.example,http://b.example:3000,http://[::1]:3000")),
+        E_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (node_conf_allows_origin(&conf, buf_view_str(rows[i].origin)) != rows[i].allowed)
+            fail_msg("row %zu: %s", i, rows[i].origin);
+    conf_free(&k_node_schema, &conf);
 }
 
 static void test_pull_source_gives_name_and_url(void **state)
@@ -214,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_print_example_gives_the_file_in_conf),
         cmocka_unit_test(test_check_refuses_each_broken_rule_by_its_key),
         cmocka_unit_test(test_check_gives_ok_for_sound_configurations),
+        cmocka_unit_test(test_allows_origin_gives_true_for_the_same_scheme_host_and_port_only),
         cmocka_unit_test(test_pull_source_gives_name_and_url),
         cmocka_unit_test(test_duplicate_gives_the_policy_of_the_app_or_the_general_one),
     };

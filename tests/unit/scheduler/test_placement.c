@@ -11,9 +11,9 @@
 #include "scheduler/placement.h"
 
 #define MAX_ROWS 8
-static const struct cluster_urls k_public = {"rtmp://p:1935", "http://p:8080", ""};
-static const struct cluster_urls k_internal = {"rtmp://i:1935", "http://i:8080", ""};
-static const struct cluster_urls k_no_urls = {"", "", ""};
+static const struct cluster_urls k_public = {.rtmp = "rtmp://p:1935", .http = "http://p:8080"};
+static const struct cluster_urls k_internal = {.rtmp = "rtmp://i:1935", .http = "http://i:8080"};
+static const struct cluster_urls k_no_urls;
 
 struct row {
     const char *id;

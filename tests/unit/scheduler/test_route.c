@@ -132,6 +132,65 @@ static void test_ask_gives_the_owner_then_carriers_to_a_node(void **state)
     assert_true(route.ttl_ms > 0);
 }
 
+/* One that takes TLS, and one that does not. */
+static void report_with_tls(const char *id, enum cluster_role role, const char *upstream,
+                            bool has_tls)
+{
+    struct registry_node *node;
+
+    report(id, role, upstream, *upstream ? 1 : 0);
+    node = registry_node(&g_registry, id);
+    if (!has_tls)
+        return;
+    snprintf(node->public_urls.https, CLUSTER_URL_SIZE, "https://%s.example", id);
+    snprintf(node->public_urls.rtmps, CLUSTER_URL_SIZE, "rtmps://%s.example", id);
+    snprintf(node->internal_urls.https, CLUSTER_URL_SIZE, "https://%s:8443", id);
+}
+
+static struct cluster_route ask_tls(enum cluster_intent intent, const char *node,
+                                    const char *protocol)
+{
+    struct cluster_route_query q = {.name = name_of("/live/x"), .intent = intent, .tls = true};
+    struct cluster_route route;
+
+    snprintf(q.node, sizeof q.node, "%s", node);
+    snprintf(q.protocol, sizeof q.protocol, "%s", protocol);
+    assert_int_equal(router_ask(&g_router, &q, g_now_us, &route), E_OK);
+    return route;
+}
+
+static void test_ask_gives_sources_by_https_to_who_can_use_it(void **state)
+{
+    struct cluster_route route;
+
+    (void)state;
+    report_with_tls("o1", CLUSTER_ORIGIN, "", true);
+    report_with_tls("e1", CLUSTER_EDGE, "o1", false);
+    report("e2", CLUSTER_EDGE, NULL, 0);
+    route = ask_tls(CLUSTER_INTENT_SOURCE, "e2", "");
+    assert_int_equal(route.n_upstreams, 2);
+    assert_string_equal(route.upstreams[0].url, "https://o1:8443");
+    assert_string_equal(route.upstreams[1].url, "http://e1:8080"); /* better than none */
+    route = ask(CLUSTER_INTENT_SOURCE, "e2", false); /* a node of the release before */
+    assert_string_equal(route.upstreams[0].url, "http://o1:8080");
+}
+
+static void test_ask_keeps_people_on_tls(void **state)
+{
+    struct cluster_route route;
+
+    (void)state;
+    report_with_tls("o1", CLUSTER_ORIGIN, "", true);
+    report_with_tls("e1", CLUSTER_EDGE, "o1", false);
+    report_with_tls("e2", CLUSTER_EDGE, "o1", true);
+    for (int i = 0; i < 8; i++) {
+        route = ask_tls(CLUSTER_INTENT_PLAY, "", i % 2 ? "ts" : "rtmp");
+        assert_int_equal(route.decision, CLUSTER_REDIRECT);
+        assert_string_equal(route.redirect_url,
+                            i % 2 ? "https://e2.example/live/x.ts" : "rtmps://e2.example/live/x");
+    }
+}
+
 static void test_ask_counts_what_it_gave_away_until_reports_show_it(void **state)
 {
     (void)state;
@@ -493,6 +552,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_ask_gives_the_owner_then_carriers_to_a_node),
+        CASE(test_ask_gives_sources_by_https_to_who_can_use_it),
+        CASE(test_ask_keeps_people_on_tls),
         CASE(test_ask_counts_what_it_gave_away_until_reports_show_it),
         CASE(test_ask_chains_edges_that_ask_in_the_same_moment),
         CASE(test_ask_moves_carriers_of_a_lost_owner_as_a_tree),

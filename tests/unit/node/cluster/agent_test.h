@@ -294,11 +294,12 @@ static inline void node_open(void)
     rig->media.node = node;
     assert_int_equal(media_loop_init(&rig->media.media, rig->media_loop, node->registry), E_OK);
     rig->media.media.owner = &rig->media;
-    assert_int_equal(addr_parse(&node->http_addr, "0.0.0.0:8080"), E_OK);
+    assert_int_equal(addr_parse(&node->bound[PROTOCOL_HTTP], "0.0.0.0:8080"), E_OK);
     conf->cluster_schedulers = (struct conf_list){rig->urls, 1};
     conf->cluster_zone = k_empty;
     conf->cluster_advertise_public_rtmp = conf->cluster_advertise_public_http = k_empty;
-    conf->cluster_advertise_public_https = conf->cluster_advertise_internal_rtmp = k_empty;
+    conf->cluster_advertise_public_https = conf->cluster_advertise_public_rtmps = k_empty;
+    conf->cluster_advertise_internal_rtmp = k_empty;
     conf->cluster_advertise_internal_http = conf->cluster_advertise_internal_https = k_empty;
     node->agent = agent_create(node, &why);
     assert_non_null(node->agent);

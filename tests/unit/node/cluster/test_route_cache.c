@@ -69,16 +69,17 @@ static void test_fresh_gives_nothing_older_than_the_asker_has(void **state)
     route_cache_fini(&cache);
 }
 
-static void test_get_keeps_intents_and_protocols_apart(void **state)
+static void test_get_keeps_intents_protocols_and_tls_apart(void **state)
 {
     struct cluster_route_query q = question("live/a", "flv"), rtmp = question("live/a", "rtmp"),
-                               play = q;
+                               play = q, tls = q;
     struct route_cache cache;
     struct route_entry *first, *second, *third;
 
     (void)state;
+    tls.tls = true;
     play.intent = CLUSTER_INTENT_PLAY;
-    route_cache_init(&cache, 1); /* all three belong to one stream */
+    route_cache_init(&cache, 1); /* all of them belong to one stream */
     first = route_cache_get(&cache, &q, 0);
     second = route_cache_get(&cache, &rtmp, 0);
     third = route_cache_get(&cache, &play, 0);
@@ -86,6 +87,8 @@ static void test_get_keeps_intents_and_protocols_apart(void **state)
     assert_ptr_equal(route_cache_get(&cache, &q, 0), first);
     assert_ptr_equal(route_cache_get(&cache, &rtmp, 0), second);
     assert_ptr_equal(route_cache_get(&cache, &play, 0), third);
+    assert_ptr_not_equal(route_cache_get(&cache, &tls, 0), first);
+    assert_ptr_equal(route_cache_get(&cache, &tls, 0), route_cache_get(&cache, &tls, 0));
     route_cache_fini(&cache);
 }
 
@@ -177,12 +180,29 @@ static void test_depth_gives_one_more_than_the_upstream(void **state)
 static char k_own[] = "http://10.0.0.1:80", k_other[] = "http://10.0.0.2:80";
 static char *k_origins[] = {k_own, k_other};
 static const struct conf_list k_two = {k_origins, 2}, k_none = {NULL, 0};
+static const struct cluster_urls k_own_urls = {.http = "http://10.0.0.1:80",
+                                               .https = "https://one.example"};
+
+static void test_degraded_leaves_out_itself_by_either_address(void **state)
+{
+    static char tls[] = "https://one.example";
+    static char *items[] = {k_own, tls, k_other};
+    struct conf_list three = {items, 3};
+    struct cluster_route_query q = question("live/a", "");
+    struct route_fallback fallback = {&three, &k_own_urls};
+    struct cluster_route out;
+
+    (void)state;
+    route_degraded(&q, NULL, &fallback, &out);
+    assert_int_equal(out.n_upstreams, 1);
+    assert_string_equal(out.upstreams[0].url, k_other);
+}
 
 static void test_degraded_gives_cached_upstreams_but_not_avoided_ones(void **state)
 {
     struct cluster_route_query q = question("live/a", "");
     struct cluster_route cached = pull_from("o1", "e1", 1), out;
-    struct route_fallback fallback = {&k_two, k_own};
+    struct route_fallback fallback = {&k_two, &k_own_urls};
 
     (void)state;
     route_degraded(&q, &cached, &fallback, &out);
@@ -199,7 +219,7 @@ static void test_degraded_gives_cached_upstreams_but_not_avoided_ones(void **sta
 static void test_degraded_gives_other_fallback_origins_when_nothing_is_cached(void **state)
 {
     struct cluster_route_query q = question("live/a", "");
-    struct route_fallback fallback = {&k_two, k_own};
+    struct route_fallback fallback = {&k_two, &k_own_urls};
     struct cluster_route out;
 
     (void)state;
@@ -214,7 +234,7 @@ static void test_degraded_gives_other_fallback_origins_when_nothing_is_cached(vo
 static void test_degraded_gives_wait_with_reason_when_nothing_is_known(void **state)
 {
     struct cluster_route_query q = question("live/a", "");
-    struct route_fallback fallback = {&k_none, k_own};
+    struct route_fallback fallback = {&k_none, &k_own_urls};
     struct cluster_route out;
 
     (void)state;
@@ -231,11 +251,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fresh_gives_route_until_its_ttl),
         cmocka_unit_test(test_fresh_gives_nothing_older_than_the_asker_has),
-        cmocka_unit_test(test_get_keeps_intents_and_protocols_apart),
+        cmocka_unit_test(test_get_keeps_intents_protocols_and_tls_apart),
         cmocka_unit_test(test_expire_keeps_route_for_bad_times_and_forget_does_not),
         cmocka_unit_test(test_get_drops_idle_entries_when_full_but_none_in_flight),
         cmocka_unit_test(test_sweep_drops_what_was_not_used_for_long),
         cmocka_unit_test(test_depth_gives_one_more_than_the_upstream),
+        cmocka_unit_test(test_degraded_leaves_out_itself_by_either_address),
         cmocka_unit_test(test_degraded_gives_cached_upstreams_but_not_avoided_ones),
         cmocka_unit_test(test_degraded_gives_other_fallback_origins_when_nothing_is_cached),
         cmocka_unit_test(test_degraded_gives_wait_with_reason_when_nothing_is_known),

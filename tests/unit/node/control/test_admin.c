@@ -42,14 +42,16 @@ static void on_kick(struct session_info *info)
     session_info_fini(info, &rig->loops[1].media);
 }
 
-static void on_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
-                     int64_t *lag_us, uint64_t *n_jumps)
+static void on_count(const struct session_info *info, struct session_counts *counts)
 {
     (void)info;
-    *bytes_in = 11;
-    *bytes_out = 22;
-    *lag_us = 33000;
-    *n_jumps = 4;
+    counts->bytes_in = 11;
+    counts->bytes_out = 22;
+    counts->lag_us = 33000;
+    counts->n_jumps = 4;
+    counts->frames_in = 5;
+    counts->frames_out = 6;
+    counts->n_dropped = 7;
 }
 
 static void turn(void)
@@ -340,7 +342,8 @@ static void test_sessions_gives_counters_pages_and_filters(void **state)
     ask("GET /api/v1/sessions?limit=2", LOCAL);
     ASSERT_SAYS("\"id\":\"s-0\",\"protocol\":\"rtmp\",\"kind\":\"publish\",\"peer\":\"10.0.0.1:5\","
                 "\"stream\":\"live/a\"");
-    ASSERT_SAYS("\"bytes_in\":11,\"bytes_out\":22,\"lag_ms\":33,\"jumps\":4");
+    ASSERT_SAYS("\"bytes_in\":11,\"bytes_out\":22,\"lag_ms\":33,\"jumps\":4,"
+                "\"frames_in\":5,\"frames_out\":6,\"dropped\":7");
     ASSERT_SAYS("\"next\":\"s-1\"}");
     ask("GET /api/v1/sessions?limit=2&after=s-1", LOCAL);
     ASSERT_SAYS("s-2");

@@ -42,12 +42,11 @@ static void on_evict(struct source *source, enum err why)
     (void)why;
 }
 
-static void on_count(const struct session_info *info, uint64_t *bytes_in, uint64_t *bytes_out,
-                     int64_t *lag_us, uint64_t *n_jumps)
+static void on_count(const struct session_info *info, struct session_counts *counts)
 {
     (void)info;
-    *bytes_in = *bytes_out = *n_jumps = 0;
-    *lag_us = 33000;
+    counts->bytes_in = counts->bytes_out = counts->n_jumps = 0;
+    counts->lag_us = 33000;
 }
 
 static void turn(void)

@@ -389,7 +389,7 @@ static void test_standby_goes_live_with_what_it_said_of_its_tracks(void **state)
     assert_string_equal(second->info.kind, "publish");
     assert_int_equal(info_of(second).n_frames[MEDIA_DATA], 1);
     assert_int_equal(info_of(second).n_frames[MEDIA_VIDEO], 1); /* the configuration alone */
-    assert_int_equal(info_of(second).video, CODEC_H264);
+    assert_int_equal(info_of(second).codecs.video, CODEC_H264);
     assert_true(info_of(second).gop == 0);
     media(second, FLV_TAG_VIDEO, 80, VIEW(k_avc_inter)); /* useless before a key frame */
     assert_true(info_of(second).gop == 0);
@@ -694,7 +694,7 @@ static void test_origin_holds_a_forwarded_publisher_ready(void **state)
     rig->push_conf.ops->on_granted(rig->push_conf.arg, 1100);
     assert_true(s->live);
     assert_int_equal(rig->n_sends, 1);
-    assert_int_equal(info_of(s).video, CODEC_H264);
+    assert_int_equal(info_of(s).codecs.video, CODEC_H264);
     tear_down();
 }
 

@@ -319,7 +319,13 @@ static inline void player_on_writable(struct conn *conn, void *arg)
     viewer_on_writable(&((struct player *)arg)->viewer);
 }
 
-static const struct viewer_ops k_player_ops = {player_on_start, player_on_end};
+static inline struct feed *flv_feed(const struct stream *stream)
+{
+    return stream_feed(stream, &(struct feed_key){.format = FORMAT_FLV});
+}
+
+static const struct viewer_ops k_player_ops = {.on_start = player_on_start,
+                                               .on_end = player_on_end};
 static const struct conn_ops k_player_conn_ops = {.on_readable = player_on_readable,
                                                   .on_writable = player_on_writable};
 

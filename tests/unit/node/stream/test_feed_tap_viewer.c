@@ -694,7 +694,7 @@ static void test_memory_goes_back_to_the_window_when_viewers_have_left(void **st
     RIG_UNTIL(&r, memory_in_use(&r) < 600000);
     player_close(&keep);
     rig_settle(&r);
-    assert_null(r.stream->feeds[FORMAT_FLV]); /* nobody wants the format any more */
+    assert_null(flv_feed(r.stream)); /* nobody wants the format any more */
     rig_fini(&r);
 }
 
@@ -715,7 +715,7 @@ static void test_init_data_of_many_entry_points_is_bounded(void **state)
     for (unsigned i = 0; i < 300; i++) {
         push_sized(&r, BODY_AVC_KEY, i, 10);
         rig_settle(&r);
-        assert_true(r.stream->feeds[FORMAT_FLV]->tail->init_bytes <= 3 * 31000);
+        assert_true(flv_feed(r.stream)->tail->init_bytes <= 3 * 31000);
         player_read(&p, SIZE_MAX);
     }
     assert_true(memory_in_use(&r) < 100000);
@@ -739,13 +739,13 @@ static void test_init_data_of_a_burst_of_key_frames_is_bounded(void **state)
     rig_settle(&r);
     for (unsigned i = 0; i < 2000; i++)
         push_sized(&r, BODY_AVC_KEY, i, 10);
-    assert_true(r.stream->feeds[FORMAT_FLV]->fresh_init_bytes < 3000000);
+    assert_true(flv_feed(r.stream)->fresh_init_bytes < 3000000);
     player_drain(&p, &r);
     /* it starts at the last frame that could be joined, and gets all from there */
     assert_in_range(count_type(&p, FLV_TAG_VIDEO, false), 1900, 2000);
     assert_no_gap(&p, first_media(&p));
     push_sized(&r, BODY_AVC_KEY, 2000, 10);
-    assert_true(r.stream->feeds[FORMAT_FLV]->fresh_init_bytes > 0); /* and the next may be joined */
+    assert_true(flv_feed(r.stream)->fresh_init_bytes > 0); /* and the next may be joined */
     player_close(&p);
     rig_fini(&r);
 }

@@ -20,7 +20,7 @@ static void setup(struct flush_rig *f, enum latency_policy latency, enum feed_fo
     f->conf.latency = latency;
     f->registry = registry_create(&f->conf, &hooks);
     assert_int_equal(media_loop_init(&f->ml, loop_create("test", 0), f->registry), E_OK);
-    f->feed = feed_create(&f->ml, format, &f->conf);
+    f->feed = feed_create(&f->ml, &(struct feed_key){.format = format}, &f->conf);
     assert_non_null(f->feed);
     f->video = make_frame(BODY_AVC_INTER, 1, 0, 100);
     f->audio = make_frame(BODY_AAC, 2, 0, 100);

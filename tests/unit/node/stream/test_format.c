@@ -69,7 +69,7 @@ static void test_flv_unit_is_one_tag_with_the_body_untouched(void **state)
     (void)state;
     sink_init(&s);
     buf_writer_init(&bodies, 1 << 20);
-    k_formats[FORMAT_FLV].write_unit(&s.sink, &ctx, frame, true);
+    k_formats[FORMAT_FLV]->write_unit(&s.sink, &ctx, frame, true);
     assert_int_equal(read_tags(buf_writer_view(&s.out), headers, 2, &bodies), 1);
     assert_int_equal(headers[0].type_id, FLV_TAG_VIDEO);
     assert_int_equal(headers[0].dts_ms, 0x23456789u); /* wraps as the format does */
@@ -91,6 +91,7 @@ static void test_init_is_metadata_then_configs_in_their_order(void **state)
     static const uint8_t k_types[] = {FLV_TAG_SCRIPT, FLV_TAG_AUDIO, FLV_TAG_VIDEO};
     struct flv_tag_header headers[4];
     struct buf_writer out, bodies;
+    struct mux_context ctx = {0};
     struct track_set set;
 
     (void)state;
@@ -99,7 +100,7 @@ static void test_init_is_metadata_then_configs_in_their_order(void **state)
     buf_writer_init(&bodies, 1 << 20);
     for (unsigned i = 0; i < 3; i++)
         assert_true(track_set_apply(&set, frames[i]));
-    k_formats[FORMAT_FLV].write_init(&out, &set, 5000000);
+    k_formats[FORMAT_FLV]->write_init(&out, &ctx, &set, 5000000);
     assert_int_equal(read_tags(buf_writer_view(&out), headers, 4, &bodies), 3);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(headers[i].type_id, k_types[i]);
@@ -119,8 +120,16 @@ static void test_init_of_nothing_is_nothing(void **state)
     (void)state;
     track_set_init(&set);
     buf_writer_init(&out, 100);
-    for (unsigned i = 0; i < FORMAT_COUNT; i++)
-        k_formats[i].write_init(&out, &set, 0);
+    for (unsigned i = 0; i < FORMAT_COUNT; i++) {
+        const struct feed_format *format = k_formats[i];
+        struct mux_context ctx = {.inner = format->inner};
+
+        assert_true(!format->open || format->open(&ctx));
+        if (format->write_init)
+            format->write_init(&out, &ctx, &set, 0);
+        if (format->close)
+            format->close(&ctx);
+    }
     assert_int_equal(out.used_bytes, 0);
     buf_writer_fini(&out);
 }
@@ -147,7 +156,7 @@ static unsigned relay_unit_as(struct mux_context *ctx, enum body_kind kind, int6
     frame = media_frame_create(&info, buf_view_of(body, size));
     sink_init(&s);
     buf_writer_init(&bodies, 1 << 20);
-    k_formats[FORMAT_RELAY].write_unit(&s.sink, ctx, frame, entry);
+    k_formats[FORMAT_RELAY]->write_unit(&s.sink, ctx, frame, entry);
     n = read_tags(buf_writer_view(&s.out), headers, 4, &bodies);
     assert_true(n >= 1);
     assert_int_equal(headers[n - 1].type_id, FLV_TAG_VIDEO);
@@ -223,7 +232,7 @@ static void test_relay_idle_is_one_tag_without_a_frame(void **state)
     (void)state;
     sink_init(&s);
     buf_writer_init(&bodies, 1 << 20);
-    k_formats[FORMAT_RELAY].write_idle(&s.sink, &ctx, &now);
+    k_formats[FORMAT_RELAY]->write_idle(&s.sink, &ctx, &now);
     assert_int_equal(read_tags(buf_writer_view(&s.out), &header, 1, &bodies), 1);
     assert_int_equal(header.type_id, FLV_TAG_SCRIPT);
     assert_int_equal(header.dts_ms, 77);
@@ -279,7 +288,7 @@ static void test_relay_unit_tells_its_time_when_an_idle_tag_came_before(void **s
 
     (void)state;
     sink_init(&s);
-    k_formats[FORMAT_RELAY].write_idle(&s.sink, &ctx, &now);
+    k_formats[FORMAT_RELAY]->write_idle(&s.sink, &ctx, &now);
     assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5410000, false, &hw), 1);
     assert_int_equal(hw.ingest_us, 5410000);
     assert_int_equal(relay_unit(&ctx, BODY_AVC_INTER, 5450000, false, &hw), 0);
@@ -318,7 +327,7 @@ static void assert_rtmp_unit(enum body_kind kind, size_t size_bytes, int64_t dts
 
     rtmp_decoder_init(&dec);
     sink_init(&s);
-    k_formats[FORMAT_RTMP].write_unit(&s.sink, &ctx, frame, false);
+    k_formats[FORMAT_RTMP]->write_unit(&s.sink, &ctx, frame, false);
     in = buf_reader_from(buf_writer_view(&s.out));
     assert_int_equal(rtmp_chunk_decoder_feed(&dec, &in, &message), E_OK);
     assert_int_equal(message.type_id, k_bodies[kind].flv_type);

@@ -438,6 +438,49 @@ static void test_publish_shows_whole_units_only_to_another_thread(void **state)
     }
 }
 
+static void test_cancelled_unit_leaves_the_page_as_it_was(void **state)
+{
+    struct pool *pool = pool_create();
+    struct feed_page *page = page_create(pool, PAGE_SMALL, 1, 0);
+    size_t init_bytes = 99;
+
+    (void)state;
+    (void)write_unit(pool, page, 100);
+    page_begin_unit(page)->init = feed_init_create(1, buf_view_str("twelve bytes"));
+    page->init_bytes += 12;
+    assert_true(page_cancel_unit(page, &init_bytes));
+    assert_int_equal(init_bytes, 12);
+    assert_int_equal(page->init_bytes, 0);
+    assert_int_equal(page->written_marks, 1);
+    assert_int_equal(page->written_bytes, 100);
+    (void)page_begin_unit(page);
+    assert_true(page_cancel_unit(page, &init_bytes));
+    assert_int_equal(init_bytes, 0);
+    page_unref(&page);
+    assert_int_equal(alive(pool), 0);
+    pool_release(&pool);
+}
+
+static void test_unit_of_which_something_was_written_is_not_cancelled(void **state)
+{
+    struct pool *pool = pool_create();
+    struct feed_page *first = page_create(pool, PAGE_SMALL, 1, 0), *last;
+    size_t init_bytes;
+
+    (void)state;
+    assert_false(page_cancel_unit(first, &init_bytes)); /* none begun */
+    last = write_unit(pool, first, 1);
+    assert_ptr_equal(last, first);
+    assert_false(page_cancel_unit(first, &init_bytes));
+    last = write_unit(pool, first, s_room_bytes); /* ends on the next page, which has no mark */
+    assert_ptr_not_equal(last, first);
+    assert_false(page_cancel_unit(last, &init_bytes));
+    assert_int_equal(first->written_marks, 2);
+    (void)page_publish(first);
+    page_unref(&first);
+    pool_release(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +497,8 @@ int main(void)
         cmocka_unit_test(test_normalise_moves_on_only_past_a_complete_page),
         cmocka_unit_test(test_init_is_kept_by_its_mark_until_the_page_goes),
         cmocka_unit_test(test_publish_shows_whole_units_only_to_another_thread),
+        cmocka_unit_test(test_cancelled_unit_leaves_the_page_as_it_was),
+        cmocka_unit_test(test_unit_of_which_something_was_written_is_not_cancelled),
     };
 
     s_room_bytes = page_room();

@@ -34,6 +34,17 @@ static unsigned gap_at(const struct player *p)
     return i;
 }
 
+/* All that the player got, with the headers in front that are no units; and what a jump left out.
+ */
+static void assert_counted(const struct player *p, uint64_t n_dropped)
+{
+    struct session_counts counts = {0};
+
+    viewer_count(&p->viewer, &counts);
+    assert_int_equal(counts.frames_out, p->n_tags - 2);
+    assert_int_equal(counts.n_dropped, n_dropped);
+}
+
 static void test_slow_viewer_jumps_to_the_newest_entry_at_a_unit_boundary(void **state)
 {
     struct stream_conf conf = slow_conf();
@@ -55,6 +66,7 @@ static void test_slow_viewer_jumps_to_the_newest_entry_at_a_unit_boundary(void *
     assert_int_equal(p.tags[2].number, 2);
     gap = gap_at(&p);
     assert_int_equal(p.tags[gap].number, newest);
+    assert_counted(&p, newest - p.tags[gap - 1].number - 1);
     assert_true(p.tags[gap].key);
     assert_no_gap(&p, gap);
     assert_time_grows(&p);
@@ -175,6 +187,7 @@ static void test_lag_below_the_limit_loses_nothing(void **state)
     player_drain(&p, &r);
     assert_int_equal(viewer_jumps(&p.viewer), 0);
     assert_int_equal(p.n_tags, 2 + 100);
+    assert_counted(&p, 0);
     assert_no_gap(&p, 2);
     player_close(&p);
     rig_fini(&r);
@@ -263,7 +276,7 @@ static void test_viewer_furthest_behind_goes_when_too_much_is_pinned(void **stat
     RIG_UNTIL(&r, far.ended);
     assert_int_equal(far.why, E_SLOW);
     assert_false(quick.ended || near.ended);
-    assert_true(feed_pinned_bytes(r.stream->feeds[FORMAT_FLV], near.viewer.tap->oldest) <=
+    assert_true(feed_pinned_bytes(flv_feed(r.stream), near.viewer.tap->oldest) <=
                 conf.max_pinned_bytes);
     assert_no_gap(&quick, first_media(&quick));
     player_close(&far);
@@ -286,8 +299,7 @@ static void test_pinned_bytes_count_pages_of_tiny_units_whole(void **state)
     rig_settle(&r);
     push_gop(&r, 400, 1, 100);
     rig_settle(&r);
-    assert_in_range(feed_pinned_bytes(r.stream->feeds[FORMAT_FLV], p.viewer.tap->oldest), 200000,
-                    500000);
+    assert_in_range(feed_pinned_bytes(flv_feed(r.stream), p.viewer.tap->oldest), 200000, 500000);
     player_close(&p);
     rig_fini(&r);
 }

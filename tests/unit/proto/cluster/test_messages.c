@@ -27,8 +27,9 @@ static struct cluster_heartbeat full_heartbeat(struct cluster_stream *streams)
         .role = CLUSTER_BOTH,
         .state = CLUSTER_NODE_DRAINING,
         .zone = "eu \"west\"",
-        .public_urls = {"rtmp://a.example:1935", "http://a.example:8080", "https://a.example"},
-        .internal_urls = {"rtmp://[::1]:1935", "http://10.0.0.1:8080", ""},
+        .public_urls = {"rtmp://a.example:1935", "http://a.example:8080", "rtmps://a.example",
+                        "https://a.example"},
+        .internal_urls = {.rtmp = "rtmp://[::1]:1935", .http = "http://10.0.0.1:8080"},
         .capacity_egress_bps = 10000000000,
         .replaces = 12,
         .part = 3,
@@ -481,6 +482,7 @@ static void test_route_query_decode_gives_what_was_encoded(void **state)
                                      .client_ip = "2001:db8::1",
                                      .avoid = {{"o1", "e2"}, 2},
                                      .have_epoch = UINT64_MAX,
+                                     .tls = true,
                                      .explain = true};
     struct cluster_route_query out;
     struct buf_writer w = writer();
@@ -498,7 +500,7 @@ static void test_route_query_decode_gives_what_was_encoded(void **state)
     assert_int_equal(out.intent, CLUSTER_INTENT_SOURCE);
     assert_int_equal(out.avoid.n, 2);
     assert_string_equal(out.avoid.id[1], "e2");
-    assert_true(out.have_epoch == UINT64_MAX && out.explain);
+    assert_true(out.have_epoch == UINT64_MAX && out.explain && out.tls);
     buf_writer_fini(&w);
 }
 
@@ -515,6 +517,7 @@ static const struct {
     {"stream=a/b&have_epoch=-1", "have_epoch: expected a decimal number of at most 64 bits"},
     {"stream=a/b&protocol=0123456789abcdef", "protocol: a bad escape, or too long"},
     {"stream=a/b&explain=yes", "explain: expected 0 or 1"},
+    {"stream=a/b&tls=yes", "tls: expected 0 or 1"},
 };
 
 static void test_route_query_decode_gives_key_when_wrong(void **state)

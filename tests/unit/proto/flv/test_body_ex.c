@@ -48,10 +48,10 @@ static const struct body_vector k_video[] = {
      CODEC_UNKNOWN, FRAME_CONFIG, 0, 5, 0},
     {"metadata: colorInfo, frame type ignored", FLV_TAG_VIDEO, 17,
      {0x94, 'h', 'v', 'c', '1', 0x02, 0x00, 0x09, 'c', 'o', 'l', 'o', 'r', 'I', 'n', 'f', 'o'},
-     CODEC_HEVC, 0, 0, 5, 0},
+     CODEC_HEVC, FRAME_EXTRA, 0, 5, 0},
     {"metadata under frame type 5 is no command", FLV_TAG_VIDEO, 6,
      {0xd4, 'h', 'v', 'c', '1', 0x02},
-     CODEC_HEVC, 0, 0, 5, 0},
+     CODEC_HEVC, FRAME_EXTRA, 0, 5, 0},
     {"reserved packet type 8", FLV_TAG_VIDEO, 6,
      {0x98, 'h', 'v', 'c', '1', 0x02},
      CODEC_HEVC, 0, 0, 5, 0},
@@ -64,31 +64,31 @@ static const struct body_vector k_video[] = {
       0x0f, 0x42, 0x3f, /* 999,999 */
       0x03,             /* type 0, CodedFramesX */
       'h', 'v', 'c', '1', 0x26},
-     CODEC_HEVC, FRAME_KEY, 0, 10, 999},
+     CODEC_HEVC, FRAME_KEY | FRAME_MOD_EX, 0, 10, 999},
     {"modex adds to the composition time", FLV_TAG_VIDEO, 14,
      {0x97, 0x02, 0x03, 0x0d, 0x40, /* 200,000 ns */
       0x01,                         /* type 0, CodedFrames */
       'a', 'v', 'c', '1', 0xff, 0xff, 0xff, 0x65},
-     CODEC_H264, FRAME_KEY, 0, 13, -800},
+     CODEC_H264, FRAME_KEY | FRAME_MOD_EX, 0, 13, -800},
     {"modex of an unknown type is skipped", FLV_TAG_VIDEO, 9,
      {0x97, 0x00, 0xee, /* size 1 */
       0xf3,             /* type 15, CodedFramesX */
       'h', 'v', 'c', '1', 0x26},
-     CODEC_HEVC, FRAME_KEY, 0, 8, 0},
+     CODEC_HEVC, FRAME_KEY | FRAME_MOD_EX, 0, 8, 0},
     {"modex chain", FLV_TAG_VIDEO, 14,
      {0x97, 0x00, 0xee, 0x17,       /* type 1, another ModEx */
       0x02, 0x00, 0x03, 0xe8, 0x03, /* 1,000 ns, CodedFramesX */
       'h', 'v', 'c', '1', 0x26},
-     CODEC_HEVC, FRAME_KEY, 0, 13, 1},
+     CODEC_HEVC, FRAME_KEY | FRAME_MOD_EX, 0, 13, 1},
     {"modex in the 16-bit form", FLV_TAG_VIDEO, 13,
      {0x97, 0xff,       /* 256: look at the next two bytes */
       0x00, 0x02,       /* size 3 */
       0x00, 0x07, 0xd0, /* 2,000 ns */
       0x03, 'h', 'v', 'c', '1', 0x26},
-     CODEC_HEVC, FRAME_KEY, 0, 12, 2},
+     CODEC_HEVC, FRAME_KEY | FRAME_MOD_EX, 0, 12, 2},
     {"modex, then a command", FLV_TAG_VIDEO, 5,
      {0xd7, 0x00, 0xee, 0xf3, 0x01},
-     CODEC_UNKNOWN, 0, 0, 5, 0},
+     CODEC_UNKNOWN, FRAME_MOD_EX, 0, 5, 0},
     {"multitrack: one track", FLV_TAG_VIDEO, 8,
      {0x96,                /* Multitrack */
       0x00,                /* OneTrack, SequenceStart */
@@ -117,7 +117,7 @@ static const struct body_vector k_video[] = {
     {"modex, then multitrack", FLV_TAG_VIDEO, 13,
      {0xa7, 0x02, 0x00, 0x0b, 0xb8, 0x06, /* 3,000 ns, Multitrack */
       0x03, 'v', 'p', '0', '9', 0x07, 0x82},
-     CODEC_VP9, FRAME_MULTITRACK, 7, 12, 3},
+     CODEC_VP9, FRAME_MULTITRACK | FRAME_MOD_EX, 7, 12, 3},
 };
 
 static const struct body_vector k_audio[] = {
@@ -140,7 +140,7 @@ static const struct body_vector k_audio[] = {
     {"sequence end", FLV_TAG_AUDIO, 5, {0x92, 'O', 'p', 'u', 's'}, CODEC_OPUS, FRAME_SEQ_END, 0, 5, 0},
     {"multichannel config adds to the sequence start", FLV_TAG_AUDIO, 11,
      {0x94, 'O', 'p', 'u', 's', 0x01, 0x06, 0x00, 0x00, 0x00, 0x3f},
-     CODEC_OPUS, 0, 0, 5, 0},
+     CODEC_OPUS, FRAME_EXTRA, 0, 5, 0},
     {"reserved packet type 3", FLV_TAG_AUDIO, 5, {0x93, 'O', 'p', 'u', 's'}, CODEC_OPUS, 0, 0, 5, 0},
     {"packet type 6 is no multitrack in audio", FLV_TAG_AUDIO, 5,
      {0x96, 'O', 'p', 'u', 's'},
@@ -148,7 +148,7 @@ static const struct body_vector k_audio[] = {
     {"unknown FourCC", FLV_TAG_AUDIO, 6, {0x91, 'd', 't', 's', 'c', 0x7f}, CODEC_UNKNOWN, 0, 0, 5, 0},
     {"modex: 500,000 ns", FLV_TAG_AUDIO, 11,
      {0x97, 0x02, 0x07, 0xa1, 0x20, 0x01, 'O', 'p', 'u', 's', 0xfc},
-     CODEC_OPUS, 0, 0, 10, 500},
+     CODEC_OPUS, FRAME_MOD_EX, 0, 10, 500},
     {"multitrack: one track", FLV_TAG_AUDIO, 8,
      {0x95, 0x00, 'm', 'p', '4', 'a', 0x02, 0x12},
      CODEC_AAC, FRAME_CONFIG | FRAME_MULTITRACK, 2, 7, 0},

@@ -162,6 +162,21 @@ static void test_parse_hw_gives_zero_for_missing_members(void **state)
     assert_null(hw.trail.data);
 }
 
+static void test_parse_hw_gives_the_plan_that_was_written(void **state)
+{
+    const struct flv_hw out = {.v = FLV_HW_VERSION, .plan = buf_view_str("1,2,3,4,5,6")};
+    struct buf_writer w;
+    struct flv_hw hw;
+
+    (void)state;
+    buf_writer_init(&w, 1024);
+    flv_write_hw_body(&w, &out);
+    assert_int_equal(flv_parse_hw_body(buf_writer_view(&w), &hw), E_OK);
+    assert_true(buf_view_equals(hw.plan, "1,2,3,4,5,6"));
+    assert_null(hw.trail.data);
+    buf_writer_fini(&w);
+}
+
 static void assert_text(struct buf_view got, const char *expected)
 {
     if (*expected == '-')
@@ -401,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_is_metadata_gives_false_when_cut_inside_the_names),
         cmocka_unit_test(test_parse_hw_gives_what_was_written),
         cmocka_unit_test(test_parse_hw_gives_zero_for_missing_members),
+        cmocka_unit_test(test_parse_hw_gives_the_plan_that_was_written),
         cmocka_unit_test(test_parse_hw_tells_an_empty_text_from_one_that_was_not_said),
         cmocka_unit_test(test_parse_hw_ignores_what_a_later_version_adds),
         cmocka_unit_test(test_parse_hw_gives_not_found_for_other_scripts),

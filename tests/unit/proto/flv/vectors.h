@@ -27,8 +27,8 @@ struct body_vector {
 #define N_ELEMENTS(a) (sizeof(a) / sizeof(a)[0])
 
 /* Parses a heap copy, so that a read past the end is seen by the sanitizer. */
-static enum err parse_copy(uint8_t type_id, const uint8_t *bytes, size_t size_bytes,
-                           struct media_frame_info *info, const char **why)
+static inline enum err parse_copy(uint8_t type_id, const uint8_t *bytes, size_t size_bytes,
+                                  struct media_frame_info *info, const char **why)
 {
     uint8_t *copy = malloc(size_bytes ? size_bytes : 1);
     enum err e;
@@ -40,7 +40,7 @@ static enum err parse_copy(uint8_t type_id, const uint8_t *bytes, size_t size_by
     return e;
 }
 
-static void assert_vector(const struct body_vector *v)
+static inline void assert_vector(const struct body_vector *v)
 {
     struct media_frame_info info = {
         .kind = MEDIA_N_KINDS, .dts_us = 11, .ingest_us = 22, .gop = 33, .flags = 0xffff};
@@ -60,7 +60,7 @@ static void assert_vector(const struct body_vector *v)
 }
 
 /* Every beginning that ends inside the header is refused and leaves the info alone. */
-static void assert_truncations_fail(const struct body_vector *v, size_t header_bytes)
+static inline void assert_truncations_fail(const struct body_vector *v, size_t header_bytes)
 {
     for (size_t size_bytes = 0; size_bytes < header_bytes; size_bytes++) {
         struct media_frame_info info = {.kind = MEDIA_N_KINDS, .flags = 0xffff};

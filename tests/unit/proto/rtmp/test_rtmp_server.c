@@ -278,7 +278,7 @@ static void test_end_tells_the_player_and_the_session_goes_on(void **state)
     rtmp_server_accept(p.server, &p.out);
     (void)peer_heard(&p);
     rtmp_server_end(p.server, "NetStream.Play.Failed", "too slow", &p.out);
-    assert_string_equal(peer_heard(&p), "onStatus 0 on 1: status NetStream.Play.Failed\n"
+    assert_string_equal(peer_heard(&p), "onStatus 0 on 1: error NetStream.Play.Failed\n"
                                         "onStatus 0 on 1: status NetStream.Play.UnpublishNotify\n"
                                         "user control 1: 1\n");
     peer_end(&p);

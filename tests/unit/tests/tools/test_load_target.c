@@ -42,11 +42,38 @@ static void test_http_gives_a_request(void **state)
     buf_writer_fini(&out);
 }
 
+static void test_init_gives_tls_for_its_schemes(void **state)
+{
+    static const struct {
+        const char *url;
+        bool is_http, is_tls;
+        unsigned port;
+    } k_rows[] = {
+        {"rtmp://127.0.0.1/live/s", false, false, 1935},
+        {"rtmps://127.0.0.1/live/s", false, true, 443},
+        {"http://127.0.0.1/live/s.flv", true, false, 80},
+        {"https://127.0.0.1/live/s.flv", true, true, 443},
+        {"https://127.0.0.1:8443/live/s.flv", true, true, 8443},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_rows / sizeof k_rows[0]; i++) {
+        struct load_target target;
+        const char *why;
+
+        assert_int_equal(load_target_init(&target, k_rows[i].url, &why), E_OK);
+        assert_int_equal(target.is_http, k_rows[i].is_http);
+        assert_int_equal(target.tls != NULL, k_rows[i].is_tls);
+        assert_int_equal(addr_port(&target.addr), k_rows[i].port);
+        assert_string_equal(target.host, "127.0.0.1");
+    }
+}
+
 static void test_init_refuses_what_is_no_stream_url(void **state)
 {
     static const char *const k_cases[][2] = {
-        {"127.0.0.1:1935/live/s", "not an rtmp:// or http:// URL"},
-        {"rtsp://127.0.0.1/live/s", "not an rtmp:// or http:// URL"},
+        {"127.0.0.1:1935/live/s", "not a URL of rtmp, rtmps, http or https"},
+        {"rtsp://127.0.0.1/live/s", "not a URL of rtmp, rtmps, http or https"},
         {"rtmp://127.0.0.1/live", "no app and name in it"},
         {"rtmp://127.0.0.1/live/", "no app and name in it"},
     };
@@ -66,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rtmp_gives_app_name_and_tc_url),
         cmocka_unit_test(test_http_gives_a_request),
+        cmocka_unit_test(test_init_gives_tls_for_its_schemes),
         cmocka_unit_test(test_init_refuses_what_is_no_stream_url),
     };
 

@@ -232,10 +232,32 @@ static void test_insert_gives_an_error_and_writes_nothing_where_no_stamp_fits(vo
     }
 }
 
+/* Length-prefixed NAL units and raw AAC stand for any form in which the bytes of a stamp are whole.
+ */
+static void test_find_gives_the_time_wherever_the_stamp_is(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_FRAMES; i++) {
+        struct buf_writer out;
+        int64_t time_us = 0;
+
+        insert(i, 1234567, &out);
+        assert_true(stamp_find(buf_writer_view(&out), &time_us));
+        assert_int_equal(time_us, 1234567);
+        out.used_bytes =
+            k_frames[i].stamp_at + k_frames[i].time_at + STAMP_TIME_BYTES - 1; /* cut */
+        assert_false(stamp_find(buf_writer_view(&out), &time_us));
+        buf_writer_fini(&out);
+        assert_false(stamp_find(buf_view_of(k_frames[i].body, k_frames[i].size_bytes), &time_us));
+    }
+    assert_false(stamp_find(buf_view_of(NULL, 0), &(int64_t){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_insert_leaves_the_rest_of_the_frame_as_it_was),
+        cmocka_unit_test(test_find_gives_the_time_wherever_the_stamp_is),
         cmocka_unit_test(test_insert_writes_nal_units_that_parsers_can_walk),
         cmocka_unit_test(test_read_gives_the_time_that_was_put),
         cmocka_unit_test(test_stamp_has_no_bytes_that_need_emulation_prevention),

@@ -1,0 +1,134 @@
+/* What both containers share, and transport streams. */
+#include "node/hls/mux.h"
+
+static const struct hls_mux_ops *const k_ops[] = {
+    [HLS_TS] = &k_hls_mux_ts,
+    [HLS_FMP4] = &k_hls_mux_fmp4,
+};
+
+enum err hls_mux_open(struct hls_mux *m, enum hls_container container)
+{
+    *m = (struct hls_mux){.ops = k_ops[container]};
+    es_tracks_init(&m->known, m->ops->carries);
+    return m->ops->open(m) ? E_OK : E_NOMEM;
+}
+
+void hls_mux_close(struct hls_mux *m)
+{
+    if (!m->ops)
+        return;
+    m->ops->close(m);
+    es_tracks_fini(&m->known);
+    hls_data_unref(&m->data);
+    m->ops = NULL;
+}
+
+enum err hls_mux_reset(struct hls_mux *m, enum hls_container container)
+{
+    hls_mux_close(m);
+    return hls_mux_open(m, container);
+}
+
+void hls_mux_take_tracks(struct hls_mux *m, const struct track_set *tracks)
+{
+    unsigned changed = es_tracks_take(&m->known, tracks);
+
+    m->is_changed |= changed != 0;
+    m->ops->take_tracks(m, tracks, changed);
+}
+
+void hls_mux_look(struct hls_mux *m, const struct media_frame *frame)
+{
+    m->is_changed |= es_tracks_look(&m->known, frame) != 0;
+}
+
+bool hls_mux_has_place(const struct hls_mux *m, const struct media_frame *frame)
+{
+    return frame_is_media(frame) && frame_is_of_default_track(frame) &&
+           es_tracks_hold(&m->known, frame);
+}
+
+void hls_mux_begin_segment(struct hls_mux *m, uint64_t msn)
+{
+    m->msn = msn;
+    if (m->ops->begin_segment)
+        m->ops->begin_segment(m);
+}
+
+void hls_mux_add(struct hls_mux *m, const struct media_frame *frame, bool entry)
+{
+    if (!m->data)
+        m->data = hls_data_create();
+    if (m->data)
+        m->ops->add(m, frame, entry);
+}
+
+struct hls_data *hls_mux_end_part(struct hls_mux *m, const struct media_frame *next)
+{
+    struct hls_data *data;
+
+    if (m->data && m->ops->end_part)
+        m->ops->end_part(m, next);
+    data = m->data;
+    m->data = NULL;
+    if (data && (hls_data_is_broken(data) || !hls_data_size(data)))
+        hls_data_unref(&data);
+    return data;
+}
+
+/* --- transport streams: the muxer of the feeds --- */
+
+struct data_sink {
+    struct mux_sink sink;
+    struct hls_data *data;
+};
+
+static void put(struct mux_sink *sink, struct buf_view bytes)
+{
+    hls_data_put(((struct data_sink *)sink)->data, bytes);
+}
+
+static void put_body(struct mux_sink *sink, const struct media_frame *frame, struct buf_view part)
+{
+    hls_data_put_frame(((struct data_sink *)sink)->data, frame, part);
+}
+
+/* As the muxer does: AV1 and the rest of what only MP4 has are left out. */
+static bool ts_carries(enum media_codec codec)
+{
+    static const bool k_carried[CODEC_COUNT] = {
+        [CODEC_H264] = true, [CODEC_HEVC] = true, [CODEC_AAC] = true,  [CODEC_MP3] = true,
+        [CODEC_AC3] = true,  [CODEC_EAC3] = true, [CODEC_OPUS] = true,
+    };
+
+    return codec < CODEC_COUNT && k_carried[codec];
+}
+
+static bool open_ts(struct hls_mux *m)
+{
+    return k_format_ts.open(&m->ts);
+}
+
+static void close_ts(struct hls_mux *m)
+{
+    k_format_ts.close(&m->ts);
+}
+
+static void take_tracks_ts(struct hls_mux *m, const struct track_set *tracks, unsigned changed)
+{
+    (void)changed;
+    k_format_ts.take_tracks(&m->ts, tracks);
+}
+
+static void add_ts(struct hls_mux *m, const struct media_frame *frame, bool entry)
+{
+    struct data_sink sink = {.sink = {.put = put, .put_body = put_body}, .data = m->data};
+
+    k_format_ts.write_unit(&sink.sink, &m->ts, frame, entry);
+}
+
+const struct hls_mux_ops k_hls_mux_ts = {.carries = ts_carries,
+                                         .open = open_ts,
+                                         .close = close_ts,
+                                         .take_tracks = take_tracks_ts,
+                                         .add = add_ts};

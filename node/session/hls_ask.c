@@ -1,0 +1,160 @@
+/* HLS over HTTP: which playlist or piece of which stream is asked for, now or when it is there.
+ *
+ *   /{app}/{name}.m3u8, /{app}/{name}/index.m3u8   multivariant playlist; ?container=ts, fmp4
+ *   /{app}/{name}/ts.m3u8, /{app}/{name}/fmp4.m3u8 media playlists
+ *   /{app}/{name}/record.m3u8                      all segments since the channel began, on disk
+ *   /{app}/{name}/s..., i...                       segments, parts, init sections (proto/hls) */
+#include <string.h>
+
+#include "node/control/node_metrics.h"
+#include "node/session/hls_ask.h"
+#include "node/session/redirect.h"
+#include "node/session/session.h"
+
+bool hls_let_in(struct hls_ask *a)
+{
+    const char *why = NULL;
+
+    if (http_is_head(a->x))
+        return true;
+    switch (hls_session_ask(a->nl, a->x, a->session, &a->name, a->channel, &why)) {
+    case HLS_WELCOME:
+        return true;
+    case HLS_KICKED:
+        metric_add(&m_play_refused_denied, 1);
+        hls_refuse(a, 403, why);
+        return false;
+    case HLS_TURNED_AWAY:
+        break;
+    }
+    if (a->kind == &k_hls_multivariant) {
+        redirect_away(a->x, a->nl, &a->name, "m3u8", why);
+        a->x = NULL;
+        return false;
+    }
+    http_add_header(a->x, "Retry-After", "2");
+    hls_refuse(a, 503, why);
+    return false;
+}
+
+static void serve(struct hls_ask *a)
+{
+    struct hls_snapshot *s;
+
+    if (a->kind->is_playlist)
+        hls_session_id(a->x, a->kind == &k_hls_multivariant, a->session);
+    if (a->kind == &k_hls_record) { /* the stream may be gone */
+        (void)a->kind->answer(a, NULL);
+        return;
+    }
+    a->channel = hls_get(a->nl->node->hls, &a->name, a->container, a->kind->is_playlist);
+    if (!a->channel) {
+        hls_refuse(a, 503, err_text(E_NOMEM));
+        return;
+    }
+    s = hls_channel_look(a->channel);
+    if (!a->kind->answer(a, s)) {
+        hls_wait(a); /* takes the channel */
+        a->channel = NULL;
+    }
+    hls_snapshot_unref(&s);
+    hls_channel_unref(&a->channel);
+}
+
+/* The multivariant playlist by either path; "/a/b/index.m3u8" is that of /a/b. */
+static bool take_multivariant(struct http_exchange *x, struct hls_ask *a)
+{
+    const char *container = http_query_arg(x, "container");
+
+    a->kind = &k_hls_multivariant;
+    a->container = a->nl->node->hls_conf.container;
+    for (enum hls_container c = HLS_TS; container && c <= HLS_FMP4; c++)
+        if (!strcmp(container, hls_container_name(c)))
+            a->container = c;
+    return true;
+}
+
+/* The last part of a path inside a stream. */
+static bool take_file(struct http_exchange *x, const char *file, struct hls_ask *a)
+{
+    if (!strcmp(file, "index" HLS_SUFFIX))
+        return take_multivariant(x, a);
+    if (!strcmp(file, HLS_RECORD_NAME)) {
+        a->kind = &k_hls_record;
+        return true;
+    }
+    if (hls_parse_name(buf_view_str(file), &a->piece) == E_OK) {
+        a->kind = &k_hls_piece;
+        a->container = a->piece.container;
+        return true;
+    }
+    for (enum hls_container c = HLS_TS; c <= HLS_FMP4; c++) {
+        const char *name = hls_container_name(c);
+        size_t n = strlen(name);
+
+        if (strncmp(file, name, n) || strcmp(file + n, HLS_SUFFIX) != 0)
+            continue;
+        a->kind = &k_hls_media;
+        a->container = c;
+        return true;
+    }
+    return false;
+}
+
+static bool take_path(struct http_exchange *x, struct hls_ask *a)
+{
+    const char *path = http_path(x), *slash = strrchr(path, '/'), *why;
+    size_t size = strlen(path), suffix = sizeof HLS_SUFFIX - 1;
+
+    a->is_inside = true;
+    if (slash &&
+        stream_name_from_path(&a->name, buf_view_of(path, (size_t)(slash - path)), &why) == E_OK &&
+        take_file(x, slash + 1, a))
+        return true;
+    a->is_inside = false;
+    return size > suffix && !strcmp(path + size - suffix, HLS_SUFFIX) &&
+           stream_name_from_path(&a->name, buf_view_of(path, size - suffix), &why) == E_OK &&
+           take_multivariant(x, a);
+}
+
+static void serve_here(struct http_exchange *x, void *arg)
+{
+    struct hls_ask a = {.x = x, .nl = arg};
+    const char *why;
+
+    if (!take_path(x, &a))
+        return;
+    (void)hls_parse_directives(buf_view_str(http_query(x)), &a.want, &why);
+    serve(&a);
+}
+
+/* True: the exchange is answered, now or later. */
+static bool is_sent_away(const struct hls_ask *a)
+{
+    const char *file = a->container == HLS_TS ? "ts" HLS_SUFFIX : "fmp4" HLS_SUFFIX;
+
+    if (http_is_head(a->x))
+        return false;
+    if (a->kind == &k_hls_multivariant)
+        return redirect_viewer(a->x, a->nl, &a->name, "m3u8", serve_here);
+    return a->kind == &k_hls_media && redirect_drained(a->x, a->nl, &a->name, file, serve_here);
+}
+
+bool http_hls_handle(struct http_exchange *x, struct node_loop *nl)
+{
+    struct hls_ask a = {.x = x, .nl = nl};
+    const char *why = NULL;
+
+    if (!nl->node->hls || !take_path(x, &a))
+        return false;
+    if (!nl->node->conf.play_open) {
+        metric_add(&m_play_refused_closed, 1);
+        hls_refuse(&a, 403, "playing is closed on this server");
+    } else if (a.kind == &k_hls_media &&
+               hls_parse_directives(buf_view_str(http_query(x)), &a.want, &why) != E_OK) {
+        hls_refuse(&a, 400, why);
+    } else if (!is_sent_away(&a)) {
+        serve(&a);
+    }
+    return true;
+}

@@ -1,0 +1,167 @@
+/* See plan.h. */
+#include "node/stream/plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "proto/hls/segmenter.h"
+
+#define MAX_PIECE_MS 600000u
+#define PLAN_NUMBERS 7
+
+uint64_t stream_plan_msn(const struct stream_plan *plan, uint64_t gop)
+{
+    if (gop < plan->first_gop || !plan->gops_per_segment)
+        return plan->first_msn;
+    return plan->first_msn + (gop - plan->first_gop) / plan->gops_per_segment;
+}
+
+/* --- text --- */
+
+void stream_plan_write(const struct stream_plan *plan, char out[STREAM_PLAN_TEXT_SIZE])
+{
+    snprintf(out, STREAM_PLAN_TEXT_SIZE,
+             "%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64,
+             plan->first_gop, plan->first_msn, plan->gops_per_segment, plan->segment_ms,
+             plan->part_ms, plan->discontinuities, plan->shift);
+}
+
+/* Digits up to a comma, which is passed, or the end. */
+static bool read_number(struct buf_reader *in, uint64_t max, uint64_t *out)
+{
+    uint64_t value = 0;
+    bool any = false;
+
+    while (in->left_bytes) {
+        uint8_t digit = (uint8_t)(buf_read_u8(in) - '0');
+
+        if (digit == (uint8_t)(',' - '0'))
+            break;
+        if (digit > 9 || __builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, digit, &value) || value > max)
+            return false;
+        any = true;
+    }
+    *out = value;
+    return any;
+}
+
+enum err stream_plan_read(struct buf_view text, struct stream_plan *out)
+{
+    /* Numbers that grow leave room to count on. */
+    static const uint64_t k_max[PLAN_NUMBERS] = {UINT64_MAX / 4, UINT64_MAX / 4, 65536,
+                                                 MAX_PIECE_MS,   MAX_PIECE_MS,   UINT64_MAX / 4,
+                                                 UINT64_MAX / 4};
+    struct buf_reader in = buf_reader_from(text);
+    uint64_t n[PLAN_NUMBERS];
+
+    for (unsigned i = 0; i < PLAN_NUMBERS; i++)
+        if (!read_number(&in, k_max[i], &n[i]))
+            return E_PROTO;
+    if (in.left_bytes || !n[3])
+        return E_PROTO;
+    *out = (struct stream_plan){.first_gop = n[0],
+                                .first_msn = n[1],
+                                .gops_per_segment = (uint32_t)n[2],
+                                .segment_ms = (uint32_t)n[3],
+                                .part_ms = (uint32_t)n[4],
+                                .discontinuities = n[5],
+                                .shift = n[6]};
+    return E_OK;
+}
+
+/* --- decisions --- */
+
+static void begin(struct stream_planner *p, const struct stream_plan_conf *conf)
+{
+    uint64_t msn = 0, discontinuities = 0;
+
+    if (p->plan.run) {
+        msn = p->last_msn + 1;
+        discontinuities = p->plan.discontinuities + 1;
+    }
+    if (p->was_told && p->told_msn >= msn) {
+        msn = p->told_msn + 1;
+        discontinuities = p->told_discontinuities + 1;
+    }
+    p->plan = (struct stream_plan){.run = p->run,
+                                   .first_gop = p->first_gop,
+                                   .first_msn = msn,
+                                   .segment_ms = (uint32_t)(conf->segment_us / 1000),
+                                   .part_ms = (uint32_t)(conf->part_us / 1000),
+                                   .discontinuities = discontinuities};
+}
+
+/* Who had the stream says so when it asks for it, which is now. */
+static bool is_due(const struct stream_planner *p, const struct stream_plan_conf *conf,
+                   uint64_t gop, int64_t dts_us)
+{
+    return p->plan.run || p->was_told || gop != p->first_gop ||
+           dts_us - p->first_us >= conf->part_us;
+}
+
+static void note_gop(struct stream_planner *p, uint64_t gop)
+{
+    p->gop = gop;
+    p->last_msn = stream_plan_msn(&p->plan, gop);
+}
+
+void stream_planner_count(struct stream_planner *p, const struct stream_plan_conf *conf,
+                          uint64_t run, uint64_t gop, int64_t dts_us)
+{
+    if (!gop || !run)
+        return;
+    if (run != p->run) {
+        p->run = run;
+        p->first_gop = gop;
+        p->first_us = dts_us;
+    }
+    if (p->plan.run != run && is_due(p, conf, gop, dts_us))
+        begin(p, conf);
+    if (p->plan.run != run)
+        return;
+    if (!p->plan.gops_per_segment && gop > p->first_gop)
+        p->plan.gops_per_segment = hls_gops_per_segment(dts_us - p->first_us, conf->segment_us);
+    note_gop(p, gop);
+}
+
+static void move_behind(struct stream_plan *plan, const struct stream_planner *p, uint64_t by)
+{
+    plan->first_msn += by;
+    plan->shift += by;
+    if (plan->discontinuities <= p->plan.discontinuities)
+        plan->discontinuities = p->plan.discontinuities + 1;
+}
+
+void stream_planner_set(struct stream_planner *p, const struct stream_plan *plan, uint64_t gop)
+{
+    struct stream_plan next = *plan;
+    uint64_t msn = stream_plan_msn(plan, gop);
+
+    if (p->plan.run == plan->run) {
+        next = p->plan;
+        if (!next.gops_per_segment)
+            next.gops_per_segment = plan->gops_per_segment;
+    } else if (p->plan.run && msn <= p->last_msn) {
+        move_behind(&next, p, p->last_msn + 1 - msn);
+    }
+    p->plan = next;
+    p->run = next.run;
+    p->first_gop = next.first_gop;
+    note_gop(p, gop);
+}
+
+void stream_planner_follow(struct stream_planner *p, uint64_t run, uint64_t gop)
+{
+    if (p->plan.run == run)
+        note_gop(p, gop);
+}
+
+void stream_planner_tell(struct stream_planner *p, uint64_t msn, uint64_t discontinuities)
+{
+    if (p->was_told && p->told_msn >= msn)
+        return;
+    p->was_told = true;
+    p->told_msn = msn;
+    p->told_discontinuities = discontinuities;
+}

@@ -1,0 +1,464 @@
+"""HLS and low-latency HLS: playlists, segments and parts as players see them, at origin and edges."""
+
+import concurrent.futures
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import harness
+import media
+from hls import Client, Playlist, attribute, variants
+
+PLAY_S = 10
+QUICK = {"hls.segment_ms": "1000", "hls.idle_ms": "3000", "hls.window_s": "10"}
+
+
+def play(url, seconds=PLAY_S):
+    """What ffmpeg complains of; "" for nothing. It says that it finds an init section again where a live
+    playlist names it again, which is as it should be."""
+    done = subprocess.run([harness.tool("ffmpeg"), "-nostdin", "-v", "warning", "-xerror", "-err_detect",
+                           "explode", "-i", url, "-t", str(seconds), "-f", "null", "-"],
+                          capture_output=True, text=True, timeout=seconds * 4 + 20)
+    lines = [line for line in done.stderr.split("\n")
+             if line and "duplicated MOOV" not in line and "Last message repeated" not in line]
+    return "\n".join(lines) if not done.returncode else f"exit {done.returncode}\n{done.stderr}"
+
+
+def probe(path):
+    """Codec types that ffprobe decodes in the file, without a complaint."""
+    done = subprocess.run([harness.tool("ffprobe"), "-v", "warning", "-count_frames", "-show_entries",
+                           "stream=codec_type,nb_read_frames", "-of", "csv=p=0", path],
+                          capture_output=True, text=True)
+    assert not done.returncode and not done.stderr, done.stderr
+    return {line.split(",")[0]: int(line.split(",")[1]) for line in done.stdout.split()}
+
+
+class OneNode(harness.ClusterTest):
+    """What one node makes of a stream."""
+    cluster_args = {"origins": 1, "edges": 0, "schedulers": 0, "node_set": QUICK}
+
+    def setUp(self):
+        self.node = self.cluster.origins[0]
+        self.stream = f"live/{self.id().split('.')[-1][:60]}"
+        self.publishers = []
+
+    def tearDown(self):
+        for publisher in self.publishers:
+            publisher.kill()
+
+    def publish(self, clip="h264_aac", seconds=6):
+        publisher = media.publish(media.clip(clip, seconds), self.node.url(self.stream), self.cluster.folder,
+                                  f"pub-{self.stream[5:25]}-{len(self.publishers)}", loop=True)
+        self.publishers.append(publisher)
+        return publisher
+
+    def client(self, container="fmp4"):
+        return Client(self.node.http, self.stream, container)
+
+    def wait_segments(self, client, n):
+        harness.wait_until(lambda: len(client.media().segments) >= n, 20, f"{n} segments", step_s=0.2)
+
+    def test_ffmpeg_plays_fmp4_and_ts_without_an_error(self):
+        self.publish()
+        found = {}
+
+        def run(container):
+            found[container] = play(f"{self.node.url(self.stream, 'http')[:-4]}.m3u8?container={container}")
+
+        threads = [threading.Thread(target=run, args=(c,)) for c in ("fmp4", "ts")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(found, {"fmp4": "", "ts": ""})
+
+    def test_multivariant_says_what_was_measured(self):
+        self.publish()
+        client = self.client()
+        (attributes, uri), = variants(client.multivariant())
+        self.assertRegex(attribute(attributes, "CODECS"), r"^avc1\.[0-9a-f]{6},mp4a\.40\.2$")
+        self.assertEqual(attribute(attributes, "RESOLUTION"), "320x240")
+        self.assertAlmostEqual(float(attribute(attributes, "FRAME-RATE")), 25, delta=0.1)
+        peak, average = (int(attribute(attributes, k)) for k in ("BANDWIDTH", "AVERAGE-BANDWIDTH"))
+        self.assertGreaterEqual(peak, average)
+        self.assertGreater(average, 100_000)
+        self.assertLess(peak, 3_000_000)
+        inside = variants(self.client().get(f"/{self.stream}/index.m3u8")[2].decode())[0][1]
+        self.assertRegex(uri, rf"^{self.stream[5:]}/fmp4\.m3u8\?session=h-[0-9a-f]{{12}}$")
+        self.assertRegex(inside, r"^fmp4\.m3u8\?session=h-[0-9a-f]{12}$")
+
+    def test_segments_are_their_parts_and_decode(self):
+        self.publish()
+        client = self.client()
+        self.wait_segments(client, 2)
+        playlist = client.media()
+        init = client.piece(playlist.maps[0])[2]
+        segment = playlist.segments[-1]
+        whole = client.piece(segment["uri"])[2]
+        self.assertEqual(b"".join(client.piece(uri)[2] for _, uri in segment["parts"]), whole)
+        self.assertAlmostEqual(sum(d for d, _ in segment["parts"]), segment["duration"], places=3)
+        path = os.path.join(self.cluster.folder, "one.mp4")
+        with open(path, "wb") as file:
+            file.write(init + whole)
+        frames = probe(path)
+        self.assertEqual(frames["video"], 25)
+        self.assertGreater(frames["audio"], 35)
+
+    def test_parts_keep_the_promised_length(self):
+        self.publish()
+        client = self.client()
+        self.wait_segments(client, 3)
+        playlist = client.media()
+        target = float(attribute(playlist.tags["#EXT-X-PART-INF"], "PART-TARGET"))
+        lengths = [d for s in playlist.segments for d, _ in s["parts"]]
+        self.assertTrue(lengths)
+        self.assertLessEqual(max(lengths), target)
+
+    def test_blocking_reload_answers_when_the_part_is_there(self):
+        self.publish()
+        client = self.client()
+        self.wait_segments(client, 1)
+        playlist = client.media()
+        for _ in range(8):
+            msn, part = playlist.next_msn, len(playlist.parts)
+            playlist = client.media(msn=msn, part=part)
+            has = playlist.next_msn > msn or len(playlist.parts) > part
+            self.assertTrue(has, f"asked for {msn}.{part}\n{playlist.text}")
+            self.assertLess(playlist.next_msn, msn + 3)
+
+    def test_preload_hint_waits_for_its_part(self):
+        self.publish()
+        client = self.client()
+        self.wait_segments(client, 1)
+        for _ in range(5):
+            hint = client.media().hint
+            status, headers, body = client.piece(hint)
+            self.assertEqual(status, 200)
+            self.assertGreater(len(body), 100)
+
+    def test_delta_update_leaves_old_segments_out(self):
+        self.publish()
+        client = self.client()
+        self.wait_segments(client, 8)
+        harness.wait_until(lambda: client.media(skip="YES").skipped > 0, 10, "a delta", step_s=0.2)
+        full, delta = client.media(), client.media(skip="YES")
+        while delta.media_sequence != full.media_sequence:
+            full, delta = client.media(), client.media(skip="YES")
+        self.assertGreater(delta.skipped, 0)
+        names = full.names()
+        for msn, piece in delta.names().items():
+            self.assertEqual(names.get(msn, piece), piece)
+
+    def test_absurd_directives_are_refused(self):
+        self.publish()
+        client = self.client()
+        self.wait_segments(client, 1)
+        msn = client.media().next_msn
+        cases = {f"_HLS_msn={msn + 50}": 400, "_HLS_msn=-1": 400, "_HLS_msn=x": 400, "_HLS_part=1": 400,
+                 f"_HLS_msn={2**64}": 400, f"_HLS_msn={msn}&_HLS_part=4000000000": 400,
+                 "_HLS_msn=0": 200}
+        got = {query: client.get(f"/{self.stream}/fmp4.m3u8?{query}")[0] for query in cases}
+        self.assertEqual(got, cases)
+        run = re.search(r"s(\d+)-", client.media().segments[0]["uri"])[1]
+        for name in (f"s{run}-999999.m4s", f"s{run}-{msn}.999.m4s", f"i{run}-1.mp4", "s1-0.m4s", "s0-00.m4s"):
+            self.assertEqual(client.piece(name)[0], 404, name)
+
+    def test_answers_are_good_for_caches(self):
+        self.publish()
+        client = self.client()
+        self.wait_segments(client, 2)
+        name = client.media().segments[0]["uri"]
+        status, headers, body = client.piece(name)
+        self.assertIn("immutable", headers["cache-control"])
+        self.assertEqual(headers["access-control-allow-origin"], "*")
+        again = client.piece(name, headers={"If-None-Match": headers["etag"]})
+        self.assertEqual((again[0], again[2]), (304, b""))
+        part = client.piece(name, headers={"Range": "bytes=10-19"})
+        self.assertEqual((part[0], part[2]), (206, body[10:20]))
+        head = client.piece(name, method="HEAD")
+        self.assertEqual((head[0], head[2], head[1]["content-length"]), (200, b"", str(len(body))))
+        status, headers, _ = client.get(client.media_path())
+        self.assertEqual((status, headers["cache-control"]), (200, "no-cache"))
+        self.assertEqual(headers["content-type"], "application/vnd.apple.mpegurl")
+
+    def test_audio_only_plays(self):
+        self.publish("audio_only")
+        for container in ("fmp4", "ts"):
+            client = self.client(container)
+            (attributes, _), = variants(client.multivariant())
+            self.assertEqual(attribute(attributes, "CODECS"), "mp4a.40.2")
+            self.assertIsNone(attribute(attributes, "RESOLUTION"))
+            self.assertEqual(play(f"{self.node.url(self.stream, 'http')[:-4]}.m3u8?container={container}", 4), "")
+
+    def test_republish_goes_on_with_a_discontinuity(self):
+        first = self.publish()
+        client = self.client()
+        self.wait_segments(client, 2)
+        before = client.media()
+        first.kill()
+        harness.wait_until(lambda: not self.live(), 10, "unpublished")
+        self.publish()
+        harness.wait_until(lambda: any(s["discontinuity"] for s in client.media().segments), 15,
+                           "discontinuity", step_s=0.2)
+        after = client.media()
+        at = next(i for i, s in enumerate(after.segments) if s["discontinuity"])
+        runs = [re.match(r"s(\d+)-(\d+)\.m4s", s["uri"]).groups() for s in after.segments]
+        self.assertEqual([int(msn) for _, msn in runs],
+                         list(range(after.media_sequence, after.media_sequence + len(runs))))
+        self.assertNotEqual(runs[at][0], runs[at - 1][0])
+        self.assertEqual(sum(s["discontinuity"] for s in after.segments), 1)
+        self.assertEqual(len(after.maps), 2 if at else 1)
+        self.assertGreaterEqual(after.next_msn, before.next_msn)
+        self.assertFalse(after.ended)
+        harness.wait_until(lambda: client.media().discontinuity_sequence == 1, 20,
+                           "the discontinuity leaves the playlist", step_s=0.3)
+
+    def live(self):
+        return any(s["name"] == self.stream and s["source"] for s in self.node.streams())
+
+    def test_unknown_stream_gets_404_and_leaves_nothing(self):
+        self.assertEqual(self.client().get(f"/{self.stream}.m3u8", timeout_s=20)[0], 404)
+        harness.wait_until(lambda: all(s["name"] != self.stream for s in self.node.streams()), 15, "forgotten")
+        self.assertEqual(self.client().get("/live.m3u8")[0], 404)
+
+    def sessions(self):
+        return [s for s in self.node.sessions() if s["protocol"] == "hls" and s["stream"] == self.stream]
+
+    def test_viewers_are_counted_by_session(self):
+        self.publish()
+        uris = [f"/live/{variants(self.client().multivariant())[0][1]}" for _ in range(2)]
+        for uri in uris:
+            self.client().get(uri)
+        ids = {uri.split("=")[1] for uri in uris}
+        self.assertEqual({s["id"] for s in self.sessions()}, ids)
+        self.assertEqual(harness.get_json(self.node.admin, f"/api/v1/streams/{self.stream}")["viewers"], 2)
+        segment = Playlist(self.client().get(uris[1])[2].decode()).segments[0]["uri"]
+        size = len(self.client().piece(segment)[2])
+        self.assertGreaterEqual(max(s["bytes_out"] for s in self.sessions()), size)
+        def counted():
+            return next(s["bytes_out"] for s in self.sessions() if s["id"] == uris[1].split("=")[1])
+        etag, before = self.client().piece(segment, method="HEAD")[1]["etag"], counted()
+        self.client().piece(segment, headers={"If-None-Match": etag})
+        self.client().piece(segment, headers={"Range": "bytes=10-19"})
+        self.client().piece(segment, headers={"Range": f"bytes={size}-"})
+        self.assertEqual(counted() - before, 10, "what was sent, no more")
+        harness.wait_until(lambda: not self.sessions(), 10, "idle sessions are over")
+
+    def test_kicked_session_stays_out(self):
+        self.publish()
+        uri = f"/live/{variants(self.client().multivariant())[0][1]}"
+        session = uri.split("=")[1]
+        status = harness.http_request(self.node.admin, f"/api/v1/sessions/{session}", method="DELETE",
+                                      headers={"Content-Type": "application/json"})[0]
+        self.assertEqual(status, 204)
+        self.assertEqual(self.client().get(uri)[0], 403)
+
+    def test_end_of_stream_ends_the_playlist(self):
+        path = media.clip("h264_aac", 6)
+        publisher = media.publish(path, self.node.url(self.stream), self.cluster.folder, "pub-end")
+        self.publishers.append(publisher)
+        client = self.client()
+        self.wait_segments(client, 3)
+        status = harness.http_request(self.node.admin, f"/api/v1/streams/{self.stream}", method="DELETE",
+                                      headers={"Content-Type": "application/json"})[0]
+        self.assertEqual(status, 204)
+        playlist = client.media()
+        self.assertTrue(playlist.ended, playlist.text)
+        self.assertIsNone(playlist.hint)
+
+
+class Edges(harness.ClusterTest):
+    """The same names, borders and bytes at every node; one playlist over a change of origins."""
+    cluster_args = {"origins": 2, "edges": 2, "node_set": {**QUICK, "publisher_grace_ms": "8000"}}
+
+    def publish(self, stream, origin=0):
+        return media.publish(media.clip("h264_aac", 6), self.cluster.origins[origin].url(stream),
+                             self.cluster.folder, f"pub-{stream[5:]}-{origin}", loop=True)
+
+    def wait_all(self, clients, n):
+        """Playlists of all, taken together, when each has so many segments. Who is not asked goes away."""
+        found = []
+
+        def look():
+            found[:] = pool.map(lambda client: client.media(), clients)
+            return all(len(playlist.segments) >= n for playlist in found)
+
+        with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+            harness.wait_until(look, 20, f"{n} segments at each", step_s=0.2)
+        return found
+
+    def test_edges_agree_on_names_borders_and_fragments(self):
+        stream = "live/agree"
+        publisher = self.publish(stream)
+        try:
+            self.cluster.wait_route(stream)
+            nodes = [self.cluster.origins[0], *self.cluster.edges]
+            clients = [Client(node.http, stream) for node in nodes]
+            self.wait_all(clients[:2], 3)  # the third comes late
+            lists = self.wait_all(clients, 3)
+            common = set.intersection(*(set(p.names()) for p in lists))
+            self.assertGreaterEqual(len(common), 2, "\n".join(str(p.names()) for p in lists))
+            for msn in common:
+                self.assertEqual(len({p.names()[msn] for p in lists}), 1, [p.names()[msn] for p in lists])
+            name = lists[0].names()[max(common)][0]
+            pieces = {client.piece(name)[2] for client in clients}
+            self.assertEqual(len(pieces), 1, "fragments differ")
+            self.assertEqual(len({p.maps[0] for p in lists}), 1)
+            walls = [next(s["wall"] for s in p.segments if s["uri"] == name) for p in lists]
+            self.assertEqual(len({w[:-3] for w in walls}), 1, walls)
+            ts = [Client(node.http, stream, "ts") for node in nodes[:2]]
+            lists = [playlist.names() for playlist in self.wait_all(ts, 2)]
+            common = set(lists[0]) & set(lists[1])
+            self.assertTrue(common, lists)
+            for msn in common:
+                self.assertEqual(lists[0][msn], lists[1][msn])
+        finally:
+            publisher.kill()
+
+    def test_entry_point_redirects_playlists(self):
+        stream = "live/entry"
+        publisher = self.publish(stream)
+        try:
+            self.cluster.wait_route(stream)
+            for path in (f"/{stream}.m3u8?x=1", f"/{stream}/index.m3u8?x=1"):
+                status, headers, _ = harness.http_request(self.cluster.scheduler.http, path)
+                location = headers["location"]
+                self.assertEqual(status, 302)
+                self.assertTrue(location.endswith(f"/{stream}.m3u8?x=1"), location)
+            self.assertEqual(play(location, 3), "")
+        finally:
+            publisher.kill()
+
+    def test_numbers_go_on_at_another_origin(self):
+        stream = "live/moves"
+        first = self.publish(stream)
+        second = None
+        try:
+            self.cluster.wait_route(stream)
+            client = Client(self.cluster.edges[0].http, stream)
+            harness.wait_until(lambda: len(client.media().segments) >= 3, 20, "segments", step_s=0.2)
+            before = client.media()
+            first.kill()
+            second = self.publish(stream, origin=1)
+            harness.wait_until(lambda: any(s["discontinuity"] for s in client.media().segments), 20,
+                               "discontinuity", step_s=0.2)
+            after = client.media()
+            numbers = [int(re.match(r"s\d+-(\d+)\.", s["uri"])[1]) for s in after.segments]
+            self.assertEqual(numbers, list(range(after.media_sequence, after.media_sequence + len(numbers))))
+            self.assertGreaterEqual(after.media_sequence, before.media_sequence)
+            self.assertLess(after.next_msn, before.next_msn + 12)
+            self.assertFalse(any(s["gap"] for s in after.segments), after.text)
+            late = Client(self.cluster.edges[1].http, stream)
+            harness.wait_until(lambda: len(late.media().segments) >= 2, 20, "segments", step_s=0.2)
+            here, there = client.media().names(), late.media().names()
+            for msn in set(here) & set(there):
+                self.assertEqual(here[msn], there[msn])
+        finally:
+            first.kill()
+            if second:
+                second.kill()
+
+
+class Group(harness.ClusterTest):
+    """Renditions of one name as one adaptive stream."""
+    cluster_args = {"origins": 1, "edges": 1, "node_set": {**QUICK, "hls.renditions": "_720,_480"}}
+
+    def test_multivariant_lists_the_renditions_that_there_are(self):
+        origin, edge = self.cluster.origins[0], self.cluster.edges[0]
+        publishers = [media.publish(media.clip(clip, 6), origin.url(f"live/g{suffix}"), self.cluster.folder,
+                                    f"pub{suffix}", loop=True) for suffix, clip in (("_720", "h264_aac"), ("_480", "small"))]
+        try:
+            for suffix in ("_720", "_480"):
+                self.cluster.wait_route(f"live/g{suffix}")
+            client = Client(edge.http, "live/g")
+            found = variants(client.multivariant(timeout_s=30))
+            self.assertEqual([uri.split("?")[0] for _, uri in found], ["g_720/fmp4.m3u8", "g_480/fmp4.m3u8"])
+            self.assertEqual([attribute(a, "RESOLUTION") for a, _ in found], ["320x240", "160x120"])
+            self.assertEqual(len({uri.split("?")[1] for _, uri in found}), 1, "one session")
+            inside = variants(client.get("/live/g/index.m3u8")[2].decode())
+            self.assertEqual(inside[0][1].split("?")[0], "../g_720/fmp4.m3u8")
+            report = Client(edge.http, "live/g_480").media().text
+            self.assertRegex(report, r'#EXT-X-RENDITION-REPORT:URI="\.\./g_720/fmp4\.m3u8",LAST-MSN=\d+,LAST-PART=\d+')
+            self.assertEqual(play(f"{edge.url('live/g', 'http')[:-4]}.m3u8", 4), "")
+        finally:
+            for publisher in publishers:
+                publisher.kill()
+
+
+class Disk(unittest.TestCase):
+    """Segments on disk, in each of the three ways to clean up."""
+
+    def record(self, cleanup, check):
+        """Publishes for a while under this mode; check(folder, client, publisher, node)."""
+        with tempfile.TemporaryDirectory() as folder:
+            sets = {**QUICK, "hls.window_s": "3", "hls.disk.dir": folder, "hls.disk.cleanup": cleanup,
+                    "hls.mode": "always"}
+            with harness.Cluster(origins=1, edges=0, schedulers=0, node_set=sets) as cluster:
+                node = cluster.origins[0]
+                publisher = media.publish(media.clip("h264_aac", 6), node.url("live/disk"), cluster.folder,
+                                          "pub-disk", loop=True)
+                try:
+                    check(os.path.join(folder, "live", "disk"), Client(node.http, "live/disk"), publisher, node)
+                finally:
+                    publisher.kill()
+
+    @staticmethod
+    def segments(folder):
+        return sorted(n for n in os.listdir(folder) if n.endswith(".m4s")) if os.path.isdir(folder) else []
+
+    @staticmethod
+    def end(node):
+        harness.http_request(node.admin, "/api/v1/streams/live/disk", method="DELETE",
+                             headers={"Content-Type": "application/json"})
+
+    def test_keep_leaves_all_and_a_list_that_plays(self):
+        def check(folder, client, publisher, node):
+            harness.wait_until(lambda: len(self.segments(folder)) >= 9, 30, "9 segments on disk", step_s=0.2)
+            oldest = Playlist(client.piece("record.m3u8")[2].decode()).segments[0]["uri"]
+            in_memory = [s["uri"] for s in client.media().segments]
+            self.assertNotIn(oldest, in_memory)
+            self.assertEqual(client.piece(oldest)[0], 200)  # from disk
+            self.end(node)
+            harness.wait_until(lambda: Playlist(client.piece("record.m3u8")[2].decode()).ended, 10, "the end")
+            record = Playlist(client.piece("record.m3u8")[2].decode())
+            self.assertEqual(record.tags["#EXT-X-PLAYLIST-TYPE"], "EVENT")
+            self.assertEqual([s["uri"] for s in record.segments], self.in_order(folder))
+            self.assertLessEqual(max(s["duration"] for s in record.segments), record.target)
+            self.assertEqual(play(f"http://%s:%d/live/disk/record.m3u8" % node.http, 9), "")
+
+        self.record("keep", check)
+
+    def in_order(self, folder):
+        return sorted(self.segments(folder), key=lambda name: int(re.match(r"s\d+-(\d+)", name)[1]))
+
+    def test_window_removes_each_file_with_its_segment(self):
+        def check(folder, client, publisher, node):
+            seen = set()
+
+            def look():
+                seen.update(self.segments(folder))
+                return len(seen) >= 14
+
+            harness.wait_until(look, 40, "14 segments", step_s=0.2)
+            self.assertLess(len(self.segments(folder)), 10)
+            self.assertEqual(client.piece("record.m3u8")[0], 404)
+            self.assertEqual(client.piece(min(seen, key=lambda n: int(n.split("-")[1][:-4])))[0], 404)
+
+        self.record("window", check)
+
+    def test_end_removes_all_when_the_channel_goes(self):
+        def check(folder, client, publisher, node):
+            harness.wait_until(lambda: len(self.segments(folder)) >= 3, 20, "3 segments on disk", step_s=0.2)
+            self.end(node)
+            publisher.kill()
+            harness.wait_until(lambda: not os.path.exists(folder), 20, "the folder is gone", step_s=0.2)
+
+        self.record("end", check)
+
+
+if __name__ == "__main__":
+    harness.main()
