@@ -17,6 +17,7 @@ COLUMNS = (
     ("quiet_p99", "quiet p99 ms", 2), ("storm_p99", "storm p99 ms", 2),
     ("settled_p99", "settled p99 ms", 2), ("kib_each", "KiB each", 2),
     ("pss_kib", "PSS KiB", 0), ("n_threads", "threads", 0), ("switches", "switches /s", 0),
+    ("fetch_p99", "segment p99 ms", 2), ("requests", "requests /s", 0), ("kbps", "kbit/s a viewer", 0),
     ("load_cpu", "load's core %", 0))
 WITH_SPREAD = {"cpu", "process", "kib_each"}
 

@@ -108,6 +108,8 @@ def windowed(bench, load_args, pid, cores, load_cores=None, seconds=None):
         figures = bench_load.figures(report)
         if pid:
             figures |= bench_proc.window(before, after)
+            if figures.get("kbps"):
+                figures["cpu_per_mbps"] = 1000 * figures["cpu"] / figures["kbps"] / figures["viewers"]
             figures |= {"pss_kib": bench_proc.memory_kib(pid),
                         "private_kib": bench_proc.memory_kib(pid, "Private_")}
     reasons = bench_load.faults(report)

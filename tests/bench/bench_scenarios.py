@@ -4,11 +4,13 @@ import contextlib
 import socket
 import time
 
+import bench_hls
 import bench_load
 import bench_media
 import bench_proc
+from bench_report import percentile
 from bench_run import TRACED_VIEWERS, Check, Invalid, Row, Table, plain, publishing, windowed
-from bench_servers import Floor, Headwater, Nginx, Pair
+from bench_servers import Floor, Headwater, HeadwaterTls, Nginx, Pair
 
 STREAM = "live/bench"
 FLUSH_MS = {"realtime": 0, "balanced": 40, "efficient": 350}
@@ -354,6 +356,70 @@ def s11(_, latencies):
                     note=f"feed.max_pinned_bytes is {limit_mib} MiB.")
 
 
+def s12(_, latencies):
+    """HTTPS-FLV beside HTTP-FLV: many viewers of little, and fewer of much"""
+    node = factory(HeadwaterTls, latency="balanced")
+    for n_players, media, text in ((1000, "200k", "200 kbit/s"), (300, "2500k", "2.5 Mbit/s")):
+        if "balanced" not in latencies:
+            continue
+        plain_row, tls_row = "headwater HTTP-FLV", "headwater HTTPS-FLV"
+        rows = tuple(plain(name, node, viewers(kind, n_players, media, ramp=5))
+                     for name, kind in ((plain_row, "http"), (tls_row, "https")))
+        checks = (Check("CPU, HTTPS / HTTP", tls_row, "cpu", None, plain_row),
+                  Check("CPU of TLS", tls_row, "cpu", None, plain_row, "% of a core", minus=True),
+                  Check("memory of the node, HTTPS - HTTP", tls_row, "pss_kib", None, plain_row, "KiB", minus=True))
+        yield Table(f"S12 {media}", f"1 publisher of {text}, {n_players:,} viewers with TLS and without", rows, checks)
+
+
+def ts_viewers(n_players, media):
+    def args(_, server):
+        url = server.url("http", STREAM).removesuffix(".flv") + ".ts"
+        return ["--publish", server.url("rtmp", STREAM), "--flv", bench_media.clip(media), "--play", url,
+                "--players", n_players]
+    return args
+
+
+def s13(_, latencies):
+    """1,000 HTTP-TS viewers beside 1,000 HTTP-FLV viewers"""
+    for latency in latencies:
+        flv, ts = f"headwater HTTP-FLV {latency}", f"headwater HTTP-TS {latency}"
+        node = factory(Headwater, latency=latency)
+        rows = (plain(flv, node, viewers("http", 1000, "200k")), plain(ts, node, ts_viewers(1000, "200k")))
+        checks = (Check("bytes, HTTP-TS / HTTP-FLV", ts, "kbps", None, flv),
+                  Check("CPU, HTTP-TS / HTTP-FLV", ts, "cpu", None, flv),
+                  Check("CPU a byte, HTTP-TS / HTTP-FLV", ts, "cpu_per_mbps", 1.10, flv))
+        yield Table(f"S13 {latency}", "1 publisher of 200 kbit/s, 1,000 viewers of HTTP-FLV and of HTTP-TS", rows,
+                    checks)
+
+
+def run_hls(name, container, n_viewers, segment_ms=2000):
+    def run(bench):
+        with Headwater(bench, hls__segment_ms=segment_ms) as node, publishing(bench, node, STREAM), \
+                bench_hls.HlsViewers(node.http, STREAM, container, n_viewers) as load:
+            softirqs = bench_proc.softirq_tasks(node.cores)
+            load.run(2 * segment_ms / 1000 * (1 + bench_hls.START_BEHIND))  # the first ones have waited for a segment
+            load.reset()
+            before = bench_proc.Snapshot(node.pid, softirqs)
+            load.run(bench.seconds)
+            after = bench_proc.Snapshot(node.pid, softirqs)
+            figures = load.figures() | bench_proc.window(before, after) | {"pss_kib": bench_proc.memory_kib(node.pid)}
+        if load.faults or figures["viewers"] < n_viewers or figures["load_cpu"] > 85:
+            raise Invalid(f"{figures['viewers']} viewers, load {figures['load_cpu']:.0f} %; "
+                          + "; ".join(load.faults[:5]))
+        return figures | {"fetch_p99": 1000 * percentile(load.fetch_s, 99)}
+    return Row(name, "headwater", run)
+
+
+def s14(_, latencies):
+    """500 HLS viewers, segments of 2 s"""
+    if "balanced" in latencies:
+        rows = tuple(run_hls(f"headwater HLS {container}", container, 500) for container in ("ts", "fmp4"))
+        checks = tuple(Check(f"{row.name}: CPU", row.name, "cpu", 10, unit="% of a core") for row in rows)
+        yield Table("S14", "1 publisher of 200 kbit/s, 500 HLS viewers, segments of 2 s", rows, checks,
+                    note="Viewers poll as RFC 8216 says, without the directives of low latency; the node makes parts"
+                         " of 200 ms all the same.")
+
+
 def run_warm(kind):
     def run(bench):
         with Headwater(bench, latency="balanced") as node, publishing(bench, node, STREAM, players=10):
@@ -372,7 +438,7 @@ def warm(_, latencies):
 
 
 SCENARIOS = {"S1": s1, "S2": fan_out, "S3": s3, "S4": fan_out, "S5": s5, "S6": s6, "S7": s7, "S8": s8,
-             "S9": s9, "S10": s10, "S11": s11, "warm": warm}
+             "S9": s9, "S10": s10, "S11": s11, "S12": s12, "S13": s13, "S14": s14, "warm": warm}
 
 
 def tables(wanted, latencies, peers):

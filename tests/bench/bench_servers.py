@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import bench_proc
+import certs
 import harness
 
 NGINX_RTMP = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
@@ -102,6 +103,16 @@ class Headwater(Server):
 
     def streams(self):
         return self.process.streams()
+
+
+class HeadwaterTls(Headwater):
+    """The same with a certificate (P-256), for https and rtmps beside http and rtmp."""
+
+    def start(self):
+        pair = certs.Authority(self.bench.folder, "bench-ca").issue("node", ["IP:127.0.0.1"])
+        self.sets |= {"tls.certificates": "=".join(pair), "https.listen": "127.0.0.1:0",
+                      "rtmps.listen": "127.0.0.1:0"}
+        super().start()
 
 
 class Nginx(Server):
