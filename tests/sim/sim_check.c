@@ -137,7 +137,9 @@ static bool would_answer(const struct registry_node *owner, const struct registr
     if (!d || !sim_daemon_runs(d) || leaves(d) ||
         owner->wants_drain || /* an order that is just being taken back */
         is_sent_away(stream->name.text) || sim_node_instance(d) != owner->instance ||
-        sim_weather.jitter_us > 50000 || !is_near(sim_current()->host, d->host))
+        sim_weather.jitter_us > 50000 ||
+        sim_now_us() - sim_weather.since_us < PROBE_US || /* it was asked in bad weather */
+        !is_near(sim_current()->host, d->host))
         return false;
     n = sim_node_streams(d, streams, MAX_ON_A_NODE);
     for (unsigned i = 0; i < n; i++)

@@ -238,6 +238,7 @@ static void undo_weather(struct fault *fault)
 {
     sim_note("fair weather");
     sim_weather = fault->weather;
+    sim_weather.since_us = sim_now_us();
     g.is_weather_struck = false;
 }
 

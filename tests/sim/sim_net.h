@@ -61,6 +61,7 @@ int64_t sim_net_troubled_us(const struct sim_host *from, const struct sim_host *
 struct sim_weather {               /* of the whole network */
     unsigned loss_permille;        /* each loss costs a retransmission: 200 ms, then twice that */
     int64_t latency_us, jitter_us; /* one way; jitter is added, most often little of it */
+    int64_t since_us;              /* when it became so */
 };
 extern struct sim_weather sim_weather;
 
