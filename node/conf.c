@@ -86,6 +86,7 @@ static const struct conf_field k_fields[] = {
     UINT  ("hls.segment_ms",               hls_segment_ms,                   "2000",        100, 60000,     "ms",    "Length of a segment, as near as GOPs allow; decided where a stream is published.", true),
     UINT  ("hls.part_ms",                  hls_part_ms,                      "200",         0,   5000,      "ms",    "Length of a part of low-latency HLS; 0 = no parts; decided likewise.", true),
     LIST  ("hls.renditions",               hls_renditions,                   "",            HLS_MAX_RENDITIONS,      "Suffixes of names that are renditions of the name without: _720 makes app/x_720 one of app/x, in one multivariant playlist.", false),
+    BOOL  ("hls.audio_variant",            hls_audio_variant,                "false",                                 "Multivariant playlists offer the sound alone as one more variant, for players with little bandwidth.", false),
     UINT  ("hls.window_s",                 hls_window_s,                     "20",          1,   86400,     "s",     "How far playlists reach back: more is for viewers who go back in time (DVR).", false),
     UINT  ("hls.idle_ms",                  hls_idle_ms,                      "30000",       1000, MAX_MS,   "ms",    "A viewer, or a channel that nobody asks for, is over after this.", false),
     STRING("hls.disk.dir",                 hls_disk_dir,                     "",            PATH_BYTES,              "Folder where complete segments of hls.container are written, too: app/name/...; empty = off.", false),

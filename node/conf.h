@@ -32,6 +32,7 @@ struct node_conf {
     int hls_mode;      /* enum hls_mode */
     int hls_container; /* enum hls_container */
     struct conf_list hls_renditions;
+    bool hls_audio_variant;
     char *hls_disk_dir;
     int hls_disk_cleanup; /* enum hls_cleanup */
     uint64_t hls_segment_ms, hls_part_ms, hls_window_s, hls_idle_ms, hls_max_bytes;

@@ -135,6 +135,7 @@ static enum err make_hls(struct node *node)
                           .idle_us = (int64_t)conf->hls_idle_ms * 1000,
                           .renditions = (const char *const *)conf->hls_renditions.items,
                           .n_renditions = conf->hls_renditions.n_items,
+                          .has_audio_variant = conf->hls_audio_variant,
                           .cleanup = (enum hls_cleanup)conf->hls_disk_cleanup,
                           .max_bytes = conf->hls_max_bytes};
     if (node->hls_conf.mode == HLS_OFF)

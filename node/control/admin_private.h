@@ -65,6 +65,9 @@ void admin_get_trace(struct http_exchange *x, void *arg);
 void admin_kick_session(struct http_exchange *x, void *arg);
 void admin_get_node(struct http_exchange *x, void *arg);
 void admin_get_config(struct http_exchange *x, void *arg);
+void admin_list_hls_groups(struct http_exchange *x, void *arg);
+void admin_set_hls_group(struct http_exchange *x, void *arg);
+void admin_remove_hls_group(struct http_exchange *x, void *arg);
 void admin_drain(struct http_exchange *x, void *arg);
 void admin_undrain(struct http_exchange *x, void *arg);
 

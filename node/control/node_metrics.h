@@ -73,6 +73,7 @@ struct node;
     X(m_play_refused_draining,         COUNTER, "play_refused_total", "reason=\"draining\"", "Viewers turned away") \
     X(m_play_redirected,               COUNTER, "play_redirected_total", "", "Viewers sent to another node") \
     X(m_publish_reconnects,            COUNTER, "publish_reconnect_requests_total", "", "Publishers that were asked to go on over a new connection") \
+    X(m_play_reconnects,               COUNTER, "play_reconnect_requests_total", "", "RTMP players that were asked to go on over a new connection") \
     X(m_draining,                      GAUGE,   "draining", "", "1 while this node takes no new work") \
     X(m_drain_publishers,              GAUGE,   "drain_sessions", "kind=\"publish\"", "Who still has to leave a node that drains") \
     X(m_drain_viewers,                 GAUGE,   "drain_sessions", "kind=\"play\"", "Who still has to leave a node that drains") \
@@ -121,13 +122,15 @@ struct node;
     X(m_relay_pulls_ended,             COUNTER, "relay_pulls_total", "result=\"ended\"",                 "Pulls from other servers") \
     X(m_relay_pulls_switched,          COUNTER, "relay_pulls_total", "result=\"switched\"",              "Pulls from other servers") \
     X(m_relay_pulls_idle,              COUNTER, "relay_pulls_total", "result=\"idle\"",                  "Pulls from other servers") \
+    X(m_relay_reconnects_followed,     COUNTER, "relay_reconnect_requests_total", "result=\"followed\"", "Requests of foreign servers to go on over a new connection") \
+    X(m_relay_reconnects_refused,      COUNTER, "relay_reconnect_requests_total", "result=\"refused\"",  "Requests of foreign servers to go on over a new connection") \
     X(m_relay_loops_refused,           COUNTER, "relay_loops_refused_total", "",                         "Pulls refused since their hop list names this node") \
     X(m_relay_pushes_granted,          COUNTER, "relay_pushes_total", "result=\"granted\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_refused,          COUNTER, "relay_pushes_total", "result=\"refused\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_unreachable,      COUNTER, "relay_pushes_total", "result=\"unreachable\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_stalled,          COUNTER, "relay_pushes_total", "result=\"stalled\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_lost,             COUNTER, "relay_pushes_total", "result=\"lost\"", "Streams of encoders here sent to an origin") \
-    X(m_hls_channels, GAUGE, "hls_channels", "", "Streams that are cut into segments, a container each") \
+    X(m_hls_channels, GAUGE, "hls_channels", "", "Streams that are cut into segments, a container and choice of tracks each") \
     X(m_hls_disk_errors, COUNTER, "hls_disk_errors_total", "", "Segments and lists that could not be written or removed") \
     X(m_hls_channels_opened, COUNTER, "hls_channels_opened_total", "", "Likewise, since the start") \
     X(m_frames_audio,                  COUNTER, "frames_total", "kind=\"audio\"",                        "Frames received") \

@@ -46,13 +46,15 @@ static struct hls_snapshot *make_empty_snapshot(void)
 {
     struct hls_snapshot *s = calloc(1, sizeof *s);
 
-    if (s)
-        atomic_init(&s->refs, 1);
+    if (!s)
+        return NULL;
+    atomic_init(&s->refs, 1);
+    s->border_us = INT64_MIN;
     return s;
 }
 
 struct hls_channel *hls_channel_create(struct hls *hls, const struct stream_name *name,
-                                       enum hls_container container, const char *key)
+                                       struct hls_form form, const char *key)
 {
     struct hls_channel *c = calloc(1, sizeof *c);
 
@@ -61,7 +63,7 @@ struct hls_channel *hls_channel_create(struct hls *hls, const struct stream_name
     atomic_init(&c->refs, 1);
     pthread_mutex_init(&c->lock, NULL);
     c->hls = hls;
-    c->container = container;
+    c->form = form;
     c->name = *name;
     snprintf(c->key, sizeof c->key, "%s", key);
     list_init(&c->all_node);
@@ -95,8 +97,8 @@ void hls_channel_close(struct hls_channel *c)
     hls_data_unref(&c->whole);
     track_set_fini(&c->tracks);
     metric_add(&m_hls_channels, -1);
-    log_info("hls", "msg=closed stream=%s container=%s", c->name.text,
-             hls_container_name(c->container));
+    log_info("hls", "msg=closed stream=%s container=%s tracks=%s", c->name.text,
+             hls_container_name(c->form.container), hls_only_name(c->form.only));
     hls_channel_unref(&c); /* home's */
 }
 
@@ -112,7 +114,7 @@ static void on_source_change(struct stream_sink *sink)
 
     hls_channel_end_run(c);
     track_set_clear(&c->tracks);
-    if (hls_mux_reset(&c->mux, c->container) != E_OK)
+    if (hls_mux_reset(&c->mux, c->form) != E_OK)
         stream_sink_close(sink);
     if (c->is_dirty)
         hls_channel_publish(c);
@@ -164,12 +166,12 @@ static void settle(struct hls_channel *c)
     c->is_home = true; /* with the reference of the message */
     metric_add(&m_hls_channels, 1);
     metric_add(&m_hls_channels_opened, 1);
-    log_info("hls", "msg=open stream=%s container=%s", c->name.text,
-             hls_container_name(c->container));
+    log_info("hls", "msg=open stream=%s container=%s tracks=%s", c->name.text,
+             hls_container_name(c->form.container), hls_only_name(c->form.only));
     timer_init(&c->timer, stream_home(c->stream)->loop, on_look);
     timer_start_ms(&c->timer, LOOK_MS);
     stream_sink_want(&c->sink, true);
-    if (hls_mux_open(&c->mux, c->container) != E_OK) {
+    if (hls_mux_open(&c->mux, c->form) != E_OK) {
         stream_sink_close(&c->sink);
         return;
     }
@@ -223,4 +225,12 @@ void hls_channel_count_viewer(struct hls_channel *channel, int by)
 const char *hls_container_name(enum hls_container container)
 {
     return container == HLS_TS ? "ts" : "fmp4";
+}
+
+const char *hls_only_name(enum hls_only only)
+{
+    static const char *const k_names[] = {
+        [HLS_ALL_TRACKS] = "all", [HLS_ONLY_AUDIO] = "audio", [HLS_ONLY_VIDEO] = "video"};
+
+    return k_names[only];
 }

@@ -1,5 +1,6 @@
-/* A channel: one stream as HLS in one container. It is made by the stream's home loop, from frames;
- * requests on any loop take what is there by reference, or wait for news. */
+/* A channel: one stream as HLS in one container, all of it or one kind of track. It is made by the
+ * stream's home loop, from frames; requests on any loop take what is there by reference, or wait
+ * for news. */
 #ifndef HW_NODE_HLS_CHANNEL_H
 #define HW_NODE_HLS_CHANNEL_H
 
@@ -12,6 +13,11 @@ struct hls;         /* the node's channels, hls.h */
 struct hls_channel; /* opaque; refcounted */
 struct media_loop;
 
+struct hls_form {
+    enum hls_container container;
+    enum hls_only only; /* borders are those of all tracks */
+};
+
 /* What a channel has to show at one moment. Never changes. */
 struct hls_snapshot {
     _Atomic uint32_t refs;
@@ -19,12 +25,14 @@ struct hls_snapshot {
     bool is_playable; /* there is as much as a player needs to start */
     struct hls_edge edge;
     int64_t target_us;
+    int64_t border_us; /* dts at which the newest complete segment begins; INT64_MIN = none */
     struct hls_facts facts;
     struct hls_data *full, *delta; /* owned: the playlist; delta may be full again */
 };
 void hls_snapshot_unref(struct hls_snapshot **snapshot);
 
 const char *hls_container_name(enum hls_container container);
+const char *hls_only_name(enum hls_only only); /* "all", "audio", "video" */
 
 struct hls_channel *hls_channel_ref(struct hls_channel *channel);
 void hls_channel_unref(struct hls_channel **channel);

@@ -53,8 +53,8 @@ static void end_segment(struct hls_channel *c, const struct hls_piece *piece,
 static void begin_segment(struct hls_channel *c, const struct media_frame *first)
 {
     hls_mux_begin_segment(&c->mux, c->segmenter.segment.msn);
-    /* fMP4 without any track that can be said yet: the segment cannot be had here. */
-    if (c->container == HLS_TS || c->mux.init)
+    /* Without any track that can be said yet the segment cannot be had here. */
+    if (hls_mux_is_ready(&c->mux))
         c->is_dirty |= hls_window_begin(c, first);
 }
 
@@ -77,7 +77,8 @@ static void init_segmenter(struct hls_channel *c)
         .gops_per_segment = plan->gops_per_segment ? plan->gops_per_segment : 1,
         .first_gop = plan->first_gop,
         .first_msn = plan->first_msn,
-        .part_us = c->container == HLS_FMP4 ? (int64_t)plan->part_ms * 1000 : 0};
+        .skipped_gops = plan->skipped_gops,
+        .part_us = c->form.container == HLS_FMP4 ? (int64_t)plan->part_ms * 1000 : 0};
 
     hls_segmenter_init(&c->segmenter, &conf);
 }
@@ -90,7 +91,9 @@ static void follow_plan(struct hls_channel *c)
     if (c->plan.gops_per_segment || !plan || !plan->gops_per_segment)
         return;
     c->plan.gops_per_segment = plan->gops_per_segment;
+    c->plan.skipped_gops = plan->skipped_gops;
     c->segmenter.conf.gops_per_segment = plan->gops_per_segment;
+    c->segmenter.conf.skipped_gops = plan->skipped_gops;
 }
 
 /* Pictures that come late to a stream of sound lead from then on. */
@@ -120,11 +123,12 @@ static void give_up_segment(struct hls_channel *c)
 
 static void take_media(struct hls_channel *c, const struct media_frame *frame, bool entry)
 {
-    struct hls_frame facts = {.kind = frame->info.kind,
-                              .entry = entry,
-                              .dts_us = frame->info.dts_us,
-                              .gop = frame->info.gop,
-                              .size_bytes = frame_es(frame).size_bytes};
+    struct hls_frame facts = {
+        .kind = frame->info.kind,
+        .entry = entry,
+        .dts_us = frame->info.dts_us,
+        .gop = frame->info.gop,
+        .size_bytes = hls_mux_wants(&c->mux, frame->info.kind) ? frame_es(frame).size_bytes : 0};
     struct hls_cut pieces;
     unsigned bits;
 
@@ -134,7 +138,7 @@ static void take_media(struct hls_channel *c, const struct media_frame *frame, b
     if (bits & HLS_BEGINS_SEGMENT)
         begin_segment(c, frame);
     if (c->is_open && !(bits & HLS_OUTSIDE))
-        hls_mux_add(&c->mux, frame, bits & HLS_BEGINS_SEGMENT);
+        hls_mux_add(&c->mux, frame);
     if (c->is_open && c->segmenter.segment.size_bytes > hls_conf_of(c->hls)->max_bytes)
         give_up_segment(c);
 }

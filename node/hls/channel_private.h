@@ -3,7 +3,8 @@
  *   channel_frames.c   frames to parts and segments
  *   channel_window.c   the segments that there are
  *   channel_record.c   what goes to disk
- *   channel_publish.c  snapshots, and who waits for them */
+ *   channel_publish.c  snapshots, and who waits for them
+ *   channel_group.c    the other renditions */
 #ifndef HW_NODE_HLS_CHANNEL_PRIVATE_H
 #define HW_NODE_HLS_CHANNEL_PRIVATE_H
 
@@ -23,6 +24,7 @@ struct hls_body {            /* what a segment is made of; beside its struct hls
     uint32_t n_parts, capacity;
     uint64_t discontinuities; /* up to it, its own included */
     uint32_t n_lead;          /* frames of the lead */
+    int64_t start_us;         /* dts of the first one */
 };
 
 struct hls_init_section {
@@ -42,10 +44,10 @@ struct hls_view { /* one loop's requests that wait */
 struct hls_channel {
     _Atomic uint32_t refs;
     struct hls *hls;
-    enum hls_container container;
+    struct hls_form form;
     struct stream_name name;
-    char key[STREAM_NAME_SIZE + 8]; /* in hls->channels */
-    struct list all_node;           /* in hls->all, under its lock */
+    char key[STREAM_NAME_SIZE + 16]; /* in hls->channels */
+    struct list all_node;            /* in hls->all, under its lock */
     struct loop_msg open_msg;
     struct stream *stream; /* owned reference; home loop's, but for the first message */
     _Atomic int64_t used_us;
@@ -76,6 +78,7 @@ struct hls_channel {
     bool is_recorded, is_record_ended; /* something is in record.m3u8; nothing more comes */
     struct hls_segment recorded;       /* the last one in it */
     size_t kept_bytes;                 /* of all segments */
+    bool is_unaligned;                 /* it was said */
 };
 
 /* --- channel_frames.c, home loop --- */
@@ -122,13 +125,26 @@ void hls_channel_publish(struct hls_channel *c);
 bool hls_channel_init_views(struct hls_channel *c);
 void hls_channel_fini_views(struct hls_channel *c);
 
+/* --- channel_group.c, home loop --- */
+
+struct hls_reports { /* the live ends of the group's other renditions, bis 4.4.5.4 */
+    struct hls_report all[HLS_MAX_RENDITIONS];
+    size_t n;
+    struct buf_writer uris[HLS_MAX_RENDITIONS];
+};
+
+/* Uris are borrowed until hls_reports_drop(). */
+void hls_reports_take(struct hls_channel *c, struct hls_reports *r);
+void hls_reports_drop(struct hls_reports *r);
+
 /* --- hls.c --- */
 
 struct hls_sibling { /* another rendition of the channel's group */
     struct stream_name name;
     struct hls_edge edge;
+    int64_t border_us; /* hls_snapshot */
 };
-/* Those that have something to show, in the same container; gives how many. Any thread. */
+/* Those that have something to show, in the same form; gives how many. Any thread. */
 size_t hls_siblings(struct hls_channel *channel, struct hls_sibling out[HLS_MAX_RENDITIONS]);
 struct registry *hls_registry(const struct hls *hls);
 unsigned hls_n_loops(const struct hls *hls);
@@ -136,14 +152,23 @@ unsigned hls_n_loops(const struct hls *hls);
  * so). True: it is out, and the table's reference gone. */
 bool hls_forget(struct hls_channel *channel, int64_t idle_us);
 
-/* Another channel has its name and container by now, and its files. */
+/* Another channel has its name and form by now, and its files. */
 bool hls_is_replaced(struct hls_channel *channel);
+
+/* --- groups.c --- */
+
+struct hls_groups; /* those that were told; opaque */
+struct hls_groups *hls_groups_create(void);
+void hls_groups_destroy(struct hls_groups **groups);
+struct hls_groups *hls_groups_of(const struct hls *hls);
+/* The name that this one is a rendition of, else the name itself. Any thread. */
+struct stream_name hls_base_of(struct hls *hls, const struct stream_name *name);
 
 /* --- channel.c --- */
 
 /* With one reference; the stream is held. NULL when out of memory. */
 struct hls_channel *hls_channel_create(struct hls *hls, const struct stream_name *name,
-                                       enum hls_container container, const char *key);
+                                       struct hls_form form, const char *key);
 /* Sends it home. */
 void hls_channel_open(struct hls_channel *c);
 /* Nobody asks any more, or all loops have stopped. It may be gone after. */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "node/hls/channel_private.h"
-#include "proto/http/http.h"
 
 #define TEXT_MAX_BYTES (8u << 20) /* a playlist; of a day of two-second segments: 4 MiB */
 
@@ -62,43 +61,12 @@ static struct hls_edge edge_of(const struct hls_channel *c)
     return edge;
 }
 
-struct reports { /* the live ends of the group's other renditions, bis 4.4.5.4 */
-    struct hls_report all[HLS_MAX_RENDITIONS];
-    size_t n;
-    struct buf_writer uris[HLS_MAX_RENDITIONS];
-};
-
-static void take_reports(struct hls_channel *c, struct reports *r)
-{
-    struct hls_sibling siblings[HLS_MAX_RENDITIONS];
-
-    r->n = hls_siblings(c, siblings);
-    for (size_t i = 0; i < r->n; i++) {
-        const struct hls_edge *edge = &siblings[i].edge;
-        bool is_open = edge->n_parts > 0;
-
-        buf_writer_init(&r->uris[i], 4 * STREAM_NAME_SIZE);
-        buf_write_str(&r->uris[i], "../");
-        http_percent_encode(buf_view_str(stream_name_part(&siblings[i].name)), &r->uris[i]);
-        buf_printf(&r->uris[i], "/%s.m3u8", hls_container_name(c->container));
-        r->all[i] = (struct hls_report){
-            .uri = buf_writer_view(&r->uris[i]),
-            .last_msn = edge->next_msn - !is_open,
-            .last_part = (int64_t)(is_open ? edge->n_parts : edge->n_parts_before) - 1};
-    }
-}
-
-static void drop_reports(struct reports *r)
-{
-    for (size_t i = 0; i < r->n; i++)
-        buf_writer_fini(&r->uris[i]);
-}
-
 static void write_texts(struct hls_channel *c, struct hls_snapshot *s)
 {
     size_t first = c->n_old, n = n_complete(c);
     struct hls_playlist playlist = {
-        .container = c->container,
+        .container = c->form.container,
+        .only = c->form.only,
         .type = HLS_LIVE,
         .target_us = (int64_t)c->plan.segment_ms * 1000,
         .part_target_us = part_target_us(c),
@@ -107,9 +75,9 @@ static void write_texts(struct hls_channel *c, struct hls_snapshot *s)
         .open = c->is_open ? &c->segments[n] : NULL,
         .ended = c->has_ended,
     };
-    struct reports reports;
+    struct hls_reports reports;
 
-    take_reports(c, &reports);
+    hls_reports_take(c, &reports);
     playlist.reports = reports.all;
     playlist.n_reports = reports.n;
     if (first < c->n_segments)
@@ -118,12 +86,13 @@ static void write_texts(struct hls_channel *c, struct hls_snapshot *s)
     s->full = write_text(&playlist);
     playlist.skip = true;
     s->delta = playlist.part_target_us ? write_text(&playlist) : hls_data_ref(s->full);
-    drop_reports(&reports);
+    hls_reports_drop(&reports);
 }
 
 static void measure(const struct hls_channel *c, struct hls_snapshot *s)
 {
     size_t first = c->n_old, n = n_complete(c);
+    const struct es_track *tracks[2];
     uint64_t n_pictures = 0;
     int64_t us = 0;
 
@@ -133,7 +102,8 @@ static void measure(const struct hls_channel *c, struct hls_snapshot *s)
         n_pictures += c->bodies[i].n_lead;
         us += c->segments[i].duration_us;
     }
-    hls_facts_of(&s->facts, &c->mux.known, c->segments + first, n - first, n_pictures, us);
+    hls_mux_tracks(&c->mux, tracks);
+    hls_facts_of(&s->facts, tracks, c->segments + first, n - first, n_pictures, us);
 }
 
 /* A player that finds one segment and no parts has played it before the next one is there. */
@@ -142,6 +112,16 @@ static bool is_playable(const struct hls_channel *c)
     size_t n = n_complete(c) - c->n_old;
 
     return n >= (c->has_ended || part_target_us(c) ? 1 : 2);
+}
+
+/* Of the newest segment that is complete and to be had. The first one of a run may be shorter. */
+static int64_t border_of(const struct hls_channel *c)
+{
+    const struct hls_segment *last = n_complete(c) ? &c->segments[n_complete(c) - 1] : NULL;
+
+    if (!last || last->gap || (last->run == c->plan.run && last->msn == c->plan.first_msn))
+        return INT64_MIN;
+    return c->bodies[n_complete(c) - 1].start_us;
 }
 
 static struct hls_snapshot *make(struct hls_channel *c)
@@ -155,6 +135,7 @@ static struct hls_snapshot *make(struct hls_channel *c)
     s->is_playable = is_playable(c);
     s->edge = edge_of(c);
     s->target_us = hls_window_target_us(c);
+    s->border_us = border_of(c);
     measure(c, s);
     write_texts(c, s);
     if (!s->full || !s->delta)
@@ -339,7 +320,7 @@ enum err hls_channel_find(struct hls_channel *channel, const struct hls_name *na
     enum err e = E_NOT_FOUND;
 
     pthread_mutex_lock(&channel->lock);
-    if (name->container == channel->container)
+    if (name->container == channel->form.container && name->only == channel->form.only)
         found = name->kind == HLS_INIT ? find_init(channel, name) : find_piece(channel, name);
     if (found) {
         *data = hls_data_ref(found);

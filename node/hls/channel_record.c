@@ -9,14 +9,15 @@ static struct hls_disk *disk_of(const struct hls_channel *c)
 {
     const struct hls_conf *conf = hls_conf_of(c->hls);
 
-    return c->container == conf->container ? conf->disk : NULL;
+    return c->form.container == conf->container && c->form.only == HLS_ALL_TRACKS ? conf->disk
+                                                                                  : NULL;
 }
 
 static void name_of(const struct hls_channel *c, const struct hls_segment *s,
                     enum hls_name_kind kind, char out[HLS_NAME_SIZE])
 {
     struct hls_name name = {.kind = kind,
-                            .container = kind == HLS_INIT ? HLS_FMP4 : c->container,
+                            .container = kind == HLS_INIT ? HLS_FMP4 : c->form.container,
                             .run = s->run,
                             .number = kind == HLS_INIT ? s->map : s->msn};
 
@@ -36,7 +37,7 @@ static struct hls_data *data_of(const struct buf_writer *text)
 /* The list goes on at its end; a new channel begins a new one. */
 static struct hls_data *write_entry(const struct hls_channel *c, const struct hls_segment *s)
 {
-    struct hls_playlist list = {.container = c->container,
+    struct hls_playlist list = {.container = c->form.container,
                                 .type = HLS_EVENT,
                                 .target_us = TARGETS * (int64_t)c->plan.segment_ms * 1000,
                                 .segments = s,
@@ -78,7 +79,7 @@ static void list_segment(struct hls_channel *c, struct hls_disk *disk, const str
 
 static bool is_new_init(const struct hls_channel *c, const struct hls_segment *s)
 {
-    return c->container == HLS_FMP4 && c->mux.init &&
+    return c->form.container == HLS_FMP4 && c->mux.init &&
            (!c->is_recorded || c->recorded.run != s->run || c->recorded.map != s->map);
 }
 

@@ -113,7 +113,8 @@ static bool append(struct hls_channel *c, const struct hls_segment *segment, boo
         return false;
     pthread_mutex_lock(&c->lock);
     c->segments[c->n_segments] = *segment;
-    c->bodies[c->n_segments++] = (struct hls_body){.discontinuities = c->plan.discontinuities};
+    c->bodies[c->n_segments++] = (struct hls_body){.discontinuities = c->plan.discontinuities,
+                                                   .start_us = c->segmenter.segment.start_us};
     c->is_open = is_open;
     pthread_mutex_unlock(&c->lock);
     return true;
@@ -217,7 +218,8 @@ void hls_window_add_part(struct hls_channel *c, const struct hls_piece *piece,
     pthread_mutex_lock(&c->lock);
     if (has_part_room(body)) {
         body->infos[body->n_parts] =
-            (struct hls_part){.duration_us = piece->duration_us, .independent = piece->independent};
+            (struct hls_part){.duration_us = piece->duration_us,
+                              .independent = piece->independent || c->form.only == HLS_ONLY_AUDIO};
         body->parts[body->n_parts++] = data;
         data = NULL;
     }

@@ -36,19 +36,19 @@ static void measure_rate(struct hls_facts *facts, const struct codec_video *vide
     }
 }
 
-void hls_facts_of(struct hls_facts *facts, const struct es_tracks *tracks,
+void hls_facts_of(struct hls_facts *facts, const struct es_track *const tracks[2],
                   const struct hls_segment *segments, size_t n_segments, uint64_t n_pictures,
                   int64_t pictures_us)
 {
     static const enum media_kind k_order[] = {MEDIA_VIDEO, MEDIA_AUDIO};
-    const struct es_track *video = &tracks->tracks[MEDIA_VIDEO];
+    const struct es_track *video = tracks[MEDIA_VIDEO];
 
     *facts = (struct hls_facts){.video_range = NULL};
     for (unsigned i = 0; i < 2; i++)
-        if (tracks->tracks[k_order[i]].is_known)
+        if (tracks[k_order[i]])
             snprintf(facts->codecs[i], sizeof facts->codecs[i], "%s",
-                     tracks->tracks[k_order[i]].params.rfc6381);
-    if (video->is_known) {
+                     tracks[k_order[i]]->params.rfc6381);
+    if (video) {
         facts->width = video->params.video.width;
         facts->height = video->params.video.height;
         facts->video_range = range_of(&video->params.video);

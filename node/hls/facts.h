@@ -12,8 +12,8 @@ struct hls_facts {
     uint64_t peak_bps, average_bps;
     const char *video_range; /* static, or NULL */
 };
-/* Tracks and picture rate; seen: complete segments, n_pictures of them in us. */
-void hls_facts_of(struct hls_facts *facts, const struct es_tracks *tracks,
+/* tracks: by kind, NULL = none. Picture rate; seen: complete segments, n_pictures of them in us. */
+void hls_facts_of(struct hls_facts *facts, const struct es_track *const tracks[2],
                   const struct hls_segment *segments, size_t n_segments, uint64_t n_pictures,
                   int64_t pictures_us);
 /* uri is borrowed. */

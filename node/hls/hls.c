@@ -9,11 +9,12 @@
 
 struct hls {
     pthread_mutex_t lock;
-    struct map channels; /* "container/app/name"; under the lock; owns references */
+    struct map channels; /* by key_of(); under the lock; owns references */
     struct list all;     /* hls_channel.all_node, likewise: those that were replaced, too */
     struct registry *registry;
     unsigned n_loops;
     const struct hls_conf *conf;
+    struct hls_groups *groups; /* owned */
 };
 
 struct hls *hls_create(struct registry *registry, unsigned n_loops, const struct hls_conf *conf)
@@ -28,6 +29,9 @@ struct hls *hls_create(struct registry *registry, unsigned n_loops, const struct
     hls->registry = registry;
     hls->n_loops = n_loops;
     hls->conf = conf;
+    hls->groups = hls_groups_create();
+    if (!hls->groups)
+        hls_destroy(&hls);
     return hls;
 }
 
@@ -48,6 +52,7 @@ void hls_destroy(struct hls **hls)
         hls_channel_close(c);
         hls_channel_unref(&in_table);
     }
+    hls_groups_destroy(&h->groups);
     map_fini(&h->channels);
     pthread_mutex_destroy(&h->lock);
     free(h);
@@ -56,6 +61,11 @@ void hls_destroy(struct hls **hls)
 const struct hls_conf *hls_conf_of(const struct hls *hls)
 {
     return hls->conf;
+}
+
+struct hls_groups *hls_groups_of(const struct hls *hls)
+{
+    return hls->groups;
 }
 
 struct registry *hls_registry(const struct hls *hls)
@@ -70,10 +80,18 @@ unsigned hls_n_loops(const struct hls *hls)
 
 /* --- the table: under the lock --- */
 
-static struct hls_channel *make(struct hls *h, const struct stream_name *name,
-                                enum hls_container container, const char *key)
+/* "fmp4-all/app/name". */
+static void key_of(const struct stream_name *name, struct hls_form form,
+                   char out[sizeof((struct hls_channel *)0)->key])
 {
-    struct hls_channel *c = hls_channel_create(h, name, container, key);
+    snprintf(out, sizeof((struct hls_channel *)0)->key, "%s-%s/%s",
+             hls_container_name(form.container), hls_only_name(form.only), name->text);
+}
+
+static struct hls_channel *make(struct hls *h, const struct stream_name *name, struct hls_form form,
+                                const char *key)
+{
+    struct hls_channel *c = hls_channel_create(h, name, form, key);
 
     if (!c)
         return NULL;
@@ -95,13 +113,13 @@ static bool is_there_again(struct hls *h, const struct stream_name *name)
     return found;
 }
 
-struct hls_channel *hls_get(struct hls *hls, const struct stream_name *name,
-                            enum hls_container container, bool play)
+struct hls_channel *hls_get(struct hls *hls, const struct stream_name *name, struct hls_form form,
+                            bool play)
 {
     char key[sizeof((struct hls_channel *)0)->key];
     struct hls_channel *c, *old = NULL;
 
-    snprintf(key, sizeof key, "%s/%s", hls_container_name(container), name->text);
+    key_of(name, form, key);
     pthread_mutex_lock(&hls->lock);
     c = map_get(&hls->channels, key);
     if (c && play && hls_channel_has_ended(c) && is_there_again(hls, name)) {
@@ -109,7 +127,7 @@ struct hls_channel *hls_get(struct hls *hls, const struct stream_name *name,
         c = NULL;
     }
     if (!c)
-        c = make(hls, name, container, key);
+        c = make(hls, name, form, key);
     if (c) {
         atomic_store_explicit(&c->used_us, clock_mono_us(), memory_order_relaxed);
         (void)hls_channel_ref(c);
@@ -119,35 +137,7 @@ struct hls_channel *hls_get(struct hls *hls, const struct stream_name *name,
     return c;
 }
 
-/* --- groups --- */
-
-bool hls_rendition_name(const struct stream_name *base, const char *suffix, struct stream_name *out)
-{
-    char part[NAME_PART_MAX + 1];
-    const char *why;
-    int n = snprintf(part, sizeof part, "%s%s", stream_name_part(base), suffix);
-
-    return n < (int)sizeof part && stream_name_make(out, buf_view_of(base->text, base->app_bytes),
-                                                    buf_view_str(part), &why) == E_OK;
-}
-
-/* The name without the suffix that makes it a rendition, if it has one. */
-static struct stream_name base_of(const struct hls *h, const struct stream_name *name)
-{
-    size_t size = strlen(name->text);
-    struct stream_name base = *name;
-
-    for (size_t i = 0; i < h->conf->n_renditions; i++) {
-        size_t suffix = strlen(h->conf->renditions[i]);
-
-        if (size > name->app_bytes + 1u + suffix &&
-            !strcmp(name->text + size - suffix, h->conf->renditions[i])) {
-            base.text[size - suffix] = '\0';
-            break;
-        }
-    }
-    return base;
-}
+/* --- siblings --- */
 
 /* Under the lock. */
 static bool add_sibling(struct hls *h, const struct hls_channel *channel,
@@ -158,13 +148,13 @@ static bool add_sibling(struct hls *h, const struct hls_channel *channel,
     struct hls_channel *c;
     bool is_playable;
 
-    snprintf(key, sizeof key, "%s/%s", hls_container_name(channel->container), name->text);
+    key_of(name, channel->form, key);
     c = map_get(&h->channels, key);
     if (!c || c == channel)
         return false;
     s = hls_channel_look(c);
     is_playable = s->is_playable && !s->edge.ended;
-    *out = (struct hls_sibling){.name = *name, .edge = s->edge};
+    *out = (struct hls_sibling){.name = *name, .edge = s->edge, .border_us = s->border_us};
     hls_snapshot_unref(&s);
     return is_playable;
 }
@@ -172,17 +162,15 @@ static bool add_sibling(struct hls *h, const struct hls_channel *channel,
 size_t hls_siblings(struct hls_channel *channel, struct hls_sibling out[HLS_MAX_RENDITIONS])
 {
     struct hls *h = channel->hls;
-    struct stream_name base, name;
-    size_t n = 0;
+    struct stream_name base = hls_base_of(h, &channel->name), names[HLS_MAX_RENDITIONS];
+    size_t n_names = hls_renditions(h, &base, names), n = 0;
 
-    if (!h->conf->n_renditions)
+    if (!n_names)
         return 0;
-    base = base_of(h, &channel->name);
     pthread_mutex_lock(&h->lock);
     n += add_sibling(h, channel, &base, &out[n]);
-    for (size_t i = 0; i < h->conf->n_renditions && n < HLS_MAX_RENDITIONS; i++)
-        if (hls_rendition_name(&base, h->conf->renditions[i], &name))
-            n += add_sibling(h, channel, &name, &out[n]);
+    for (size_t i = 0; i < n_names && n < HLS_MAX_RENDITIONS; i++)
+        n += add_sibling(h, channel, &names[i], &out[n]);
     pthread_mutex_unlock(&h->lock);
     return n;
 }
@@ -224,6 +212,7 @@ void hls_on_stream_changed(struct hls *hls, struct stream *stream)
 
     if (!hls || hls->conf->mode != HLS_ALWAYS || !stream_has_source(stream))
         return;
-    c = hls_get(hls, stream_name_of(stream), hls->conf->container, true);
+    c = hls_get(hls, stream_name_of(stream),
+                (struct hls_form){hls->conf->container, HLS_ALL_TRACKS}, true);
     hls_channel_unref(&c);
 }

@@ -22,6 +22,7 @@ struct hls_conf { /* fixed after start */
     int64_t idle_us;               /* a channel that nobody asks for is given up after this */
     const char *const *renditions; /* suffixes of names; borrowed */
     size_t n_renditions;           /* at most HLS_MAX_RENDITIONS */
+    bool has_audio_variant;        /* multivariant playlists offer the sound alone, too */
     struct hls_disk *disk;         /* borrowed; NULL = nothing is written */
     enum hls_cleanup cleanup;
     size_t max_bytes; /* of one channel; what is oldest goes first */
@@ -36,11 +37,33 @@ const struct hls_conf *hls_conf_of(const struct hls *hls);
 /* Returns a reference to the channel, made if need be; NULL when out of memory. play: who asks
  * wants what is live, so a channel that has ended gives way when its stream is there again. Any
  * thread. */
-struct hls_channel *hls_get(struct hls *hls, const struct stream_name *name,
-                            enum hls_container container, bool play);
-/* The name with the suffix of a rendition; false: it gets too long, or is no name. */
-bool hls_rendition_name(const struct stream_name *base, const char *suffix,
-                        struct stream_name *out);
+struct hls_channel *hls_get(struct hls *hls, const struct stream_name *name, struct hls_form form,
+                            bool play);
+
+/* --- groups.c: which streams are renditions of which; any thread --- */
+
+#define HLS_MAX_GROUPS 4096
+
+struct hls_group { /* as it is told; it comes before hls_conf.renditions */
+    struct stream_name base, members[HLS_MAX_RENDITIONS];
+    size_t n_members;
+};
+
+/* The renditions that the name has or might have; gives how many. */
+size_t hls_renditions(struct hls *hls, const struct stream_name *base,
+                      struct stream_name out[HLS_MAX_RENDITIONS]);
+bool hls_has_renditions(struct hls *hls, const struct stream_name *base);
+/* Borrows group; one of the same base is replaced. Not E_OK: there is no more than before.
+ *   E_INVAL  a member is the base, or is in it twice
+ *   E_BUSY   one of them is in another group, or a member has a group itself
+ *   E_LIMIT  HLS_MAX_GROUPS */
+enum err hls_group_set(struct hls *hls, const struct hls_group *group);
+/* False: there was none. */
+bool hls_group_remove(struct hls *hls, const char *base);
+/* each() is called under a lock: it looks and copies. */
+void hls_group_each(struct hls *hls, void (*each)(const struct hls_group *group, void *arg),
+                    void *arg);
+
 /* HLS_ALWAYS: a stream has got a source. Home loop. */
 void hls_on_stream_changed(struct hls *hls, struct stream *stream);
 

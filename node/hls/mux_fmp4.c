@@ -77,13 +77,15 @@ static void adopt_tracks(struct hls_mux *m)
 {
     const struct codec_params *params[MP4_MAX_TRACKS];
     struct buf_writer moov;
+    const struct es_track *tracks[2];
     const char *why;
     unsigned n = 0;
 
     m->is_changed = false;
+    hls_mux_tracks(m, tracks);
     for (unsigned i = 0; i < 2; i++) {
-        const struct es_track *track = &m->known.tracks[k_order[i]];
-        bool is_there = track->is_known && mp4_is_complete(&track->params);
+        const struct es_track *track = tracks[k_order[i]];
+        bool is_there = track && mp4_is_complete(&track->params);
 
         m->index[k_order[i]] = is_there ? (int)n : -1;
         if (is_there)
@@ -96,6 +98,11 @@ static void adopt_tracks(struct hls_mux *m)
     if (mp4_write_init(&moov, params, n, &why) == E_OK && buf_writer_status(&moov) == E_OK)
         keep_init(m, buf_writer_view(&moov));
     buf_writer_fini(&moov);
+}
+
+static bool is_ready_fmp4(const struct hls_mux *m)
+{
+    return m->init != NULL;
 }
 
 /* Numbers of fragments are the same on all nodes, as their times are. */
@@ -197,6 +204,7 @@ const struct hls_mux_ops k_hls_mux_fmp4 = {.carries = mp4_carries,
                                            .open = open_fmp4,
                                            .close = close_fmp4,
                                            .take_tracks = take_tracks_fmp4,
+                                           .is_ready = is_ready_fmp4,
                                            .begin_segment = begin_segment_fmp4,
                                            .add = add_fmp4,
                                            .end_part = end_part_fmp4};

@@ -86,7 +86,7 @@ static bool answer_piece(struct hls_ask *a, const struct hls_snapshot *s)
     (void)s;
     if (e == E_AGAIN)
         return false;
-    type = a->container == HLS_TS ? "video/mp2t" : "video/mp4";
+    type = a->form.container == HLS_TS ? "video/mp2t" : "video/mp4";
     hls_format_name(&a->piece, name);
     if (e == E_OK)
         hls_respond_data(a, data, type, CACHE_PIECE);

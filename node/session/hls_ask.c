@@ -1,7 +1,7 @@
 /* HLS over HTTP: which playlist or piece of which stream is asked for, now or when it is there.
  *
  *   /{app}/{name}.m3u8, /{app}/{name}/index.m3u8   multivariant playlist; ?container=ts, fmp4
- *   /{app}/{name}/ts.m3u8, /{app}/{name}/fmp4.m3u8 media playlists
+ *   /{app}/{name}/ts.m3u8, /{app}/{name}/fmp4.m3u8 media playlists; both with ?only=audio, video
  *   /{app}/{name}/record.m3u8                      all segments since the channel began, on disk
  *   /{app}/{name}/s..., i...                       segments, parts, init sections (proto/hls) */
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "node/control/node_metrics.h"
 #include "node/session/hls_ask.h"
 #include "node/session/redirect.h"
+#include "node/session/selection.h"
 #include "node/session/session.h"
 
 bool hls_let_in(struct hls_ask *a)
@@ -47,7 +48,7 @@ static void serve(struct hls_ask *a)
         (void)a->kind->answer(a, NULL);
         return;
     }
-    a->channel = hls_get(a->nl->node->hls, &a->name, a->container, a->kind->is_playlist);
+    a->channel = hls_get(a->nl->node->hls, &a->name, a->form, a->kind->is_playlist);
     if (!a->channel) {
         hls_refuse(a, 503, err_text(E_NOMEM));
         return;
@@ -67,10 +68,10 @@ static bool take_multivariant(struct http_exchange *x, struct hls_ask *a)
     const char *container = http_query_arg(x, "container");
 
     a->kind = &k_hls_multivariant;
-    a->container = a->nl->node->hls_conf.container;
+    a->form.container = a->nl->node->hls_conf.container;
     for (enum hls_container c = HLS_TS; container && c <= HLS_FMP4; c++)
         if (!strcmp(container, hls_container_name(c)))
-            a->container = c;
+            a->form.container = c;
     return true;
 }
 
@@ -85,7 +86,7 @@ static bool take_file(struct http_exchange *x, const char *file, struct hls_ask 
     }
     if (hls_parse_name(buf_view_str(file), &a->piece) == E_OK) {
         a->kind = &k_hls_piece;
-        a->container = a->piece.container;
+        a->form = (struct hls_form){a->piece.container, a->piece.only};
         return true;
     }
     for (enum hls_container c = HLS_TS; c <= HLS_FMP4; c++) {
@@ -95,7 +96,7 @@ static bool take_file(struct http_exchange *x, const char *file, struct hls_ask 
         if (strncmp(file, name, n) || strcmp(file + n, HLS_SUFFIX) != 0)
             continue;
         a->kind = &k_hls_media;
-        a->container = c;
+        a->form.container = c;
         return true;
     }
     return false;
@@ -117,21 +118,36 @@ static bool take_path(struct http_exchange *x, struct hls_ask *a)
            take_multivariant(x, a);
 }
 
+/* What the query of a playlist says. False: nonsense, *why. */
+static bool take_query(struct hls_ask *a, const char **why)
+{
+    struct buf_view query = buf_view_str(http_query(a->x));
+    struct play_selection selection;
+
+    if (a->kind != &k_hls_media && a->kind != &k_hls_multivariant)
+        return true;
+    if (!play_selection_read(query, &selection, why))
+        return false;
+    if (selection.tracks == TRACKS_AUDIO)
+        a->form.only = HLS_ONLY_AUDIO;
+    if (selection.tracks == TRACKS_VIDEO)
+        a->form.only = HLS_ONLY_VIDEO;
+    return a->kind != &k_hls_media || hls_parse_directives(query, &a->want, why) == E_OK;
+}
+
 static void serve_here(struct http_exchange *x, void *arg)
 {
     struct hls_ask a = {.x = x, .nl = arg};
     const char *why;
 
-    if (!take_path(x, &a))
-        return;
-    (void)hls_parse_directives(buf_view_str(http_query(x)), &a.want, &why);
-    serve(&a);
+    if (take_path(x, &a) && take_query(&a, &why))
+        serve(&a);
 }
 
 /* True: the exchange is answered, now or later. */
 static bool is_sent_away(const struct hls_ask *a)
 {
-    const char *file = a->container == HLS_TS ? "ts" HLS_SUFFIX : "fmp4" HLS_SUFFIX;
+    const char *file = a->form.container == HLS_TS ? "ts" HLS_SUFFIX : "fmp4" HLS_SUFFIX;
 
     if (http_is_head(a->x))
         return false;
@@ -150,8 +166,7 @@ bool http_hls_handle(struct http_exchange *x, struct node_loop *nl)
     if (!nl->node->conf.play_open) {
         metric_add(&m_play_refused_closed, 1);
         hls_refuse(&a, 403, "playing is closed on this server");
-    } else if (a.kind == &k_hls_media &&
-               hls_parse_directives(buf_view_str(http_query(x)), &a.want, &why) != E_OK) {
+    } else if (!take_query(&a, &why)) {
         hls_refuse(&a, 400, why);
     } else if (!is_sent_away(&a)) {
         serve(&a);

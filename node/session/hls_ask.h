@@ -27,7 +27,7 @@ struct hls_ask {
     struct node_loop *nl;
     const struct hls_kind *kind;
     struct stream_name name;
-    enum hls_container container;
+    struct hls_form form;
     bool is_inside; /* the path is /{app}/{name}/... */
     struct hls_name piece;
     struct hls_directives want;

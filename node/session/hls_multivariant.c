@@ -4,17 +4,18 @@
 #include "node/session/hls_ask.h"
 
 #define MULTIVARIANT_MAX_BYTES 65536
+#define VARIANTS_MAX (2 + HLS_MAX_RENDITIONS) /* the stream, its sound alone, its renditions */
 
 struct multivariant {
-    struct hls_variant variants[1 + HLS_MAX_RENDITIONS];
-    struct hls_snapshot *snapshots[1 + HLS_MAX_RENDITIONS]; /* owned: the variants borrow */
-    struct buf_writer uris[1 + HLS_MAX_RENDITIONS];         /* likewise */
+    struct hls_variant variants[VARIANTS_MAX];
+    struct hls_snapshot *snapshots[VARIANTS_MAX]; /* owned: the variants borrow */
+    struct buf_writer uris[VARIANTS_MAX];         /* likewise */
     size_t n;
     bool is_coming; /* another one has begun, and is not ready */
 };
 
 /* Relative to the playlist: a player that was sent here goes on here. */
-static void write_uri(const struct hls_ask *a, const struct stream_name *name,
+static void write_uri(const struct hls_ask *a, const struct stream_name *name, enum hls_only only,
                       struct buf_writer *out)
 {
     bool is_other = strcmp(name->text, a->name.text) != 0;
@@ -25,43 +26,59 @@ static void write_uri(const struct hls_ask *a, const struct stream_name *name,
         http_percent_encode(buf_view_str(stream_name_part(name)), out);
         buf_write_u8(out, '/');
     }
-    buf_printf(out, "%s" HLS_SUFFIX "?session=%s", hls_container_name(a->container), a->session);
+    buf_printf(out, "%s" HLS_SUFFIX "?", hls_container_name(a->form.container));
+    if (only != HLS_ALL_TRACKS)
+        buf_printf(out, "only=%s&", hls_only_name(only));
+    buf_printf(out, "session=%s", a->session);
     buf_write_u8(out, 0);
 }
 
-/* Takes the snapshot. */
-static void add_variant(struct multivariant *m, const struct hls_ask *a,
-                        const struct stream_name *name, struct hls_snapshot *s)
+/* Asking for it is what brings it here. Gives its snapshot when it is listed; lent. */
+static const struct hls_snapshot *add_variant(struct multivariant *m, const struct hls_ask *a,
+                                              const struct stream_name *name, enum hls_only only)
 {
+    struct hls_form form = {a->form.container, only};
+    bool is_own = name->text == a->name.text && only == a->form.only;
+    struct hls_channel *c =
+        is_own ? hls_channel_ref(a->channel) : hls_get(a->nl->node->hls, name, form, true);
+    struct hls_snapshot *s = c ? hls_channel_look(c) : NULL;
+
+    hls_channel_unref(&c);
+    if (!s)
+        return NULL;
     m->is_coming |= !s->is_playable && s->version && !s->edge.ended;
     if (!s->is_playable || s->edge.ended) {
         hls_snapshot_unref(&s);
-        return;
+        return NULL;
     }
     m->snapshots[m->n] = s;
     buf_writer_init(&m->uris[m->n], 4 * STREAM_NAME_SIZE);
-    write_uri(a, name, &m->uris[m->n]);
+    write_uri(a, name, only, &m->uris[m->n]);
     m->variants[m->n] = hls_facts_variant(&s->facts, (const char *)m->uris[m->n].data);
     m->n++;
+    return s;
 }
 
-/* The stream's own, and its renditions: those that there are. Asking for them is what brings them
- * here. */
+static bool has_both(const struct hls_snapshot *s)
+{
+    return s && s->facts.codecs[0][0] && s->facts.codecs[1][0];
+}
+
+/* The stream's own, and its renditions: those that there are. */
 static void list_variants(struct multivariant *m, const struct hls_ask *a)
 {
     const struct hls_conf *conf = &a->nl->node->hls_conf;
-    struct stream_name name;
+    struct stream_name others[HLS_MAX_RENDITIONS];
+    size_t n = hls_renditions(a->nl->node->hls, &a->name, others);
+    const struct stream_name *spoken = NULL; /* whose sound there is to be had alone */
 
-    add_variant(m, a, &a->name, hls_channel_look(a->channel));
-    for (size_t i = 0; i < conf->n_renditions; i++) {
-        struct hls_channel *c = hls_rendition_name(&a->name, conf->renditions[i], &name)
-                                    ? hls_get(a->nl->node->hls, &name, a->container, true)
-                                    : NULL;
-
-        if (c)
-            add_variant(m, a, &name, hls_channel_look(c));
-        hls_channel_unref(&c);
-    }
+    if (has_both(add_variant(m, a, &a->name, a->form.only)))
+        spoken = &a->name;
+    for (size_t i = 0; i < n; i++)
+        if (has_both(add_variant(m, a, &others[i], a->form.only)) && !spoken)
+            spoken = &others[i];
+    if (conf->has_audio_variant && spoken) /* asked for just now, maybe: it comes, sound is there */
+        m->is_coming |= !add_variant(m, a, spoken, HLS_ONLY_AUDIO);
 }
 
 static void respond_multivariant(struct hls_ask *a, const struct multivariant *m)

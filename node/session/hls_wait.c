@@ -33,7 +33,10 @@ static void on_gone(struct http_exchange *x, void *arg)
 /* Several channels: the news of one are not those of the others. */
 static bool is_of_group(const struct hls_ask *a)
 {
-    return a->kind == &k_hls_multivariant && a->nl->node->hls_conf.n_renditions > 0;
+    const struct node *node = a->nl->node;
+
+    return a->kind == &k_hls_multivariant &&
+           (node->hls_conf.has_audio_variant || hls_has_renditions(node->hls, &a->name));
 }
 
 /* True: answered. Else it waits for news, under the snapshot that it has seen. */

@@ -7,13 +7,15 @@
 #include "proto/hls/segmenter.h"
 
 #define MAX_PIECE_MS 600000u
-#define PLAN_NUMBERS 7
+#define PLAN_NUMBERS 8
+#define MSN_SLACK_US 100000 /* of times at borders: pictures that are shown later than others */
+#define MAX_SOURCE_US (INT64_C(1) << 53)
 
 uint64_t stream_plan_msn(const struct stream_plan *plan, uint64_t gop)
 {
     if (gop < plan->first_gop || !plan->gops_per_segment)
         return plan->first_msn;
-    return plan->first_msn + (gop - plan->first_gop) / plan->gops_per_segment;
+    return plan->first_msn + (gop - plan->first_gop + plan->skipped_gops) / plan->gops_per_segment;
 }
 
 /* --- text --- */
@@ -21,9 +23,10 @@ uint64_t stream_plan_msn(const struct stream_plan *plan, uint64_t gop)
 void stream_plan_write(const struct stream_plan *plan, char out[STREAM_PLAN_TEXT_SIZE])
 {
     snprintf(out, STREAM_PLAN_TEXT_SIZE,
-             "%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64,
+             "%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64
+             ",%" PRIu32,
              plan->first_gop, plan->first_msn, plan->gops_per_segment, plan->segment_ms,
-             plan->part_ms, plan->discontinuities, plan->shift);
+             plan->part_ms, plan->discontinuities, plan->shift, plan->skipped_gops);
 }
 
 /* Digits up to a comma, which is passed, or the end. */
@@ -51,14 +54,14 @@ enum err stream_plan_read(struct buf_view text, struct stream_plan *out)
     /* Numbers that grow leave room to count on. */
     static const uint64_t k_max[PLAN_NUMBERS] = {UINT64_MAX / 4, UINT64_MAX / 4, 65536,
                                                  MAX_PIECE_MS,   MAX_PIECE_MS,   UINT64_MAX / 4,
-                                                 UINT64_MAX / 4};
+                                                 UINT64_MAX / 4, 65536};
     struct buf_reader in = buf_reader_from(text);
     uint64_t n[PLAN_NUMBERS];
 
     for (unsigned i = 0; i < PLAN_NUMBERS; i++)
         if (!read_number(&in, k_max[i], &n[i]))
             return E_PROTO;
-    if (in.left_bytes || !n[3])
+    if (in.left_bytes || !n[3] || (n[7] && n[7] >= n[2]))
         return E_PROTO;
     *out = (struct stream_plan){.first_gop = n[0],
                                 .first_msn = n[1],
@@ -66,15 +69,29 @@ enum err stream_plan_read(struct buf_view text, struct stream_plan *out)
                                 .segment_ms = (uint32_t)n[3],
                                 .part_ms = (uint32_t)n[4],
                                 .discontinuities = n[5],
-                                .shift = n[6]};
+                                .shift = n[6],
+                                .skipped_gops = (uint32_t)n[7]};
     return E_OK;
 }
 
 /* --- decisions --- */
 
+/* Of a run without a past: what began earlier, at the same time of the source, has it, too. */
+static uint64_t msn_by_source(const struct stream_planner *p, const struct stream_plan_conf *conf)
+{
+    int64_t at_us = p->first_source_us + MSN_SLACK_US;
+
+    if (at_us < 0 || at_us > MAX_SOURCE_US || conf->segment_us <= 0)
+        return 0;
+    return (uint64_t)(at_us / conf->segment_us);
+}
+
 static void begin(struct stream_planner *p, const struct stream_plan_conf *conf)
 {
     uint64_t msn = 0, discontinuities = 0;
+
+    if (!p->plan.run && !p->was_told)
+        msn = msn_by_source(p, conf);
 
     if (p->plan.run) {
         msn = p->last_msn + 1;
@@ -115,13 +132,19 @@ void stream_planner_count(struct stream_planner *p, const struct stream_plan_con
         p->run = run;
         p->first_gop = gop;
         p->first_us = dts_us;
+        p->first_source_us = dts_us + p->to_source_us;
     }
     if (p->plan.run != run && is_due(p, conf, gop, dts_us))
         begin(p, conf);
     if (p->plan.run != run)
         return;
-    if (!p->plan.gops_per_segment && gop > p->first_gop)
-        p->plan.gops_per_segment = hls_gops_per_segment(dts_us - p->first_us, conf->segment_us);
+    if (!p->plan.gops_per_segment && gop > p->first_gop) {
+        int64_t gop_us = dts_us - p->first_us;
+
+        p->plan.gops_per_segment = hls_gops_per_segment(gop_us, conf->segment_us);
+        p->plan.skipped_gops =
+            hls_skipped_gops(p->first_source_us, gop_us, p->plan.gops_per_segment);
+    }
     note_gop(p, gop);
 }
 
@@ -140,8 +163,10 @@ void stream_planner_set(struct stream_planner *p, const struct stream_plan *plan
 
     if (p->plan.run == plan->run) {
         next = p->plan;
-        if (!next.gops_per_segment)
+        if (!next.gops_per_segment) {
             next.gops_per_segment = plan->gops_per_segment;
+            next.skipped_gops = plan->skipped_gops;
+        }
     } else if (p->plan.run && msn <= p->last_msn) {
         move_behind(&next, p, p->last_msn + 1 - msn);
     }

@@ -11,6 +11,8 @@ struct stream_plan {
     uint64_t run;                  /* whose plan it is; 0 = none */
     uint64_t first_gop, first_msn; /* GOP first_gop is the first one of segment first_msn */
     uint32_t gops_per_segment;     /* 0 = the first GOP has not ended, so not known yet */
+    uint32_t skipped_gops;         /* the first segment has so many less: borders are at multiples
+                                    * of the length of segments, in the time of the source */
     uint32_t segment_ms, part_ms;  /* what was aimed at; part_ms 0 = no parts */
     uint64_t discontinuities;      /* between runs of this name before this one, and before it */
     uint64_t shift; /* of first_msn, by a node that was further already than who planned the run:
@@ -33,6 +35,8 @@ struct stream_planner {
     uint64_t run;            /* that began at first_gop; its plan may be open yet */
     uint64_t first_gop;
     int64_t first_us;
+    int64_t first_source_us; /* likewise, as its source stamps what is shown then */
+    int64_t to_source_us;    /* from dts to that, for the next frame: who counts sets it */
     uint64_t told_msn, told_discontinuities; /* by nodes that had the stream elsewhere; of the */
     bool was_told;                           /* last segment that they had */
 };

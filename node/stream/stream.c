@@ -266,7 +266,8 @@ static void go_on(struct stream *s)
 
 static bool goes_on(const struct stream *s, const struct source_offer *offer)
 {
-    return offer->run && offer->run == s->run && !offer->numbers_gops && s->timeline.running;
+    return offer->run && offer->run == s->run && (!offer->numbers_gops || offer->gop) &&
+           s->timeline.running;
 }
 
 static enum err may_attach(const struct stream *s, const struct source *source,
@@ -301,7 +302,7 @@ enum err stream_attach(struct stream *stream, struct source *source,
     stream_pace_begin(stream);
     stream->last_kind = source->kind;
     stream->numbers_gops = offer->numbers_gops;
-    stream->upstream_gop = 0;
+    stream->upstream_gop = offer->gop ? offer->gop - 1 : 0; /* its first picture counts */
     stream->is_timed = false;
     stream_lag_begin(&stream->lag, offer->numbers_gops);
     stream->epoch = offer->epoch;

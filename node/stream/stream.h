@@ -93,6 +93,8 @@ struct source_offer {
                         * known by GOP number, so those that it has are left out and time goes on
                         * exactly; another, or 0 = unknown: time goes on after a gap */
     bool numbers_gops; /* an origin: count GOPs here; else frames bring their number */
+    uint64_t gop; /* numbers_gops, of the run that the stream had: it begins with the picture that
+                   * this GOP begins with here, so that it goes on; 0 = not known */
     bool takes_over;  /* a publisher: a live one is evicted (E_BUSY) instead of refusing this one */
     const char *path; /* a relay: ids of the nodes from here to the origin, the nearest first,
                        * comma-separated; lent. NULL = none */

@@ -93,6 +93,7 @@ static void plan_segments(struct stream *s, const struct media_frame_info *info)
     if (told_msn)
         stream_planner_tell(&s->planner, told_msn - 1,
                             atomic_load_explicit(&s->told_discontinuities, memory_order_relaxed));
+    s->planner.to_source_us = info->cts_us - s->timeline.offset_us;
     stream_planner_count(&s->planner, &registry_conf(s->registry)->plan, s->run, info->gop,
                          info->dts_us);
 }
@@ -257,6 +258,8 @@ static bool is_known(struct stream *s, const struct media_frame_info *info, stru
         hold_header(s, info, body);
         return true;
     }
+    if (s->numbers_gops && info->kind == MEDIA_VIDEO && is_entry(s, info))
+        s->upstream_gop++;
     if (s->upstream_gop == s->at.gop)
         return is_known_of_gop(s, info, src_dts_us);
     if (s->upstream_gop < s->at.gop)

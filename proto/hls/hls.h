@@ -6,12 +6,15 @@
 #include "common/base/buf.h"
 
 enum hls_container { HLS_TS, HLS_FMP4 };
+/* Which tracks: all, or those of one kind. Borders are the same in each. */
+enum hls_only { HLS_ALL_TRACKS, HLS_ONLY_AUDIO, HLS_ONLY_VIDEO };
 
 /* --- names --------------------------------------------------------------------------- */
 
 /* What belongs to a stream has the same name on every node: the run (the encoder's session, 64
  * random bits) and numbers. segment  s<run>-<msn>.ts          s<run>-<msn>.m4s part
- * s<run>-<msn>.<part>.ts   s<run>-<msn>.<part>.m4s init     i<run>-<map>.mp4 */
+ * s<run>-<msn>.<part>.ts   s<run>-<msn>.<part>.m4s init     i<run>-<map>.mp4. Of sound alone they
+ * begin with sa and ia, of pictures alone with sv and iv. */
 enum hls_name_kind { HLS_SEGMENT, HLS_PART, HLS_INIT };
 #define HLS_NAME_SIZE 64 /* any name and zero */
 struct hls_name {
@@ -20,6 +23,7 @@ struct hls_name {
     uint64_t run;
     uint64_t number; /* msn, or map */
     uint32_t part;   /* of HLS_PART */
+    enum hls_only only;
 };
 void hls_format_name(const struct hls_name *name, char out[HLS_NAME_SIZE]);
 /* E_INVAL: not a name as hls_format_name() writes it (also with leading zeros: one thing has one
@@ -84,6 +88,7 @@ enum hls_playlist_type { HLS_LIVE, HLS_EVENT, HLS_VOD };
 /* All borrowed while the playlist is written. */
 struct hls_playlist {
     enum hls_container container;
+    enum hls_only only;
     enum hls_playlist_type type; /* HLS_EVENT, HLS_VOD: nothing is ever taken off its front */
     struct buf_view base;        /* in front of each name: "" or "x/" */
     struct buf_view query;       /* behind each name and "?": a token; empty = none */

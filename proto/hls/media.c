@@ -42,7 +42,8 @@ static void write_name(struct media_writer *m, const struct hls_segment *s, enum
                             .container = m->p->container,
                             .run = s->run,
                             .number = kind == HLS_INIT ? s->map : s->msn,
-                            .part = part};
+                            .part = part,
+                            .only = m->p->only};
     char text[HLS_NAME_SIZE];
 
     hls_format_name(&name, text);

@@ -6,17 +6,21 @@
 #include "proto/hls/hls.h"
 #include "proto/hls/number.h"
 
+static const char *const k_only[] = {
+    [HLS_ALL_TRACKS] = "", [HLS_ONLY_AUDIO] = "a", [HLS_ONLY_VIDEO] = "v"};
+
 void hls_format_name(const struct hls_name *name, char out[HLS_NAME_SIZE])
 {
-    const char *suffix = name->container == HLS_TS ? "ts" : "m4s";
+    const char *suffix = name->container == HLS_TS ? "ts" : "m4s", *only = k_only[name->only];
 
     if (name->kind == HLS_INIT)
-        snprintf(out, HLS_NAME_SIZE, "i%" PRIu64 "-%" PRIu64 ".mp4", name->run, name->number);
+        snprintf(out, HLS_NAME_SIZE, "i%s%" PRIu64 "-%" PRIu64 ".mp4", only, name->run,
+                 name->number);
     else if (name->kind == HLS_PART)
-        snprintf(out, HLS_NAME_SIZE, "s%" PRIu64 "-%" PRIu64 ".%" PRIu32 ".%s", name->run,
+        snprintf(out, HLS_NAME_SIZE, "s%s%" PRIu64 "-%" PRIu64 ".%" PRIu32 ".%s", only, name->run,
                  name->number, name->part, suffix);
     else
-        snprintf(out, HLS_NAME_SIZE, "s%" PRIu64 "-%" PRIu64 ".%s", name->run, name->number,
+        snprintf(out, HLS_NAME_SIZE, "s%s%" PRIu64 "-%" PRIu64 ".%s", only, name->run, name->number,
                  suffix);
 }
 
@@ -32,6 +36,18 @@ static struct buf_view take_until(struct buf_reader *r, uint8_t end)
     return part;
 }
 
+/* The letter between the kind and the run, which is passed over. */
+static enum hls_only take_only(struct buf_reader *r)
+{
+    enum hls_only only = HLS_ONLY_VIDEO;
+
+    while (only != HLS_ALL_TRACKS && (!r->left_bytes || r->at[0] != k_only[only][0]))
+        only--;
+    if (only != HLS_ALL_TRACKS)
+        (void)buf_take(r, 1);
+    return only;
+}
+
 enum err hls_parse_name(struct buf_view text, struct hls_name *out)
 {
     struct buf_reader r = buf_reader_from(text);
@@ -44,6 +60,7 @@ enum err hls_parse_name(struct buf_view text, struct hls_name *out)
         name.kind = HLS_INIT;
     else if (first != 's')
         return E_INVAL;
+    name.only = take_only(&r);
     if (!hls_read_number(take_until(&r, '-'), UINT64_MAX, &name.run) ||
         !hls_read_number(take_until(&r, '.'), UINT64_MAX, &name.number))
         return E_INVAL;

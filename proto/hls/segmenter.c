@@ -18,9 +18,22 @@ unsigned hls_gops_per_segment(int64_t gop_us, int64_t target_us)
     return (unsigned)n_gops;
 }
 
+unsigned hls_skipped_gops(int64_t start_us, int64_t gop_us, unsigned gops_per_segment)
+{
+    if (start_us < 0 || gop_us <= 0 || gops_per_segment < 2)
+        return 0;
+    return (unsigned)((uint64_t)(start_us + gop_us / 2) / (uint64_t)gop_us % gops_per_segment);
+}
+
+/* From the beginning of segment first_msn, had it been whole. */
+static uint64_t place_of(const struct hls_segmenter_conf *conf, uint64_t gop)
+{
+    return gop - conf->first_gop + conf->skipped_gops;
+}
+
 uint64_t hls_msn_of(const struct hls_segmenter_conf *conf, uint64_t gop)
 {
-    return conf->first_msn + (gop - conf->first_gop) / conf->gops_per_segment;
+    return conf->first_msn + place_of(conf, gop) / conf->gops_per_segment;
 }
 
 void hls_segmenter_init(struct hls_segmenter *s, const struct hls_segmenter_conf *conf)
@@ -72,7 +85,7 @@ static unsigned begin_segment(struct hls_segmenter *s, const struct hls_frame *f
 {
     s->segment = (struct hls_piece){
         .msn = hls_msn_of(&s->conf, frame->gop), .start_us = frame->dts_us, .independent = true};
-    s->gops_seen = 1;
+    s->gops_seen = frame->gop == s->conf.first_gop ? 1 + s->conf.skipped_gops : 1;
     s->inside = true;
     return HLS_BEGINS_SEGMENT | begin_part(s, frame);
 }
@@ -91,7 +104,8 @@ static unsigned begin_gop(struct hls_segmenter *s, const struct hls_frame *frame
                           struct hls_cut *cut)
 {
     bool counted = frame->gop >= s->conf.first_gop;
-    bool first = counted && (frame->gop - s->conf.first_gop) % s->conf.gops_per_segment == 0;
+    bool first = counted && (frame->gop == s->conf.first_gop ||
+                             place_of(&s->conf, frame->gop) % s->conf.gops_per_segment == 0);
     unsigned bits;
 
     s->interval_us = 0;

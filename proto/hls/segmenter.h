@@ -17,9 +17,10 @@
 struct hls_segmenter_conf {
     enum media_kind lead; /* whose frames begin segments and parts: video where there is some */
     unsigned gops_per_segment; /* at least 1; the same on every node, see hls_gops_per_segment() */
-    uint64_t first_gop; /* GOP first_gop is the first one of segment first_msn. The same on */
-    uint64_t first_msn; /* every node. What has a lower GOP number is in no segment */
-    int64_t part_us;    /* longest part, announced with the slack added; 0 = no parts */
+    uint64_t first_gop;    /* GOP first_gop is the first one of segment first_msn. The same on */
+    uint64_t first_msn;    /* every node. What has a lower GOP number is in no segment */
+    int64_t part_us;       /* longest part, announced with the slack added; 0 = no parts */
+    unsigned skipped_gops; /* the first segment has so many GOPs less than the others */
 };
 
 struct hls_frame { /* what the segmenter wants to know of a frame */
@@ -69,6 +70,10 @@ struct hls_segmenter {
 /* The number of GOPs a segment for GOPs of gop_us: the power of two that comes nearest to target_us
  * (so between 0.7 and 1.42 times of it, or one GOP). To be asked once a stream, at its origin. */
 unsigned hls_gops_per_segment(int64_t gop_us, int64_t target_us);
+/* How many GOPs of the first segment lie before a GOP that begins at this time of its source, when
+ * segments begin at multiples of their length in that time: so those of streams whose key frames
+ * are at the same times begin together, whenever each of them was started. */
+unsigned hls_skipped_gops(int64_t start_us, int64_t gop_us, unsigned gops_per_segment);
 
 /* Media sequence number of a GOP; gop >= conf->first_gop. */
 uint64_t hls_msn_of(const struct hls_segmenter_conf *conf, uint64_t gop);

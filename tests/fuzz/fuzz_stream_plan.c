@@ -23,8 +23,9 @@ static void check_plan(const struct stream_plan *plan)
     check(stream_plan_read(buf_view_str(text), &again) == E_OK);
     check(again.first_gop == plan->first_gop && again.first_msn == plan->first_msn &&
           again.gops_per_segment == plan->gops_per_segment &&
-          again.segment_ms == plan->segment_ms && again.part_ms == plan->part_ms &&
-          again.discontinuities == plan->discontinuities && again.shift == plan->shift);
+          again.skipped_gops == plan->skipped_gops && again.segment_ms == plan->segment_ms &&
+          again.part_ms == plan->part_ms && again.discontinuities == plan->discontinuities &&
+          again.shift == plan->shift);
     for (uint64_t step = 0; step < 64; step++) {
         uint64_t gop = plan->first_gop / 2 + ((uint64_t)1 << step) / 2;
         uint64_t msn = stream_plan_msn(plan, gop);

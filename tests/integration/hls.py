@@ -1,9 +1,14 @@
 """HLS as a client sees it: playlists read by an independent parser, pieces fetched by their names."""
 
 import re
+import subprocess
 import urllib.parse
 
 import harness
+
+PLAY_S = 10
+# Settings of tests that do not want to wait for segments of two seconds.
+QUICK = {"hls.segment_ms": "1000", "hls.idle_ms": "3000", "hls.window_s": "10"}
 
 
 class Playlist:
@@ -99,3 +104,23 @@ class Client:
 
     def piece(self, name, **more):
         return self.get(self.base + name, **more)
+
+
+def play(url, seconds=PLAY_S):
+    """What ffmpeg complains of; "" for nothing. It says that it finds an init section again where a live
+    playlist names it again, which is as it should be."""
+    done = subprocess.run([harness.tool("ffmpeg"), "-nostdin", "-v", "warning", "-xerror", "-err_detect",
+                           "explode", "-i", url, "-t", str(seconds), "-f", "null", "-"],
+                          capture_output=True, text=True, timeout=seconds * 4 + 20)
+    lines = [line for line in done.stderr.split("\n")
+             if line and "duplicated MOOV" not in line and "Last message repeated" not in line]
+    return "\n".join(lines) if not done.returncode else f"exit {done.returncode}\n{done.stderr}"
+
+
+def probe(path):
+    """Codec types that ffprobe decodes in the file, without a complaint."""
+    done = subprocess.run([harness.tool("ffprobe"), "-v", "warning", "-count_frames", "-show_entries",
+                           "stream=codec_type,nb_read_frames", "-of", "csv=p=0", path],
+                          capture_output=True, text=True)
+    assert not done.returncode and not done.stderr, done.stderr
+    return {line.split(",")[0]: int(line.split(",")[1]) for line in done.stdout.split()}

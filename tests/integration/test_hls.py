@@ -1,40 +1,14 @@
-"""HLS and low-latency HLS: playlists, segments and parts as players see them, at origin and edges."""
+"""HLS and low-latency HLS at one node: playlists, segments and parts as players see them, and on disk."""
 
-import concurrent.futures
 import os
 import re
-import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 import harness
 import media
-from hls import Client, Playlist, attribute, variants
-
-PLAY_S = 10
-QUICK = {"hls.segment_ms": "1000", "hls.idle_ms": "3000", "hls.window_s": "10"}
-
-
-def play(url, seconds=PLAY_S):
-    """What ffmpeg complains of; "" for nothing. It says that it finds an init section again where a live
-    playlist names it again, which is as it should be."""
-    done = subprocess.run([harness.tool("ffmpeg"), "-nostdin", "-v", "warning", "-xerror", "-err_detect",
-                           "explode", "-i", url, "-t", str(seconds), "-f", "null", "-"],
-                          capture_output=True, text=True, timeout=seconds * 4 + 20)
-    lines = [line for line in done.stderr.split("\n")
-             if line and "duplicated MOOV" not in line and "Last message repeated" not in line]
-    return "\n".join(lines) if not done.returncode else f"exit {done.returncode}\n{done.stderr}"
-
-
-def probe(path):
-    """Codec types that ffprobe decodes in the file, without a complaint."""
-    done = subprocess.run([harness.tool("ffprobe"), "-v", "warning", "-count_frames", "-show_entries",
-                           "stream=codec_type,nb_read_frames", "-of", "csv=p=0", path],
-                          capture_output=True, text=True)
-    assert not done.returncode and not done.stderr, done.stderr
-    return {line.split(",")[0]: int(line.split(",")[1]) for line in done.stdout.split()}
+from hls import QUICK, Client, Playlist, attribute, play, probe, variants
 
 
 class OneNode(harness.ClusterTest):
@@ -194,6 +168,48 @@ class OneNode(harness.ClusterTest):
             self.assertIsNone(attribute(attributes, "RESOLUTION"))
             self.assertEqual(play(f"{self.node.url(self.stream, 'http')[:-4]}.m3u8?container={container}", 4), "")
 
+    def both(self, client, only):
+        """Playlists of all and of this selection, when they have three segments in common. What nobody
+        asks for is given up, so one of them may have begun just now."""
+        found = []
+
+        def look():
+            found[:] = [client.media(), Playlist(client.get(f"{client.media_path()}?only={only}")[2].decode())]
+            return len(set(found[0].names()) & set(found[1].names())) >= 3
+
+        harness.wait_until(look, 20, "segments that both have", step_s=0.2)
+        return found
+
+    def test_only_audio_and_only_video_line_up_with_all(self):
+        self.publish()
+        full = self.client()
+        self.wait_segments(full, 3)
+        for only, codec, letter in (("audio", r"mp4a\.40\.2", "a"), ("video", r"avc1\.[0-9a-f]{6}", "v")):
+            for container in ("fmp4", "ts"):
+                status, _, text = full.get(f"/{self.stream}.m3u8?container={container}&only={only}", timeout_s=20)
+                self.assertEqual(status, 200, text)
+                (attributes, uri), = variants(text.decode())
+                self.assertRegex(attribute(attributes, "CODECS"), f"^{codec}$")
+                self.assertRegex(uri, rf"/{container}\.m3u8\?only={only}&session=h-[0-9a-f]{{12}}$")
+                self.assertEqual(play(f"{self.node.url(self.stream, 'http')[:-4]}.m3u8?container={container}"
+                                      f"&only={only}", 3), "")
+            whole, part = self.both(full, only)
+            self.assertEqual({s["uri"][:2] for s in part.segments}, {f"s{letter}"})
+            self.assertEqual({uri[:2] for uri in part.maps}, {f"i{letter}"})
+            common = set(whole.names()) & set(part.names())
+            for msn in common:
+                name, duration = part.names()[msn]
+                self.assertEqual((name.replace(f"s{letter}", "s"), duration), whole.names()[msn])
+            name = part.names()[max(common)][0]
+            path = os.path.join(self.cluster.folder, f"{only}.mp4")
+            with open(path, "wb") as file:
+                file.write(full.piece(part.maps[0])[2] + full.piece(name)[2])
+            self.assertEqual(list(probe(path)), [only])
+        self.assertEqual(len(variants(full.multivariant())), 1)
+        for query in ("only=", "only=sound", "tracks=2"):
+            for path in (f"/{self.stream}.m3u8", full.media_path()):
+                self.assertEqual(full.get(f"{path}?{query}")[0], 400, f"{path}?{query}")
+
     def test_republish_goes_on_with_a_discontinuity(self):
         first = self.publish()
         client = self.client()
@@ -269,124 +285,6 @@ class OneNode(harness.ClusterTest):
         playlist = client.media()
         self.assertTrue(playlist.ended, playlist.text)
         self.assertIsNone(playlist.hint)
-
-
-class Edges(harness.ClusterTest):
-    """The same names, borders and bytes at every node; one playlist over a change of origins."""
-    cluster_args = {"origins": 2, "edges": 2, "node_set": {**QUICK, "publisher_grace_ms": "8000"}}
-
-    def publish(self, stream, origin=0):
-        return media.publish(media.clip("h264_aac", 6), self.cluster.origins[origin].url(stream),
-                             self.cluster.folder, f"pub-{stream[5:]}-{origin}", loop=True)
-
-    def wait_all(self, clients, n):
-        """Playlists of all, taken together, when each has so many segments. Who is not asked goes away."""
-        found = []
-
-        def look():
-            found[:] = pool.map(lambda client: client.media(), clients)
-            return all(len(playlist.segments) >= n for playlist in found)
-
-        with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
-            harness.wait_until(look, 20, f"{n} segments at each", step_s=0.2)
-        return found
-
-    def test_edges_agree_on_names_borders_and_fragments(self):
-        stream = "live/agree"
-        publisher = self.publish(stream)
-        try:
-            self.cluster.wait_route(stream)
-            nodes = [self.cluster.origins[0], *self.cluster.edges]
-            clients = [Client(node.http, stream) for node in nodes]
-            self.wait_all(clients[:2], 3)  # the third comes late
-            lists = self.wait_all(clients, 3)
-            common = set.intersection(*(set(p.names()) for p in lists))
-            self.assertGreaterEqual(len(common), 2, "\n".join(str(p.names()) for p in lists))
-            for msn in common:
-                self.assertEqual(len({p.names()[msn] for p in lists}), 1, [p.names()[msn] for p in lists])
-            name = lists[0].names()[max(common)][0]
-            pieces = {client.piece(name)[2] for client in clients}
-            self.assertEqual(len(pieces), 1, "fragments differ")
-            self.assertEqual(len({p.maps[0] for p in lists}), 1)
-            walls = [next(s["wall"] for s in p.segments if s["uri"] == name) for p in lists]
-            self.assertEqual(len({w[:-3] for w in walls}), 1, walls)
-            ts = [Client(node.http, stream, "ts") for node in nodes[:2]]
-            lists = [playlist.names() for playlist in self.wait_all(ts, 2)]
-            common = set(lists[0]) & set(lists[1])
-            self.assertTrue(common, lists)
-            for msn in common:
-                self.assertEqual(lists[0][msn], lists[1][msn])
-        finally:
-            publisher.kill()
-
-    def test_entry_point_redirects_playlists(self):
-        stream = "live/entry"
-        publisher = self.publish(stream)
-        try:
-            self.cluster.wait_route(stream)
-            for path in (f"/{stream}.m3u8?x=1", f"/{stream}/index.m3u8?x=1"):
-                status, headers, _ = harness.http_request(self.cluster.scheduler.http, path)
-                location = headers["location"]
-                self.assertEqual(status, 302)
-                self.assertTrue(location.endswith(f"/{stream}.m3u8?x=1"), location)
-            self.assertEqual(play(location, 3), "")
-        finally:
-            publisher.kill()
-
-    def test_numbers_go_on_at_another_origin(self):
-        stream = "live/moves"
-        first = self.publish(stream)
-        second = None
-        try:
-            self.cluster.wait_route(stream)
-            client = Client(self.cluster.edges[0].http, stream)
-            harness.wait_until(lambda: len(client.media().segments) >= 3, 20, "segments", step_s=0.2)
-            before = client.media()
-            first.kill()
-            second = self.publish(stream, origin=1)
-            harness.wait_until(lambda: any(s["discontinuity"] for s in client.media().segments), 20,
-                               "discontinuity", step_s=0.2)
-            after = client.media()
-            numbers = [int(re.match(r"s\d+-(\d+)\.", s["uri"])[1]) for s in after.segments]
-            self.assertEqual(numbers, list(range(after.media_sequence, after.media_sequence + len(numbers))))
-            self.assertGreaterEqual(after.media_sequence, before.media_sequence)
-            self.assertLess(after.next_msn, before.next_msn + 12)
-            self.assertFalse(any(s["gap"] for s in after.segments), after.text)
-            late = Client(self.cluster.edges[1].http, stream)
-            harness.wait_until(lambda: len(late.media().segments) >= 2, 20, "segments", step_s=0.2)
-            here, there = client.media().names(), late.media().names()
-            for msn in set(here) & set(there):
-                self.assertEqual(here[msn], there[msn])
-        finally:
-            first.kill()
-            if second:
-                second.kill()
-
-
-class Group(harness.ClusterTest):
-    """Renditions of one name as one adaptive stream."""
-    cluster_args = {"origins": 1, "edges": 1, "node_set": {**QUICK, "hls.renditions": "_720,_480"}}
-
-    def test_multivariant_lists_the_renditions_that_there_are(self):
-        origin, edge = self.cluster.origins[0], self.cluster.edges[0]
-        publishers = [media.publish(media.clip(clip, 6), origin.url(f"live/g{suffix}"), self.cluster.folder,
-                                    f"pub{suffix}", loop=True) for suffix, clip in (("_720", "h264_aac"), ("_480", "small"))]
-        try:
-            for suffix in ("_720", "_480"):
-                self.cluster.wait_route(f"live/g{suffix}")
-            client = Client(edge.http, "live/g")
-            found = variants(client.multivariant(timeout_s=30))
-            self.assertEqual([uri.split("?")[0] for _, uri in found], ["g_720/fmp4.m3u8", "g_480/fmp4.m3u8"])
-            self.assertEqual([attribute(a, "RESOLUTION") for a, _ in found], ["320x240", "160x120"])
-            self.assertEqual(len({uri.split("?")[1] for _, uri in found}), 1, "one session")
-            inside = variants(client.get("/live/g/index.m3u8")[2].decode())
-            self.assertEqual(inside[0][1].split("?")[0], "../g_720/fmp4.m3u8")
-            report = Client(edge.http, "live/g_480").media().text
-            self.assertRegex(report, r'#EXT-X-RENDITION-REPORT:URI="\.\./g_720/fmp4\.m3u8",LAST-MSN=\d+,LAST-PART=\d+')
-            self.assertEqual(play(f"{edge.url('live/g', 'http')[:-4]}.m3u8", 4), "")
-        finally:
-            for publisher in publishers:
-                publisher.kill()
 
 
 class Disk(unittest.TestCase):

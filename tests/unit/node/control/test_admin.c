@@ -224,6 +224,12 @@ static const struct {
     {"POST /api/v1/nodes/n1/drain", LOCAL, 415},
     {"POST /api/v1/nodes/n2/drain", LOCAL JSON, 404},
     {"GET /api/v1/nodes/n1/drain", LOCAL, 405},
+    {"GET /api/v1/hls/groups", "Host: evil.example\r\n", 401},
+    {"GET /api/v1/hls/groups", LOCAL, 404}, /* HLS is off */
+    {"POST /api/v1/hls/groups", "Host: evil.example\r\n" JSON, 401},
+    {"POST /api/v1/hls/groups", LOCAL, 415},
+    {"DELETE /api/v1/hls/groups/live/x", "Host: evil.example\r\n" JSON, 401},
+    {"DELETE /api/v1/hls/groups/live/x", LOCAL, 415},
 };
 
 static void test_request_gives_the_status_of_its_rights(void **state)
@@ -443,6 +449,56 @@ static void test_config_gives_values_but_no_secrets(void **state)
     ASSERT_SAYS_NOT("secret");
 }
 
+/* Body and all; what is sent behind it is not read. */
+static void post_group(const char *body)
+{
+    char headers[1024];
+
+    snprintf(headers, sizeof headers,
+             LOCAL JSON "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", strlen(body), body);
+    ask("POST /api/v1/hls/groups", headers);
+}
+
+static void test_hls_groups_are_told_listed_and_removed(void **state)
+{
+    static const struct {
+        const char *body;
+        unsigned status;
+    } k_cases[] = {
+        {"{\"name\":\"live/x\",\"renditions\":[\"live/hi\",\"live/lo\"]}", 200},
+        {"{\"name\":\"live/a\",\"renditions\":[\"live/a1\"]}", 200},
+        {"{\"name\":\"live/y\",\"renditions\":[\"live/hi\"]}", 409},
+        {"{\"name\":\"live/y\",\"renditions\":[\"live/y\"]}", 400},
+        {"{\"name\":\"live/y\",\"renditions\":[]}", 400},
+        {"{\"name\":\"live/y\",\"renditions\":[1]}", 400},
+        {"{\"name\":\"y\",\"renditions\":[\"live/hi\"]}", 400},
+        {"{\"name\":\"live/y\",\"renditions\":[\"1/1\",\"1/2\",\"1/3\",\"1/4\",\"1/5\",\"1/6\","
+         "\"1/7\",\"1/8\",\"1/9\"]}",
+         400},
+        {"[]", 400},
+        {"{", 400},
+        {"", 400},
+    };
+
+    (void)state;
+    rig->node.hls = hls_create(rig->node.registry, N_LOOPS, &rig->node.hls_conf);
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        post_group(k_cases[i].body);
+        if (rig->status != k_cases[i].status)
+            fail_msg("row %zu: %u: %s", i, rig->status, rig->reply);
+    }
+    ask("GET /api/v1/hls/groups", LOCAL);
+    ASSERT_SAYS("{\"items\":[{\"name\":\"live/a\",\"renditions\":[\"live/a1\"]},{\"name\":\"live/"
+                "x\",\"renditions\":[\"live/hi\",\"live/lo\"]}],\"next\":null}");
+    ask("DELETE /api/v1/hls/groups/live/x", LOCAL JSON);
+    assert_int_equal(rig->status, 204);
+    ask("DELETE /api/v1/hls/groups/live/x", LOCAL JSON);
+    assert_int_equal(rig->status, 404);
+    ask("GET /api/v1/hls/groups", LOCAL);
+    ASSERT_SAYS_NOT("live/hi");
+    hls_destroy(&rig->node.hls);
+}
+
 static void test_request_is_forgotten_when_its_peer_leaves(void **state)
 {
     const struct addr *to = &rig->node.admin_addr;
@@ -479,6 +535,7 @@ int main(void)
         TEST(test_metrics_gives_gathered_gauges),
         TEST(test_node_gives_id_and_addresses),
         TEST(test_config_gives_values_but_no_secrets),
+        TEST(test_hls_groups_are_told_listed_and_removed),
         TEST(test_request_is_forgotten_when_its_peer_leaves),
     };
 

@@ -20,6 +20,7 @@ struct hls_rig {
     struct hls *hls;
     struct hls_channel *channel; /* owned reference */
     int64_t at_ms;               /* of the next frame */
+    bool is_silent;              /* the next run has no sound */
 };
 
 static void send_raw(struct rig *r, uint8_t type, const uint8_t *body, size_t size, int64_t ms)
@@ -44,7 +45,8 @@ static void publish_run(struct hls_rig *h, uint64_t run)
                                 .on_evict = rig_on_evict};
     assert_int_equal(stream_attach(r->stream, &r->source, &offer), E_OK);
     send_raw(r, FLV_TAG_VIDEO, k_avc_config, sizeof k_avc_config, h->at_ms);
-    send_raw(r, FLV_TAG_AUDIO, k_aac_config, sizeof k_aac_config, h->at_ms);
+    if (!h->is_silent)
+        send_raw(r, FLV_TAG_AUDIO, k_aac_config, sizeof k_aac_config, h->at_ms);
 }
 
 #define PICTURE_BYTES 64
@@ -70,7 +72,7 @@ static void send_gops(struct hls_rig *h, unsigned n_gops)
     }
 }
 
-static void open_rig(struct hls_rig *h, enum hls_container container)
+static void open_rig_of(struct hls_rig *h, enum hls_container container, enum hls_only only)
 {
     struct stream_conf conf = small_conf();
 
@@ -83,9 +85,20 @@ static void open_rig(struct hls_rig *h, enum hls_container container)
     rig_init(&h->r, 2, &conf);
     h->hls = hls_create(h->r.registry, 2, &h->conf);
     publish_run(h, 5);
-    h->channel = hls_get(h->hls, &h->r.name, container, true);
+    h->channel = hls_get(h->hls, &h->r.name, (struct hls_form){container, only}, true);
     assert_non_null(h->channel);
     rig_settle(&h->r); /* it comes home */
+}
+
+static void open_rig(struct hls_rig *h, enum hls_container container)
+{
+    open_rig_of(h, container, HLS_ALL_TRACKS);
+}
+
+/* All tracks. */
+static struct hls_channel *get_again(struct hls_rig *h, enum hls_container container)
+{
+    return hls_get(h->hls, &h->r.name, (struct hls_form){container, HLS_ALL_TRACKS}, true);
 }
 
 static void close_rig(struct hls_rig *h)
@@ -265,11 +278,11 @@ static void test_end_of_the_stream_ends_the_playlist(void **state)
     assert_true(hls_channel_has_ended(h.channel));
     assert_says(h.channel, "s5-1.ts\n#EXT-X-ENDLIST\n");
     stream_unref(&h.r.stream);
-    again = hls_get(h.hls, &h.r.name, HLS_TS, true); /* nobody has published it again */
+    again = get_again(&h, HLS_TS); /* nobody has published it again */
     assert_ptr_equal(again, h.channel);
     hls_channel_unref(&again);
     publish_run(&h, 8);
-    again = hls_get(h.hls, &h.r.name, HLS_TS, true);
+    again = get_again(&h, HLS_TS);
     assert_ptr_not_equal(again, h.channel);
     hls_channel_unref(&again);
     rig_settle(&h.r);
@@ -336,7 +349,7 @@ static void test_channel_goes_when_nobody_asks(void **state)
     send_gops(&h, 3);
     assert_int_equal(atomic_load(&m_hls_channels.value), n_before + 1);
     RIG_UNTIL(&h.r, atomic_load(&m_hls_channels.value) == n_before);
-    again = hls_get(h.hls, &h.r.name, HLS_FMP4, true);
+    again = get_again(&h, HLS_FMP4);
     assert_ptr_not_equal(again, h.channel);
     hls_channel_unref(&again);
     rig_settle(&h.r);
@@ -360,7 +373,7 @@ static void test_channel_that_was_replaced_leaves_the_files_of_the_next_one(void
     stream_unref(&h.r.stream);
     publish_run(&h, 8);
     h.conf.mode = HLS_ALWAYS; /* the next one stays */
-    next = hls_get(h.hls, &h.r.name, HLS_TS, true);
+    next = get_again(&h, HLS_TS);
     assert_ptr_not_equal(next, h.channel);
     rig_settle(&h.r);
     send_gops(&h, 5);
@@ -377,6 +390,96 @@ static void test_channel_that_was_replaced_leaves_the_files_of_the_next_one(void
     assert_int_equal(system(command), 0);
 }
 
+static void test_only_audio_has_the_borders_of_all_and_other_names(void **state)
+{
+    size_t all = 0, sound = 0, pictures = 0;
+    struct hls_channel *full, *video;
+    struct hls_snapshot *s;
+    struct hls_rig h;
+
+    (void)state;
+    open_rig_of(&h, HLS_FMP4, HLS_ONLY_AUDIO);
+    full = get_again(&h, HLS_FMP4);
+    video = hls_get(h.hls, &h.r.name, (struct hls_form){HLS_FMP4, HLS_ONLY_VIDEO}, true);
+    rig_settle(&h.r);
+    send_gops(&h, 5);
+    assert_says(full, "#EXTINF:2.000000,\ns5-1.m4s\n");
+    assert_says(h.channel, "#EXT-X-MAP:URI=\"ia5-");
+    assert_says(h.channel, "#EXTINF:2.000000,\nsa5-1.m4s\n");
+    assert_says(h.channel, "#EXT-X-PART:DURATION=0.200000,URI=\"sa5-2.3.m4s\",INDEPENDENT=YES\n");
+    assert_says(video, "#EXT-X-MAP:URI=\"iv5-");
+    assert_says(video, "#EXTINF:2.000000,\nsv5-1.m4s\n");
+    assert_int_equal(find(full, "s5-1.m4s", &all), E_OK);
+    assert_int_equal(find(h.channel, "sa5-1.m4s", &sound), E_OK);
+    assert_int_equal(find(video, "sv5-1.m4s", &pictures), E_OK);
+    assert_true(sound < pictures && pictures < all);
+    assert_int_equal(find(h.channel, "s5-1.m4s", &all), E_NOT_FOUND);
+    s = hls_channel_look(h.channel);
+    assert_string_equal(s->facts.codecs[0], "");
+    assert_string_equal(s->facts.codecs[1], "mp4a.40.2");
+    assert_int_equal(s->facts.width, 0);
+    hls_snapshot_unref(&s);
+    hls_channel_unref(&full);
+    hls_channel_unref(&video);
+    close_rig(&h);
+}
+
+/* The pid of the packet at that index; 8191 = none. */
+static unsigned pid_of(struct hls_channel *channel, const char *name, size_t index)
+{
+    struct hls_data *data = NULL;
+    struct hls_name parsed;
+    const struct buf_view *views;
+    unsigned pid = 8191;
+    size_t n;
+
+    assert_int_equal(hls_parse_name(buf_view_str(name), &parsed), E_OK);
+    assert_int_equal(hls_channel_find(channel, &parsed, &data), E_OK);
+    views = hls_data_views(data, &n);
+    if (n && views[0].size_bytes >= (index + 1) * 188)
+        pid =
+            (unsigned)(views[0].data[index * 188 + 1] & 0x1f) << 8 | views[0].data[index * 188 + 2];
+    hls_data_unref(&data);
+    return pid;
+}
+
+static void test_only_audio_begins_each_ts_segment_with_tables(void **state)
+{
+    struct hls_rig h;
+    char name[64];
+
+    (void)state;
+    open_rig_of(&h, HLS_TS, HLS_ONLY_AUDIO);
+    send_gops(&h, 7);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "sa5-%u.ts", i);
+        assert_int_equal(pid_of(h.channel, name, 0), 0); /* PAT */
+    }
+    assert_says(h.channel, "#EXTINF:2.000000,\nsa5-1.ts\n");
+    close_rig(&h);
+}
+
+static void test_only_audio_of_pictures_alone_has_nothing(void **state)
+{
+    struct hls_snapshot *s;
+    struct hls_rig h;
+
+    (void)state;
+    for (enum hls_container c = HLS_TS; c <= HLS_FMP4; c++) {
+        open_rig_of(&h, c, HLS_ONLY_AUDIO);
+        stream_detach(&h.r.source);
+        h.is_silent = true;
+        publish_run(&h, 6);
+        for (unsigned i = 0; i < 400; i++, h.at_ms += 40)
+            send_picture(&h, i % 25 == 0, h.at_ms);
+        s = hls_channel_look(h.channel);
+        assert_false(s->is_playable);
+        assert_int_equal(s->version, 0);
+        hls_snapshot_unref(&s);
+        close_rig(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +493,9 @@ int main(void)
         cmocka_unit_test(test_wait_is_woken_on_each_loop_by_the_next_part),
         cmocka_unit_test(test_channel_goes_when_nobody_asks),
         cmocka_unit_test(test_channel_that_was_replaced_leaves_the_files_of_the_next_one),
+        cmocka_unit_test(test_only_audio_has_the_borders_of_all_and_other_names),
+        cmocka_unit_test(test_only_audio_begins_each_ts_segment_with_tables),
+        cmocka_unit_test(test_only_audio_of_pictures_alone_has_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,40 @@ static void test_count_goes_on_behind_what_it_was_told(void **state)
     assert_int_equal(p.plan.first_msn, 42);
 }
 
+/* Segments of two GOPs, as k_conf wants them. */
+static void test_count_puts_borders_at_multiples_of_segments_in_the_time_of_the_source(void **state)
+{
+    static const struct {
+        int64_t first_us; /* of a source */
+        unsigned skipped, msn;
+    } k_cases[] = {{0, 0, 0},       {80000, 0, 0},   {1000000, 1, 0}, {3000000, 1, 1},
+                   {4000000, 0, 2}, {3980000, 0, 2}, {4080000, 0, 2}, {-40000, 0, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        struct stream_planner p = {.to_source_us = k_cases[i].first_us - 7000000};
+
+        count_gops(&p, 5, 9, 4, 25, 7000000);
+        assert_int_equal(p.plan.gops_per_segment, 2);
+        assert_int_equal(p.plan.skipped_gops, k_cases[i].skipped);
+        assert_int_equal(p.plan.first_msn, k_cases[i].msn);
+        assert_int_equal(p.last_msn, k_cases[i].msn + (3 + k_cases[i].skipped) / 2);
+    }
+}
+
+static void test_count_keeps_borders_where_numbers_go_on(void **state)
+{
+    struct stream_planner p = {.run = 0};
+
+    (void)state;
+    count_gops(&p, 5, 1, 4, 25, 0);
+    p.to_source_us = 5000000 - 9000000;
+    count_gops(&p, 6, 5, 3, 25, 9000000);
+    assert_int_equal(p.plan.first_msn, 2);
+    assert_int_equal(p.plan.skipped_gops, 1);
+    assert_int_equal(p.last_msn, 3);
+}
+
 static void test_set_is_what_a_later_run_follows(void **state)
 {
     struct stream_plan told = {
@@ -171,7 +205,8 @@ static void test_read_gives_what_write_wrote(void **state)
                                .segment_ms = 6000,
                                .part_ms = 0,
                                .discontinuities = 12,
-                               .shift = 5};
+                               .shift = 5,
+                               .skipped_gops = 3};
     struct stream_plan got;
     char text[STREAM_PLAN_TEXT_SIZE], again[STREAM_PLAN_TEXT_SIZE];
 
@@ -181,6 +216,7 @@ static void test_read_gives_what_write_wrote(void **state)
     assert_int_equal(got.run, 0);
     assert_int_equal(got.first_gop, plan.first_gop);
     assert_int_equal(got.segment_ms, plan.segment_ms);
+    assert_int_equal(got.skipped_gops, plan.skipped_gops);
     stream_plan_write(&got, again);
     assert_string_equal(again, text);
 }
@@ -190,14 +226,16 @@ static void test_read_refuses_what_is_broken(void **state)
     static const char *const k_broken[] = {
         "",
         "1,2,3,4,5,6",
-        "1,2,3,4,5,6,7,8",
-        "1,2,3,0,5,6,0",
-        "1,2,3,4,5,-6,0",
-        "1,2,,4,5,6,0",
-        "1,2,99999,4,5,6,0",
-        "99999999999999999999,2,3,4,5,6,0",
-        "18446744073709551615,2,3,4,5,6,0",
-        "1,2,3,4,5,6,0 ",
+        "1,2,3,4,5,6,7",
+        "1,2,3,4,5,6,7,3",
+        "1,2,3,4,5,6,7,0,0",
+        "1,2,3,0,5,6,0,0",
+        "1,2,3,4,5,-6,0,0",
+        "1,2,,4,5,6,0,0",
+        "1,2,99999,4,5,6,0,0",
+        "99999999999999999999,2,3,4,5,6,0,0",
+        "18446744073709551615,2,3,4,5,6,0,0",
+        "1,2,3,4,5,6,0,0 ",
     };
     struct stream_plan got = {.run = 1};
 
@@ -214,6 +252,9 @@ int main(void)
         cmocka_unit_test(test_count_decides_gops_at_the_end_of_the_first_one),
         cmocka_unit_test(test_count_goes_on_behind_the_last_run),
         cmocka_unit_test(test_count_goes_on_behind_what_it_was_told),
+        cmocka_unit_test(
+            test_count_puts_borders_at_multiples_of_segments_in_the_time_of_the_source),
+        cmocka_unit_test(test_count_keeps_borders_where_numbers_go_on),
         cmocka_unit_test(test_set_is_what_a_later_run_follows),
         cmocka_unit_test(
             test_is_settled_gives_true_when_the_gop_was_counted_and_its_run_has_a_plan),

@@ -15,13 +15,19 @@ static const struct {
     const char *text;
     struct hls_name name;
 } k_names[] = {
-    {"s0-0.ts", {HLS_SEGMENT, HLS_TS, 0, 0, 0}},
-    {"s1700000000000000-12.m4s", {HLS_SEGMENT, HLS_FMP4, 1700000000000000, 12, 0}},
-    {"s7-12.0.ts", {HLS_PART, HLS_TS, 7, 12, 0}},
-    {"s7-12.4294967295.m4s", {HLS_PART, HLS_FMP4, 7, 12, UINT32_MAX}},
+    {"s0-0.ts", {HLS_SEGMENT, HLS_TS, 0, 0, 0, HLS_ALL_TRACKS}},
+    {"s1700000000000000-12.m4s", {HLS_SEGMENT, HLS_FMP4, 1700000000000000, 12, 0, HLS_ALL_TRACKS}},
+    {"s7-12.0.ts", {HLS_PART, HLS_TS, 7, 12, 0, HLS_ALL_TRACKS}},
+    {"s7-12.4294967295.m4s", {HLS_PART, HLS_FMP4, 7, 12, UINT32_MAX, HLS_ALL_TRACKS}},
     {"s18446744073709551615-18446744073709551615.4294967295.m4s",
-     {HLS_PART, HLS_FMP4, UINT64_MAX, UINT64_MAX, UINT32_MAX}},
-    {"i7-3.mp4", {HLS_INIT, HLS_FMP4, 7, 3, 0}},
+     {HLS_PART, HLS_FMP4, UINT64_MAX, UINT64_MAX, UINT32_MAX, HLS_ALL_TRACKS}},
+    {"i7-3.mp4", {HLS_INIT, HLS_FMP4, 7, 3, 0, HLS_ALL_TRACKS}},
+    {"sa7-12.m4s", {HLS_SEGMENT, HLS_FMP4, 7, 12, 0, HLS_ONLY_AUDIO}},
+    {"sv7-12.4.m4s", {HLS_PART, HLS_FMP4, 7, 12, 4, HLS_ONLY_VIDEO}},
+    {"sv18446744073709551615-18446744073709551615.4294967295.m4s",
+     {HLS_PART, HLS_FMP4, UINT64_MAX, UINT64_MAX, UINT32_MAX, HLS_ONLY_VIDEO}},
+    {"sv7-12.ts", {HLS_SEGMENT, HLS_TS, 7, 12, 0, HLS_ONLY_VIDEO}},
+    {"ia7-3.mp4", {HLS_INIT, HLS_FMP4, 7, 3, 0, HLS_ONLY_AUDIO}},
 };
 
 static void test_parse_name_gives_what_format_name_was_given(void **state)
@@ -36,13 +42,20 @@ static void test_parse_name_gives_what_format_name_was_given(void **state)
         assert_string_equal(text, k_names[i].text);
         assert_int_equal(hls_parse_name(buf_view_str(text), &got), E_OK);
         assert_true(got.kind == want->kind && got.container == want->container &&
-                    got.run == want->run && got.number == want->number && got.part == want->part);
+                    got.run == want->run && got.number == want->number && got.part == want->part &&
+                    got.only == want->only);
     }
 }
 
 static const char *const k_others[] = {
     "",
     "s",
+    "sa",
+    "sav1-2.ts",
+    "sb1-2.ts",
+    "as1-2.ts",
+    "sA1-2.ts",
+    "s1a-2.ts",
     "s1",
     "s1-",
     "s1-2",

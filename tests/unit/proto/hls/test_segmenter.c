@@ -149,7 +149,7 @@ static size_t n_starts_from(const struct stream *s, size_t from)
 
 static void test_feed_gives_the_same_pieces_wherever_it_begins(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 100, 200000};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 100, 200000, 0};
     struct stream *s = make_av(30, 30, 30 * 9);
     struct pieces *all = run(s, &k_conf);
 
@@ -168,7 +168,7 @@ static void test_feed_gives_the_same_pieces_wherever_it_begins(void **state)
 
 static void test_feed_gives_the_same_pieces_of_audio_wherever_it_begins(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_AUDIO, 2, 1, 0, 300000};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_AUDIO, 2, 1, 0, 300000, 0};
     struct stream *s = make_audio_only(500);
     struct pieces *all = run(s, &k_conf);
 
@@ -190,7 +190,7 @@ static void test_feed_gives_the_same_pieces_of_audio_wherever_it_begins(void **s
 /* Sound alone of a stream that has video: nothing marks the beginning of its GOPs. */
 static void test_feed_cuts_audio_where_the_gop_number_changes(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_AUDIO, 1, 1, 0, 0};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_AUDIO, 1, 1, 0, 0, 0};
     struct stream *s = make_av(25, 50, 300);
     struct pieces *all = run(s, &k_conf);
 
@@ -206,7 +206,7 @@ static void test_feed_cuts_audio_where_the_gop_number_changes(void **state)
 
 static void test_feed_gives_pieces_that_add_up(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 4, 1, 0, 200000};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 4, 1, 0, 200000, 0};
     struct stream *s = make_av(25, 12, 1000);
     struct pieces *all = run(s, &k_conf);
     uint64_t bytes = 0;
@@ -245,7 +245,7 @@ static void test_feed_gives_pieces_that_add_up(void **state)
 static void test_feed_gives_parts_up_to_the_target_at_every_frame_rate(void **state)
 {
     static const unsigned k_fps[] = {10, 15, 24, 25, 30, 50, 60, 120};
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 1, 1, 0, 200000};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 1, 1, 0, 200000, 0};
 
     (void)state;
     for (size_t i = 0; i < sizeof k_fps / sizeof k_fps[0]; i++) {
@@ -271,7 +271,7 @@ static void test_feed_gives_parts_up_to_the_target_at_every_frame_rate(void **st
 
 static void test_feed_starts_a_part_at_each_gop(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 0, 300000};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 0, 300000, 0};
     struct stream *s = make_av(25, 20, 40); /* GOPs of 800 ms: 280 + 280 + 240 */
     struct pieces *all = run(s, &k_conf);
 
@@ -297,7 +297,7 @@ static size_t first_of_gop(const struct stream *s, uint64_t gop)
 
 static void test_feed_leaves_numbers_out_when_gops_are_missing(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 0, 0};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 0, 0, 0};
     static const uint64_t k_msn[] = {0, 1, 4}; /* GOPs 1 2 | 3 . | . . | . 8 | 9 10 */
     struct stream *s = make_av(25, 25, 250);
     struct pieces *p = run_without(s, &k_conf, 0, first_of_gop(s, 4), first_of_gop(s, 8));
@@ -314,7 +314,7 @@ static void test_feed_leaves_numbers_out_when_gops_are_missing(void **state)
 
 static void test_feed_waits_for_the_next_segment_when_a_key_frame_is_missing(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 0, 0};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 1, 0, 0, 0};
     struct stream *s = make_av(25, 25, 150);
     size_t key = first_of_gop(s, 2);
     struct pieces *p = run_without(s, &k_conf, 0, key, key + 1);
@@ -332,7 +332,7 @@ static void test_feed_waits_for_the_next_segment_when_a_key_frame_is_missing(voi
 
 static void test_feed_numbers_from_the_given_place_on(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 4, 1000, 0};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 2, 4, 1000, 0, 0};
     struct stream *s = make_av(25, 25, 200); /* GOPs 1 to 8 */
     struct pieces *p = run(s, &k_conf);
 
@@ -346,9 +346,52 @@ static void test_feed_numbers_from_the_given_place_on(void **state)
     free(s);
 }
 
+static void test_feed_makes_the_first_segment_shorter_by_what_is_skipped(void **state)
+{
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 4, 1, 10, 200000, 3};
+    struct stream *s = make_av(25, 25, 25 * 14);
+    struct pieces *all = run(s, &k_conf);
+
+    (void)state;
+    assert_int_equal(all->segments[0].msn, 10);
+    assert_int_equal(all->segments[0].duration_us, 1000000);
+    assert_true(all->segments[0].whole);
+    for (size_t i = 1; i < 4; i++) {
+        assert_int_equal(all->segments[i].msn, 10 + i);
+        assert_int_equal(all->segments[i].start_us, (4 * i - 3) * 1000000);
+        assert_int_equal(all->segments[i].duration_us, 4000000);
+        assert_true(all->segments[i].whole);
+    }
+    for (size_t from = 1; from < s->n_frames; from += 37) {
+        struct pieces *late = run_without(s, &k_conf, from, 0, 0);
+
+        assert_tail(all, late);
+        free(late);
+    }
+    free(all);
+    free(s);
+}
+
+static void test_skipped_gops_gives_the_place_in_a_segment_of_the_source(void **state)
+{
+    static const struct {
+        int64_t start_us, gop_us;
+        unsigned n_gops, skipped;
+    } k_cases[] = {
+        {0, 1000000, 2, 0},       {3000000, 1000000, 2, 1},        {2920000, 1000000, 2, 1},
+        {3080000, 1000000, 2, 1}, {1001 * 1001000, 1001000, 2, 1}, {5500000, 500000, 4, 3},
+        {5500000, 2000000, 1, 0}, {-1000, 1000000, 2, 0},          {5000000, 0, 2, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++)
+        assert_int_equal(
+            hls_skipped_gops(k_cases[i].start_us, k_cases[i].gop_us, k_cases[i].n_gops),
+            k_cases[i].skipped);
+}
+
 static void test_feed_survives_times_that_stand_still_or_go_back(void **state)
 {
-    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 1, 1, 0, 200000};
+    static const struct hls_segmenter_conf k_conf = {MEDIA_VIDEO, 1, 1, 0, 200000, 0};
     static const int64_t k_dts_us[] = {0, 0, INT64_MAX / 4, 5, 5, 400000, 100, 100};
     struct hls_segmenter seg;
     struct hls_cut cut;
@@ -418,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_feed_leaves_numbers_out_when_gops_are_missing),
         cmocka_unit_test(test_feed_waits_for_the_next_segment_when_a_key_frame_is_missing),
         cmocka_unit_test(test_feed_numbers_from_the_given_place_on),
+        cmocka_unit_test(test_feed_makes_the_first_segment_shorter_by_what_is_skipped),
+        cmocka_unit_test(test_skipped_gops_gives_the_place_in_a_segment_of_the_source),
         cmocka_unit_test(test_feed_survives_times_that_stand_still_or_go_back),
         cmocka_unit_test(test_gops_per_segment_gives_the_nearest_power_of_two),
         cmocka_unit_test(test_end_takes_the_last_frame_to_be_as_long_as_those_of_the_gop_before),
