@@ -117,19 +117,26 @@ static void look_in(struct pull *p, int64_t delay_ms)
     timer_start_ms(&p->look, delay_ms);
 }
 
+static void look_with_backoff(struct pull *p)
+{
+    look_in(p, jitter_ms(p->look_backoff_ms, 0.3));
+    p->look_backoff_ms *= 2;
+    if (p->look_backoff_ms > LOOK_BACKOFF_MAX_MS)
+        p->look_backoff_ms = LOOK_BACKOFF_MAX_MS;
+}
+
 /* When to look again. Nothing is better than the origin itself. */
 static void plan_look(struct pull *p)
 {
     const struct pull_link *running = running_link(p);
 
     timer_stop(&p->look);
+    if (running && pull_move_is_due(&p->move))
+        look_with_backoff(p);
     if (!running || !pull_link_is_relay(running) || !p->nl->node->agent)
         return;
     if (must_change(p, running)) {
-        look_in(p, jitter_ms(p->look_backoff_ms, 0.3));
-        p->look_backoff_ms *= 2;
-        if (p->look_backoff_ms > LOOK_BACKOFF_MAX_MS)
-            p->look_backoff_ms = LOOK_BACKOFF_MAX_MS;
+        look_with_backoff(p);
     } else if (pull_link_depth(running) > 0) {
         look_in(p, jitter_ms((int64_t)p->nl->node->conf.pull_failback_ms, 0.3));
     }
@@ -156,8 +163,8 @@ static int free_slot(const struct pull *p)
 static bool is_linked(const struct pull *p, const struct pull_candidate *to)
 {
     for (unsigned i = 0; i < PULL_LINKS; i++)
-        if (p->links[i] && !strcmp(p->links[i]->to.url, to->url))
-            return true;
+        if (p->links[i] && !p->links[i]->is_left && !strcmp(p->links[i]->to.url, to->url))
+            return true; /* who asked us to come again has the same URL */
     return false;
 }
 
@@ -289,19 +296,23 @@ static void ask_route(struct pull *p)
     agent_ask(p->nl->node->agent, ask);
 }
 
-/* Configured sources are the only ones of their streams. */
+/* Configured sources are the only ones of their streams, and who asked us to move is one. */
 static void search(struct pull *p)
 {
+    const struct pull_link *running = running_link(p);
+    bool knows = !running || pull_move_is_due(&p->move);
     struct node *node = p->nl->node;
 
-    if (!running_link(p)) {
+    if (knows) {
         pull_candidates_clear(&p->candidates, now_us(p));
-        pull_candidates_add_own(&p->candidates, node, stream_name_of(p->stream));
+        pull_move_add(p, &p->candidates);
+        if (!running)
+            pull_candidates_add_own(&p->candidates, node, stream_name_of(p->stream));
     }
-    if (!running_link(p) && p->candidates.n) {
+    if (knows && p->candidates.n) {
         pull_candidates_begin(&p->candidates, p->candidates.n);
         try_next(p);
-    } else if (node->agent) {
+    } else if (node->agent && (!running || pull_link_is_relay(running))) {
         ask_route(p);
     }
 }
@@ -323,6 +334,8 @@ enum err pull_answered(struct pull_link *l, const struct source_offer *offer)
     timer_stop(&p->head_start);
     pull_candidates_begin(&p->candidates, 0);
     p->n_failed = 0;
+    if (!l->is_left)
+        p->move.to.url[0] = '\0';
     if (strcmp(p->leaving, l->to.node) != 0)
         p->leaving[0] = '\0';
     p->look_backoff_ms = LOOK_BACKOFF_MIN_MS;
@@ -373,6 +386,10 @@ static void log_over(struct pull *p, const struct pull_link *l, enum err e)
  * company in that: only asking helps, which the stream does. */
 static void find_another(struct pull *p, enum err e, bool was_relay)
 {
+    if (pull_move_is_due(&p->move)) {
+        search(p);
+        return;
+    }
     if (e != E_END && was_relay) {
         pull_candidates_begin_again(&p->candidates, now_us(p));
         if (p->nl->node->agent)

@@ -19,17 +19,22 @@
 #define STALL_STEP_MS 500
 #define MAX_QUEUE_BYTES (64u * 1024) /* requests and RTMP answers */
 
-const char *pull_link_shown(const struct pull_link *l, char out[PULL_SHOWN_SIZE])
+const char *pull_candidate_shown(const struct pull_candidate *c, char out[PULL_SHOWN_SIZE])
 {
     struct url url;
 
-    if (pull_link_is_relay(l))
-        return l->to.url;
-    if (url_parse(buf_view_str(l->to.url), &url) != E_OK)
+    if (*c->node)
+        return c->url;
+    if (url_parse(buf_view_str(c->url), &url) != E_OK)
         return "-";
     snprintf(out, PULL_SHOWN_SIZE, "%.*s://%.*s/***", (int)url.scheme.size_bytes,
              (const char *)url.scheme.data, (int)url.host.size_bytes, (const char *)url.host.data);
     return out;
+}
+
+const char *pull_link_shown(const struct pull_link *l, char out[PULL_SHOWN_SIZE])
+{
+    return pull_candidate_shown(&l->to, out);
 }
 
 static const char *protocol_of(const struct pull_link *l)

@@ -19,6 +19,7 @@ struct pull;
 
 struct pull_candidate {
     char url[512];              /* whole: scheme://host:port/app/name[.flv] */
+    char stream[512];           /* "", or url is a tcUrl and this is played there */
     char node[CLUSTER_ID_SIZE]; /* "" = foreign */
     uint32_t depth;             /* of that node; 0 = the origin */
 };
@@ -118,8 +119,10 @@ struct pull_link {
     struct clock_peer *clock;  /* the upstream's, against which its @hw is understood */
     int64_t ingest_us;         /* of the last @hw */
     char path[HOPS_PATH_SIZE]; /* from the upstream to the origin, the nearest first */
+    bool is_left;              /* it asked us to go elsewhere */
     /* k_pull_rtmp, k_pull_rtmps */
     struct rtmp_client *rtmp;
+    struct pull_hold *hold; /* owned; NULL unless it waits for the first picture */
 };
 
 /* Begins to connect. NULL when out of memory; other failures are told by pull_link_over(), later.
@@ -130,8 +133,9 @@ void pull_link_close(struct pull_link **link);
 /* For transports: the upstream said yes. E_OK, or why the stream does not want it: then the link is
  * over. */
 enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer);
-/* The upstream as logs show it: path, query and user of a foreign one may be its key. */
+/* As logs show it: path, query and user of a foreign one may be its key. */
 #define PULL_SHOWN_SIZE 320
+const char *pull_candidate_shown(const struct pull_candidate *c, char out[PULL_SHOWN_SIZE]);
 const char *pull_link_shown(const struct pull_link *l, char out[PULL_SHOWN_SIZE]);
 /* Number of ids in a path. */
 static inline unsigned pull_path_depth(const char *path)
@@ -148,6 +152,46 @@ static inline bool pull_link_is_relay(const struct pull_link *l)
 {
     return l->to.node[0] != '\0';
 }
+
+/* --- going to where a foreign server says (pull_move.c) --- */
+
+struct pull_move {
+    struct pull_candidate to; /* url "" = nobody asked, or we are there */
+    unsigned n_tries;
+    int64_t counted_us; /* since when n_asked counts */
+    unsigned n_asked;
+};
+
+/* The link's server asks for another connection, to tc_url ("" or relative as well), base being the
+ * link's own. The link goes on until that runs. */
+void pull_asked_to_move(struct pull_link *l, const char *base, const char *stream,
+                        const struct rtmp_client_event *asked);
+/* The place that was asked for, unless it was tried often enough: then it is forgotten. */
+void pull_move_add(struct pull *p, struct pull_candidates *c);
+static inline bool pull_move_is_due(const struct pull_move *m)
+{
+    return m->to.url[0] != '\0';
+}
+
+/* --- where a foreign source is in the stream (pull_splice.c) --- */
+
+/* The last pictures that GOPs began with, so that the same stream from another server is lined up.
+ */
+struct pull_marks {
+    uint64_t run; /* of the stream; another one voids them */
+    struct {
+        uint64_t hash, gop;
+        uint32_t timestamp_ms;
+    } all[8];
+    unsigned next;
+};
+/* After the running link gave this to the stream. */
+void pull_marks_note(struct pull *p, const struct rtmp_client_event *media);
+/* A second connection is attached with its first picture: until then the first one goes on, and
+ * what comes is kept. */
+enum err pull_hold_begin(struct pull_link *l);
+enum err pull_hold_media(struct pull_link *l, const struct rtmp_client_event *media);
+void pull_hold_free(struct pull_hold **hold);
 
 /* --- the policy (pull.c) as links see it --- */
 
@@ -168,6 +212,8 @@ struct pull {
     uint64_t moved_epoch;          /* the stream's, as events say: the upstream is to have it too */
     char leaving[CLUSTER_ID_SIZE]; /* node that is about to go */
     unsigned n_failed;             /* candidates in a row */
+    struct pull_move move;
+    struct pull_marks marks;
 };
 
 /* The upstream said yes: attaches the link's source. E_OK: all other links are closed. */

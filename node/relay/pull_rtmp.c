@@ -5,27 +5,36 @@
 #include "node/control/node_metrics.h"
 #include "node/relay/pull_private.h"
 
-/* rtmp[s]://host[:port]/app[/sub]/name[?query]: the last part is the stream, the rest the app. */
-/* app has room for size_bytes, the others for 1024. */
-static enum err split_url(const struct pull_link *l, char *app, size_t size, char *stream,
-                          char *tc_url)
+struct place {
+    char app[800]; /* with the tcUrl's query */
+    char stream[1024], tc_url[1400];
+};
+
+/* rtmp[s]://host[:port]/app[/sub]/name[?query]: the last part is the stream, the rest the app. Of a
+ * tcUrl, all is the app. */
+static enum err split_url(const struct pull_link *l, struct place *to)
 {
+    bool is_tc_url = l->to.stream[0];
+    char path[256], query[512];
     struct url url;
-    char path[256];
     char *slash;
 
     if (url_parse(buf_view_str(l->to.url), &url) != E_OK ||
-        !buf_view_to_str(url.path, path, sizeof path))
+        !buf_view_to_str(url.path, path, sizeof path) ||
+        !buf_view_to_str(url.query, query, sizeof query))
         return E_INVAL;
-    slash = strrchr(path, '/');
-    if (!slash || slash == path || !slash[1])
+    slash = is_tc_url ? path + strlen(path) : strrchr(path, '/');
+    if (!slash || slash <= path + is_tc_url || (!is_tc_url && !slash[1]))
         return E_INVAL;
     *slash = '\0';
-    snprintf(app, size, "%s", path + 1);
-    snprintf(stream, 1024, "%s%s%.*s", slash + 1, url.query.size_bytes ? "?" : "",
-             (int)url.query.size_bytes, (const char *)url.query.data);
-    snprintf(tc_url, 1024, "%s://%.*s:%u/%s", l->transport->scheme, (int)url.host.size_bytes,
-             (const char *)url.host.data, url.port ? url.port : l->transport->default_port, app);
+    snprintf(to->app, sizeof to->app, "%s%s%s", path + 1, is_tc_url && *query ? "?" : "",
+             is_tc_url ? query : "");
+    snprintf(to->stream, sizeof to->stream, "%s%s%s", is_tc_url ? l->to.stream : slash + 1,
+             !is_tc_url && *query ? "?" : "", is_tc_url ? "" : query);
+    snprintf(to->tc_url, sizeof to->tc_url, "%s://%s%.*s%s:%u/%s", l->transport->scheme,
+             strchr(l->host, ':') ? "[" : "", (int)url.host.size_bytes, (const char *)url.host.data,
+             strchr(l->host, ':') ? "]" : "", url.port ? url.port : l->transport->default_port,
+             to->app);
     return E_OK;
 }
 
@@ -41,14 +50,19 @@ static enum err send_out(struct pull_link *l, struct buf_writer *out)
 
 static enum err start(struct pull_link *l)
 {
-    char app[256], stream[1024], tc_url[1024];
-    struct rtmp_client_conf conf = {
-        .app = app, .stream = stream, .tc_url = tc_url, .limits = k_rtmp_limits_default};
+    struct place to;
+    struct rtmp_client_conf conf = {.reconnects = true,
+                                    .app = to.app,
+                                    .stream = to.stream,
+                                    .tc_url = to.tc_url,
+                                    .limits = k_rtmp_limits_default};
     uint8_t seed[RTMP_SEED_BYTES];
     struct buf_writer out;
 
-    if (split_url(l, app, sizeof app, stream, tc_url) != E_OK)
+    if (split_url(l, &to) != E_OK) {
+        l->why = "not a URL of an app and a stream";
         return E_INVAL;
+    }
     random_bytes(seed, sizeof seed);
     l->rtmp = rtmp_client_create(&conf, seed);
     if (!l->rtmp)
@@ -62,7 +76,28 @@ static enum err on_started(struct pull_link *l)
 {
     struct source_offer offer = {.numbers_gops = true, .run = random_u64() | 1};
 
-    return pull_link_attach(l, &offer);
+    return l->pull->move.to.url[0] ? pull_hold_begin(l) : pull_link_attach(l, &offer);
+}
+
+static enum err on_media(struct pull_link *l, const struct rtmp_client_event *ev)
+{
+    enum err e;
+
+    if (l->hold)
+        return pull_hold_media(l, ev);
+    e = stream_push(&l->source, ev->media_type, ts_unwrap_us(&l->unwrap, ev->timestamp_ms),
+                    ev->body, &l->why);
+    if (e == E_OK && l->pull)
+        pull_marks_note(l->pull, ev);
+    return e;
+}
+
+static void on_reconnect(struct pull_link *l, const struct rtmp_client_event *ev)
+{
+    struct place to;
+
+    if (split_url(l, &to) == E_OK)
+        pull_asked_to_move(l, to.tc_url, to.stream, ev);
 }
 
 static enum err on_event(struct pull_link *l, const struct rtmp_client_event *ev)
@@ -71,14 +106,16 @@ static enum err on_event(struct pull_link *l, const struct rtmp_client_event *ev
     case RTMP_CLIENT_STARTED:
         return on_started(l);
     case RTMP_CLIENT_MEDIA:
-        return stream_push(&l->source, ev->media_type, ts_unwrap_us(&l->unwrap, ev->timestamp_ms),
-                           ev->body, &l->why);
+        return on_media(l, ev);
     case RTMP_CLIENT_ENDED:
         l->why = "the source ended the stream";
         return E_END;
     case RTMP_CLIENT_REFUSED:
         l->why = "the source refused to play";
         return E_NOT_FOUND;
+    case RTMP_CLIENT_RECONNECT:
+        on_reconnect(l, ev);
+        return E_OK;
     }
     return E_OK;
 }
@@ -106,6 +143,7 @@ static enum err feed(struct pull_link *l, struct buf_reader *in)
 static void fini(struct pull_link *l)
 {
     rtmp_client_destroy(&l->rtmp);
+    pull_hold_free(&l->hold);
 }
 
 #define PULL_RTMP(scheme_, port, tls_)                                                            \

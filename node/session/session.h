@@ -22,8 +22,9 @@ struct tls_server;
 /* rtmp.c: takes fd. tls NULL = plain. */
 void rtmp_session_accept(struct node_loop *nl, int fd, const struct addr *peer,
                          struct tls_server *tls);
-/* rtmp_reconnect.c: asks the publishers of a loop that drains to go on over a new connection: to
- * where they came from, or to a better place where the scheduler knows one. Loop thread. */
+/* rtmp_reconnect.c: asks the publishers and players of a loop that drains to go on over a new
+ * connection: to where they came from, or to a better place where the scheduler knows one. Loop
+ * thread. */
 void rtmp_ask_reconnect(struct node_loop *nl, bool same_place);
 /* A connection to the media HTTP port; arg is the struct node_loop. */
 void http_session_accept(void *arg, int fd, const struct addr *peer);

@@ -32,7 +32,7 @@ struct rtmp_client {
     struct rtmp_link link;
     struct rtmp_handshake *handshake; /* owned; NULL once done */
     enum client_state state;
-    bool publish;
+    bool publish, reconnects;
     char *app, *stream, *tc_url; /* owned */
     uint32_t stream_id;          /* from createStream */
     bool has_held;               /* media that came instead of Play.Start waits for the next call */
@@ -40,6 +40,7 @@ struct rtmp_client {
     struct buf_writer held_body;
     char code[96]; /* of the event last given */
     char description[256];
+    char *asked_tc_url; /* owned; of the last reconnect request, NULL = none said */
 };
 
 /* Section 7.2.1.1. */

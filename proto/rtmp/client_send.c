@@ -2,23 +2,9 @@
 #include <assert.h>
 
 #include "proto/rtmp/client.h"
+#include "proto/rtmp/enhanced.h"
 
 #define BUFFER_LENGTH_MS 3000u
-#define CAPS_EX 0x0eu /* Enhanced RTMP v2: multitrack, ModEx, nanosecond offsets */
-
-/* OBS sends the same list; "*" is known to version 2 servers only. */
-static void write_fourcc_list(struct buf_writer *body)
-{
-    static const char *const k_fourccs[] = {"av01", "vp09", "vp08", "hvc1", "avc1", "Opus",
-                                            "fLaC", "ac-3", "ec-3", ".mp3", "mp4a"};
-    unsigned n = sizeof k_fourccs / sizeof k_fourccs[0];
-
-    amf_write_name(body, "fourCcList");
-    amf_write_strict_array(body, n);
-    for (unsigned i = 0; i < n; i++)
-        amf_write_cstr(body, k_fourccs[i]);
-    amf_write_member_number(body, "capsEx", CAPS_EX);
-}
 
 /* Section 7.2.1.1. A publisher is FMLE: Wowza and others let only such ones publish. */
 void client_send_connect(struct rtmp_client *c, struct buf_writer *out)
@@ -41,7 +27,7 @@ void client_send_connect(struct rtmp_client *c, struct buf_writer *out)
         amf_write_member_number(&body, "videoFunction", 1);
     }
     amf_write_member_number(&body, "objectEncoding", 0);
-    write_fourcc_list(&body);
+    rtmp_write_abilities(&body, c->publish, c->reconnects);
     amf_write_end(&body);
     rtmp_command_send(&c->link, out, 0, &body);
 }

@@ -6,10 +6,45 @@
 enum { CAPS_RECONNECT = 0x01, CAPS_MULTITRACK = 0x02, CAPS_MOD_EX = 0x04, CAPS_NANO_OFFSET = 0x08 };
 #define CAPS_OURS (CAPS_RECONNECT | CAPS_MULTITRACK | CAPS_MOD_EX | CAPS_NANO_OFFSET)
 /* FourCcInfoMask: a client that decodes or forwards a codec takes it. */
-enum { FOURCC_CAN_DECODE = 0x01, FOURCC_CAN_FORWARD = 0x04 };
+enum { FOURCC_CAN_DECODE = 0x01, FOURCC_CAN_ENCODE = 0x02, FOURCC_CAN_FORWARD = 0x04 };
 
 static const char *const k_maps[] = {"videoFourCcInfoMap", "audioFourCcInfoMap"};
 #define N_MAPS (sizeof k_maps / sizeof k_maps[0])
+
+/* OBS sends the same list; "*" is known to version 2 servers only. */
+static const struct {
+    unsigned map;
+    const char *name;
+} k_fourccs[] = {
+    {0, "av01"}, {0, "vp09"}, {0, "vp08"}, {0, "hvc1"}, {0, "avc1"}, {1, "Opus"},
+    {1, "fLaC"}, {1, "ac-3"}, {1, "ec-3"}, {1, ".mp3"}, {1, "mp4a"},
+};
+#define N_FOURCCS (sizeof k_fourccs / sizeof k_fourccs[0])
+
+static void write_map(struct buf_writer *body, unsigned map, unsigned mask)
+{
+    amf_write_name(body, k_maps[map]);
+    amf_write_object(body);
+    for (size_t i = 0; i < N_FOURCCS; i++)
+        if (k_fourccs[i].map == map)
+            amf_write_member_number(body, k_fourccs[i].name, mask);
+    amf_write_end(body);
+}
+
+/* A player says that it decodes, too: who watches behind us does, and servers that think of players
+ * look for that alone. */
+void rtmp_write_abilities(struct buf_writer *body, bool publish, bool reconnects)
+{
+    unsigned mask = FOURCC_CAN_FORWARD | (publish ? FOURCC_CAN_ENCODE : FOURCC_CAN_DECODE);
+
+    amf_write_name(body, "fourCcList");
+    amf_write_strict_array(body, N_FOURCCS);
+    for (size_t i = 0; i < N_FOURCCS; i++)
+        amf_write_cstr(body, k_fourccs[i].name);
+    for (unsigned map = 0; map < N_MAPS; map++)
+        write_map(body, map, mask);
+    amf_write_member_number(body, "capsEx", reconnects ? CAPS_OURS : CAPS_OURS & ~CAPS_RECONNECT);
+}
 
 static unsigned bits_of(const struct amf_value *value)
 {

@@ -142,17 +142,22 @@ enum rtmp_client_event_type {
     RTMP_CLIENT_STARTED, /* play or publish accepted by the server */
     RTMP_CLIENT_MEDIA,   /* play: as RTMP_EVENT_MEDIA */
     RTMP_CLIENT_ENDED,   /* the server ended the stream (UnpublishNotify, EOF, Play.Stop) */
-    RTMP_CLIENT_REFUSED  /* code and description lent until the next call */
+    RTMP_CLIENT_REFUSED, /* code and description lent until the next call */
+    /* Enhanced RTMP v2: go on over a new connection, to rtmp_resolve_tc_url(tc_url), and leave this
+     * one once that runs; until then it goes on. May come at any time after connect. */
+    RTMP_CLIENT_RECONNECT
 };
 struct rtmp_client_event {
     enum rtmp_client_event_type type;
     struct buf_view code, description;
+    struct buf_view tc_url; /* RECONNECT: as sent, lent as code is; empty = the same place */
     uint8_t media_type;
     uint32_t timestamp_ms;
     struct buf_view body;
 };
 struct rtmp_client_conf {
     bool publish;       /* else play */
+    bool reconnects;    /* honours RTMP_CLIENT_RECONNECT: announced; else it never comes */
     const char *app;    /* copied; may hold a query */
     const char *stream; /* copied; may hold a query */
     const char *tc_url; /* copied */
@@ -176,5 +181,11 @@ void rtmp_client_write_media(struct rtmp_client *c, uint8_t media_type, uint32_t
 /* FCUnpublish and deleteStream, before the connection is closed. */
 void rtmp_client_stop(struct rtmp_client *c, struct buf_writer *out);
 const char *rtmp_client_error(const struct rtmp_client *c);
+/* Where a reconnect request leads: reference as the server said it, whole or relative (RFC
+ * 3986, 5.2) to base, the tcUrl of the connection; empty = base. out is terminated. E_UNSUPPORTED:
+ * not rtmp nor rtmps, or no longer rtmps; E_INVAL: not a URL of host and app, or one with spaces,
+ * control characters or a user; E_TOO_BIG: more than size bytes. */
+enum err rtmp_resolve_tc_url(struct buf_view base, struct buf_view reference, char *out,
+                             size_t size);
 
 #endif

@@ -24,6 +24,7 @@ struct rtmp_client *rtmp_client_create(const struct rtmp_client_conf *conf,
     if (!c)
         return NULL;
     c->publish = conf->publish;
+    c->reconnects = conf->reconnects;
     c->app = strdup(conf->app);
     c->stream = strdup(conf->stream);
     c->tc_url = strdup(conf->tc_url);
@@ -45,6 +46,7 @@ void rtmp_client_destroy(struct rtmp_client **c)
     free((*c)->app);
     free((*c)->stream);
     free((*c)->tc_url);
+    free((*c)->asked_tc_url);
     free(*c);
     *c = NULL;
 }
@@ -168,6 +170,26 @@ static const char *const k_ending_codes[] = {
     "NetStream.Play.StreamNotFound",  "NetStream.Unpublish.Success", "NetConnection.Connect.Closed",
 };
 
+/* Enhanced RTMP v2, "Reconnect Request". What runs goes on. */
+static enum err ask_reconnect(struct rtmp_client *c, const struct amf_value *info,
+                              struct rtmp_client_event *event)
+{
+    struct buf_view to = amf_string(amf_find(info, "tcUrl"));
+    enum err e;
+
+    if (!c->reconnects)
+        return E_AGAIN;
+    free(c->asked_tc_url);
+    c->asked_tc_url = NULL;
+    if (to.size_bytes && !(c->asked_tc_url = malloc(to.size_bytes)))
+        return rtmp_link_fail(&c->link, E_NOMEM, "size", "no room for a tcUrl");
+    if (to.size_bytes)
+        memcpy(c->asked_tc_url, to.data, to.size_bytes);
+    e = give(c, RTMP_CLIENT_RECONNECT, event);
+    event->tc_url = buf_view_of(c->asked_tc_url, to.size_bytes);
+    return e;
+}
+
 static enum err on_status(struct rtmp_client *c, const struct rtmp_command *cmd,
                           struct buf_writer *out, struct rtmp_client_event *event)
 {
@@ -181,6 +203,8 @@ static enum err on_status(struct rtmp_client *c, const struct rtmp_command *cmd,
     if (c->state == CLIENT_STARTING &&
         buf_view_equals(code, c->publish ? "NetStream.Publish.Start" : "NetStream.Play.Start"))
         return start(c, event);
+    if (buf_view_equals(code, "NetConnection.Connect.ReconnectRequest"))
+        return ask_reconnect(c, info, event);
     for (size_t i = 0; i < sizeof k_ending_codes / sizeof k_ending_codes[0]; i++)
         if (buf_view_equals(code, k_ending_codes[i]))
             return end(c, event);

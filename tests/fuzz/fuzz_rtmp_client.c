@@ -14,6 +14,20 @@ enum {
     STOPS = 1 << 2, /* after the first event */
 };
 
+/* What is gone to is one of rtmp, and leads to itself. */
+static void go_to(struct buf_view reference)
+{
+    static const char k_base[] = "rtmp://localhost/live/one";
+    char to[300], again[300];
+
+    if (rtmp_resolve_tc_url(buf_view_str(k_base), reference, to, sizeof to) != E_OK)
+        return;
+    assert(!strncmp(to, "rtmp://", 7) || !strncmp(to, "rtmps://", 8));
+    assert(rtmp_resolve_tc_url(buf_view_str(k_base), buf_view_str(to), again, sizeof again) ==
+           E_OK);
+    assert(!strcmp(to, again));
+}
+
 static void on_event(struct rtmp_client *c, const struct rtmp_client_event *event, unsigned flags,
                      struct buf_writer *out)
 {
@@ -25,6 +39,8 @@ static void on_event(struct rtmp_client *c, const struct rtmp_client_event *even
     }
     if (event->type == RTMP_CLIENT_STARTED && (flags & PUBLISHES))
         rtmp_client_write_media(c, RTMP_AUDIO, 1, buf_view_of("\xaf\x01", 2), out);
+    if (event->type == RTMP_CLIENT_RECONNECT)
+        go_to(event->tc_url);
     if (flags & STOPS)
         rtmp_client_stop(c, out);
     (void)last;
@@ -55,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const uint8_t k_seed[RTMP_SEED_BYTES], k_handshake[1 + 2 * 1536] = {3};
     struct rtmp_client_conf conf = {
         .publish = size > 1 && (data[1] & PUBLISHES),
+        .reconnects = true,
         .app = "live",
         .stream = "x",
         .tc_url = "rtmp://localhost/live",

@@ -157,6 +157,35 @@ class MultitrackTest(harness.ClusterTest):
         self.assertIn("left out", edge.log())
 
 
+class ForeignTest(harness.ClusterTest):
+    """A pull over RTMP, which says what it takes, gets what only Enhanced RTMP has names for."""
+
+    cluster_args = {"origins": 1, "edges": 0, "schedulers": 0, "node_set": {"publisher_grace_ms": "500"}}
+
+    @classmethod
+    def setUpClass(cls):
+        ffmpeg8.install()
+        super().setUpClass()
+
+    def test_all_tracks_of_a_foreign_server_come_here(self):
+        stream, foreign = "live/tracks", self.cluster.origins[0]
+        files = [ffmpeg8.source("hevc", "opus", seed=9), ffmpeg8.source("av1", "aac")]
+        want = [track for path in files for track in ffmpeg8.tracks_of_file(path)]
+        puller = self.cluster.make_node("edge", 7, pull__sources=[f"{stream}={foreign.url(stream)}"]).learn()
+        base = "http://%s:%d/%s" % (*puller.http, stream)
+        players = {"all": ffmpeg8.play(f"{base}.flv?tracks=all"), "default": ffmpeg8.play(f"{base}.flv")}
+        harness.wait_until(lambda: sum(s["stream"] == stream for s in puller.sessions()) >= len(players), 30,
+                           "all wait")
+        publisher = ffmpeg8.publish(foreign.url(stream), *files)
+        tracks = {name: ffmpeg8.tracks_of(player) for name, player in players.items()}
+        ffmpeg8.finish(publisher)
+        self.assertEqual(sorted(t["codec"] for t in tracks["all"]), sorted(t["codec"] for t in want))
+        self.assertEqual(sorted(t["codec"] for t in tracks["default"]), sorted(t["codec"] for t in want[:2]))
+        for track in want:
+            ffmpeg8.assert_same_packets(track, find(tracks["all"], track["codec"]), track["codec"],
+                                        len(track["packets"]) * 3 // 5)
+
+
 def add_row(codec):
     def test(self):
         self.run_row(codec)

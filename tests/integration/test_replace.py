@@ -153,6 +153,26 @@ class ReplaceTest(harness.ClusterTest):
             viewer.close()
             wait_left(flock, node)
 
+    def test_pull_of_another_cluster_comes_to_the_new_process_and_its_viewers_notice_nothing(self):
+        node = self.start_node(10)
+        puller = self.cluster.make_node("origin", 11, pull__sources=[f"live/a={node.url('live/a')}"]).learn()
+        def played(process):
+            return [s for s in process.sessions() if (s["protocol"], s["kind"]) == ("rtmp", "play")]
+        with swarm.Swarm() as flock:
+            publisher = flock.publish(node.rtmp, "live/a", small())
+            viewer = flock.play_flv(puller.http, "live/a")
+            until_playing(flock, [viewer])
+            self.assertEqual(len(played(node)), 1)
+            fresh = self.take_over(flock, node)
+            flock.until(lambda: played(fresh), 10, "asked without tcUrl: the same address leads to the new process")
+            until_playing(flock, [viewer], "the stream goes on", 40)
+            self.assert_clean(viewer)
+            metrics = puller.metrics()
+            self.assertEqual(metrics.total("headwater_relay_pulls_total", result="switched"), 1)
+            self.assertEqual(metrics.total("headwater_relay_pulls_total", result="lost"), 0)
+            publisher.close()
+            wait_left(flock, node)
+
     def test_who_had_connected_to_the_old_process_is_served_there(self):
         node = self.start_node(9)
         request = "GET %s HTTP/1.1\r\nHost: somebody\r\n\r\n"

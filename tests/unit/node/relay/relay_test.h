@@ -134,7 +134,7 @@ static int rig_teardown(void **state)
 }
 
 /* Somebody plays live/a: the pull begins, and asks. */
-static void play(void)
+static inline void play(void)
 {
     struct viewer_join how = {.format = FORMAT_FLV};
 
@@ -187,7 +187,7 @@ static void up_die(struct upstream *up)
 }
 
 /* True once the node has connected and its request is here. */
-static bool up_is_asked(struct upstream *up)
+static inline bool up_is_asked(struct upstream *up)
 {
     size_t used = strlen(up->request);
     ssize_t n;
@@ -203,7 +203,7 @@ static bool up_is_asked(struct upstream *up)
 }
 
 /* The node has closed the connection. */
-static bool up_is_left(struct upstream *up)
+static inline bool up_is_left(struct upstream *up)
 {
     char byte;
     ssize_t n = recv(up->fd, &byte, 1, MSG_DONTWAIT);
@@ -219,7 +219,7 @@ static void up_send(struct upstream *up, struct buf_writer *out)
     buf_writer_fini(out);
 }
 
-static void up_refuse(struct upstream *up, unsigned status)
+static inline void up_refuse(struct upstream *up, unsigned status)
 {
     struct buf_writer out;
 
@@ -229,7 +229,7 @@ static void up_refuse(struct upstream *up, unsigned status)
 }
 
 /* The stream is not there yet. */
-static void up_wait(struct upstream *up)
+static inline void up_wait(struct upstream *up)
 {
     struct buf_writer out;
 
@@ -239,7 +239,7 @@ static void up_wait(struct upstream *up)
 }
 
 /* 200, with sound and pictures; path: the nodes from this one to the origin. */
-static void up_answer(struct upstream *up, uint64_t epoch, const char *path)
+static inline void up_answer(struct upstream *up, uint64_t epoch, const char *path)
 {
     struct buf_writer out;
 
@@ -282,7 +282,7 @@ static void up_frame(struct upstream *up, enum body_kind kind, uint32_t number, 
 }
 
 /* Headers, as every connection begins. */
-static void up_headers(struct upstream *up, uint32_t dts_ms)
+static inline void up_headers(struct upstream *up, uint32_t dts_ms)
 {
     up_frame(up, BODY_AVC_CONFIG, 1000000, dts_ms);
     up_frame(up, BODY_AAC_CONFIG, 1000001, dts_ms);
@@ -300,7 +300,7 @@ static void up_pictures_at(struct upstream *up, uint64_t epoch, uint32_t from, u
     }
 }
 
-static void up_pictures(struct upstream *up, uint64_t epoch, uint32_t from, uint32_t to)
+static inline void up_pictures(struct upstream *up, uint64_t epoch, uint32_t from, uint32_t to)
 {
     up_pictures_at(up, epoch, from, to, 0);
 }
@@ -308,7 +308,7 @@ static void up_pictures(struct upstream *up, uint64_t epoch, uint32_t from, uint
 /* --- routes --- */
 
 /* The scheduler's answer: these, the best first. */
-static void answer_route(struct upstream *const *ups, unsigned n)
+static inline void answer_route(struct upstream *const *ups, unsigned n)
 {
     struct agent_ask *ask = rig.asked;
     struct cluster_route *route;

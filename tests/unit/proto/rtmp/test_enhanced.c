@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "proto/rtmp/enhanced.h"
@@ -66,6 +67,49 @@ static void write_maps(struct buf_writer *w)
     amf_write_member_number(w, "capsEx", -1);
 }
 
+static void write_player(struct buf_writer *w)
+{
+    rtmp_write_abilities(w, false, true);
+}
+
+static void write_publisher(struct buf_writer *w)
+{
+    rtmp_write_abilities(w, true, false);
+}
+
+static void test_write_abilities_gives_what_a_server_reads_back(void **state)
+{
+    struct rtmp_abilities player = read_back(write_player), publisher = read_back(write_publisher);
+
+    (void)state;
+    assert_true(player.announces_codecs && player.reconnect && player.multitrack && player.mod_ex);
+    for (enum media_codec codec = 0; codec < CODEC_COUNT; codec++)
+        if (media_codec_fourcc(codec))
+            assert_true(player.codecs & TAKES(codec));
+    assert_true(publisher.announces_codecs && publisher.multitrack && publisher.mod_ex);
+    assert_false(publisher.reconnect);
+    assert_int_equal(publisher.codecs, player.codecs);
+}
+
+/* Version 2 servers may look at the maps alone. */
+static void test_write_abilities_gives_maps_of_what_players_decode_and_pass_on(void **state)
+{
+    static const char k_video[] = "videoFourCcInfoMap\x03\x00\x04"
+                                  "av01\x00\x40\x14\x00\x00\x00\x00\x00\x00"; /* 5 */
+    static const char k_audio[] = "audioFourCcInfoMap\x03\x00\x04"
+                                  "Opus\x00\x40\x18\x00\x00\x00\x00\x00\x00"; /* 6 */
+    struct buf_writer w;
+
+    (void)state;
+    buf_writer_init(&w, 1 << 12);
+    write_player(&w);
+    assert_non_null(memmem(w.data, w.used_bytes, k_video, sizeof k_video - 1));
+    buf_writer_clear(&w);
+    write_publisher(&w);
+    assert_non_null(memmem(w.data, w.used_bytes, k_audio, sizeof k_audio - 1));
+    buf_writer_fini(&w);
+}
+
 static void test_read_abilities_gives_none_of_old_clients(void **state)
 {
     struct rtmp_abilities got = read_back(write_nothing);
@@ -100,6 +144,8 @@ static void test_read_abilities_gives_codecs_that_the_maps_decode_or_forward(voi
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_write_abilities_gives_what_a_server_reads_back),
+        cmocka_unit_test(test_write_abilities_gives_maps_of_what_players_decode_and_pass_on),
         cmocka_unit_test(test_read_abilities_gives_none_of_old_clients),
         cmocka_unit_test(test_read_abilities_gives_codecs_of_the_list),
         cmocka_unit_test(test_read_abilities_gives_codecs_that_the_maps_decode_or_forward),

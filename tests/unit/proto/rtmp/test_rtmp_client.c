@@ -9,6 +9,7 @@ static struct rtmp_client *make_client(bool publish)
 {
     struct rtmp_client_conf conf = {
         .publish = publish,
+        .reconnects = !publish,
         .app = "live",
         .stream = "x?key=1",
         .tc_url = "rtmp://localhost/live",
@@ -93,7 +94,7 @@ static void on_server_event(struct pair *p, const struct rtmp_event *e)
 
 static void on_client_event(struct pair *p, const struct rtmp_client_event *e)
 {
-    static const char *const k_names[] = {"started", "media", "ended", "refused"};
+    static const char *const k_names[] = {"started", "media", "ended", "refused", "reconnect"};
 
     note(p, "client %s", k_names[e->type]);
     if (e->type == RTMP_CLIENT_STARTED)
@@ -102,6 +103,9 @@ static void on_client_event(struct pair *p, const struct rtmp_client_event *e)
         note(p, " %u at %u: %zu", e->media_type, (unsigned)e->timestamp_ms, e->body.size_bytes);
     else
         note(p, " %.*s", (int)e->code.size_bytes, (const char *)e->code.data);
+    if (e->type == RTMP_CLIENT_RECONNECT)
+        note(p, " to %.*s since %.*s", (int)e->tc_url.size_bytes, (const char *)e->tc_url.data,
+             (int)e->description.size_bytes, (const char *)e->description.data);
     note(p, "\n");
 }
 
@@ -200,6 +204,33 @@ static void test_play_reaches_the_client_through_random_splits(void **state)
                                     "client media 8 at 16777214: 9\n"
                                     "client media 9 at 16777216: 200000\n"
                                     "client ended NetStream.Play.UnpublishNotify\n");
+        pair_end(&p);
+    }
+}
+
+static void test_reconnect_request_reaches_the_client_and_what_runs_goes_on(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 0; seed < 12; seed++) {
+        uint32_t chunk_size = k_rtmp_limits_default.out_chunk_size;
+        struct pair p;
+
+        pair_begin(&p, false, seed);
+        pair_run(&p);
+        assert_true(rtmp_server_ask_reconnect(p.server, "//b:1936/live", "moving", &p.down));
+        rtmp_write_message(&p.down, chunk_size, 4, 7, RTMP_AUDIO, 1, buf_view_of(frame, 9));
+        assert_true(rtmp_server_ask_reconnect(p.server, NULL, "again", &p.down));
+        rtmp_server_end(p.server, "NetStream.Play.UnpublishNotify", "gone", &p.down);
+        pair_run(&p);
+        assert_string_equal(
+            p.text,
+            "server connect\nserver play live/x?key=1\n"
+            "client started NetStream.Play.Start\n"
+            "client reconnect NetConnection.Connect.ReconnectRequest to //b:1936/live since "
+            "moving\n"
+            "client media 8 at 7: 9\n"
+            "client reconnect NetConnection.Connect.ReconnectRequest to  since again\n"
+            "client ended NetStream.Play.UnpublishNotify\n");
         pair_end(&p);
     }
 }
@@ -414,6 +445,68 @@ static void test_feed_gives_ended_when_a_publisher_is_thrown_out(void **state)
     manual_end(&m);
 }
 
+static void write_request(struct buf_writer *body)
+{
+    amf_write_cstr(body, "onStatus");
+    amf_write_number(body, 0);
+    amf_write_null(body);
+    amf_write_object(body);
+    amf_write_member_cstr(body, "tcUrl", "rtmp://b/live");
+    amf_write_member_cstr(body, "level", "status");
+    amf_write_member_cstr(body, "code", "NetConnection.Connect.ReconnectRequest");
+    amf_write_end(body);
+}
+
+static void test_feed_gives_reconnect_for_every_split(void **state)
+{
+    struct buf_writer body, bytes;
+
+    (void)state;
+    buf_writer_init(&body, 1 << 12);
+    buf_writer_init(&bytes, 1 << 12);
+    write_request(&body);
+    rtmp_write_message(&bytes, 128, 3, 0, RTMP_COMMAND_AMF0, 0, buf_writer_view(&body));
+    for (size_t step = 1; step <= bytes.used_bytes; step++) {
+        unsigned n_asked = 0;
+        struct manual m;
+
+        manual_connect(&m, false); /* before play is answered, as well */
+        for (size_t at = 0; at < bytes.used_bytes; at += step) {
+            size_t size = bytes.used_bytes - at < step ? bytes.used_bytes - at : step;
+
+            buf_write_view(&m.in, buf_view_of(bytes.data + at, size));
+            if (!manual_run(&m)) {
+                assert_int_equal(m.e, E_AGAIN);
+                continue;
+            }
+            assert_int_equal(m.event.type, RTMP_CLIENT_RECONNECT);
+            assert_true(buf_view_equals(m.event.tc_url, "rtmp://b/live"));
+            assert_int_equal(m.event.description.size_bytes, 0);
+            n_asked++;
+        }
+        assert_int_equal(n_asked, 1);
+        manual_end(&m);
+    }
+    buf_writer_fini(&body);
+    buf_writer_fini(&bytes);
+}
+
+static void test_feed_drops_reconnect_request_that_was_not_announced(void **state)
+{
+    struct buf_writer body;
+    struct manual m;
+
+    (void)state;
+    buf_writer_init(&body, 1 << 12);
+    write_request(&body);
+    manual_connect(&m, true);
+    say(&m, RTMP_COMMAND_AMF0, 0, body.data, body.used_bytes);
+    assert_false(manual_run(&m));
+    assert_int_equal(m.e, E_AGAIN);
+    manual_end(&m);
+    buf_writer_fini(&body);
+}
+
 static void test_feed_answers_bandwidth_check(void **state)
 {
     struct manual m;
@@ -482,6 +575,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_publish_reaches_the_server_through_random_splits),
         cmocka_unit_test(test_play_reaches_the_client_through_random_splits),
+        cmocka_unit_test(test_reconnect_request_reaches_the_client_and_what_runs_goes_on),
+        cmocka_unit_test(test_feed_gives_reconnect_for_every_split),
+        cmocka_unit_test(test_feed_drops_reconnect_request_that_was_not_announced),
         cmocka_unit_test(test_feed_gives_refused_when_the_server_says_no),
         cmocka_unit_test(test_feed_goes_on_when_what_servers_may_not_know_fails),
         cmocka_unit_test(test_feed_gives_started_before_media_when_play_start_is_missing),
