@@ -83,11 +83,28 @@ static void init_segmenter(struct hls_channel *c)
     hls_segmenter_init(&c->segmenter, &conf);
 }
 
+static void take_plan(struct hls_channel *c, const struct stream_plan *plan)
+{
+    c->plan = *plan;
+    c->plan.run += plan->shift; /* in names: what has another number has another name */
+    c->is_cutting = true;
+}
+
+/* The run is cut anew from here on: its tracks are other ones. */
+static void begin_anew(struct hls_channel *c, const struct stream_plan *plan)
+{
+    hls_channel_end_run(c);
+    take_plan(c, plan);
+    init_segmenter(c);
+}
+
 /* The end of the first GOP decides how many a segment has. */
 static void follow_plan(struct hls_channel *c)
 {
     const struct stream_plan *plan = stream_plan_of(c->stream);
 
+    if (plan && plan->first_gop > c->plan.first_gop)
+        begin_anew(c, plan);
     if (c->plan.gops_per_segment || !plan || !plan->gops_per_segment)
         return;
     c->plan.gops_per_segment = plan->gops_per_segment;
@@ -162,9 +179,7 @@ void hls_channel_begin(struct hls_channel *c)
 
     if (c->is_cutting || !plan || !stream_is_ready(c->stream, &has_audio, &has_video))
         return;
-    c->plan = *plan;
-    c->plan.run += plan->shift; /* in names: what has another number has another name */
-    c->is_cutting = true;
+    take_plan(c, plan);
     track_set_copy(&c->tracks, cache->n_items ? &cache->base : stream_tracks(c->stream));
     hls_mux_take_tracks(&c->mux, &c->tracks);
     for (size_t i = 0; i < cache->n_items; i++)

@@ -120,14 +120,15 @@ static bool append(struct hls_channel *c, const struct hls_segment *segment, boo
     return true;
 }
 
-/* Does another run, or the first segment of this one, begin with it? The same on every node, so far
- * as they have the segment. */
+/* Does another run, the first segment of this one, or one with other tracks begin with it? The same
+ * on every node, so far as they have the segment. */
 static bool is_discontinuity(const struct hls_channel *c, uint64_t msn)
 {
     const struct hls_segment *last = last_segment(c);
 
     if (last)
-        return last->run != c->plan.run;
+        return last->run != c->plan.run ||
+               c->bodies[c->n_segments - 1].discontinuities != c->plan.discontinuities;
     return c->plan.discontinuities && msn == c->plan.first_msn;
 }
 

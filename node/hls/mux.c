@@ -1,5 +1,6 @@
 /* What both containers share, and transport streams. */
 #include "node/hls/mux.h"
+#include "proto/ts/ts.h"
 
 static const struct hls_mux_ops *const k_ops[] = {
     [HLS_TS] = &k_hls_mux_ts,
@@ -118,17 +119,6 @@ static void put(struct mux_sink *sink, struct buf_view bytes)
 static void put_body(struct mux_sink *sink, const struct media_frame *frame, struct buf_view part)
 {
     hls_data_put_frame(((struct data_sink *)sink)->data, frame, part);
-}
-
-/* As the muxer does: AV1 and the rest of what only MP4 has are left out. */
-static bool ts_carries(enum media_codec codec)
-{
-    static const bool k_carried[CODEC_COUNT] = {
-        [CODEC_H264] = true, [CODEC_HEVC] = true, [CODEC_AAC] = true,  [CODEC_MP3] = true,
-        [CODEC_AC3] = true,  [CODEC_EAC3] = true, [CODEC_OPUS] = true,
-    };
-
-    return codec < CODEC_COUNT && k_carried[codec];
 }
 
 static bool open_ts(struct hls_mux *m)

@@ -80,6 +80,15 @@ unsigned es_tracks_look(struct es_tracks *t, const struct media_frame *frame)
     return video->params.video.width ? 1u << MEDIA_VIDEO : 0;
 }
 
+unsigned es_tracks_look_ahead(struct es_tracks *t, const struct media_frame *frame)
+{
+    if (!(frame->info.flags & FRAME_CONFIG) || !frame_is_of_default_track(frame) ||
+        t->tracks[frame->info.kind].is_known)
+        return es_tracks_look(t, frame);
+    (void)take(t, frame);
+    return t->tracks[frame->info.kind].is_known ? 1u << frame->info.kind : 0;
+}
+
 bool es_tracks_hold(const struct es_tracks *t, const struct media_frame *frame)
 {
     const struct es_track *track = &t->tracks[frame->info.kind];

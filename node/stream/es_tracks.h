@@ -25,6 +25,9 @@ unsigned es_tracks_take(struct es_tracks *t, const struct track_set *configs);
 /* The next frame: what only frames say is sound without a configuration, and sizes of VP8, VP9 and
  * AV1 pictures. Bits as above. */
 unsigned es_tracks_look(struct es_tracks *t, const struct media_frame *frame);
+/* A frame that comes later: the first configuration of a track tells what there will be. Bits as
+ * above. */
+unsigned es_tracks_look_ahead(struct es_tracks *t, const struct media_frame *frame);
 /* Is the frame of the track that is known? */
 bool es_tracks_hold(const struct es_tracks *t, const struct media_frame *frame);
 

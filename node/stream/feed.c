@@ -14,8 +14,10 @@
  * header must not fill the memory before the window is trimmed. */
 #define MAX_FRESH_INIT_BYTES ((size_t)2 << 20)
 #define RELAY_KEEP_US 1000000 /* longer than a relay takes to come from another node */
-#define LEARN_MAX_US 500000   /* of the stream's time: a track that is promised may be silent */
-#define SILENCE_US 400000     /* looked at every 100 ms: relays hear something within 500 */
+/* Of the stream's time: a track that is promised may be silent. Silence in its place (silent_audio)
+ * begins when tracks_wait_ms, 500, is over. */
+#define LEARN_MAX_US 750000
+#define SILENCE_US 400000 /* looked at every 100 ms: relays hear something within 500 */
 
 struct page_sink {
     struct mux_sink sink;

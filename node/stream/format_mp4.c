@@ -75,7 +75,7 @@ static void look(struct mux_context *ctx, const struct media_frame *frame)
 {
     struct mp4_muxer *m = ctx->muxer;
 
-    note_changed(m, es_tracks_look(&m->known, frame));
+    note_changed(m, es_tracks_look_ahead(&m->known, frame));
 }
 
 static void list_tracks(const struct mp4_muxer *m, struct mp4_list *list)

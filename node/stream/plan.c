@@ -107,6 +107,7 @@ static void begin(struct stream_planner *p, const struct stream_plan_conf *conf)
                                    .segment_ms = (uint32_t)(conf->segment_us / 1000),
                                    .part_ms = (uint32_t)(conf->part_us / 1000),
                                    .discontinuities = discontinuities};
+    p->last_msn = msn;
 }
 
 /* Who had the stream says so when it asks for it, which is now. */
@@ -123,6 +124,23 @@ static void note_gop(struct stream_planner *p, uint64_t gop)
     p->last_msn = stream_plan_msn(&p->plan, gop);
 }
 
+void stream_planner_note_change(struct stream_planner *p, bool is_other)
+{
+    p->is_changed = true;
+    p->is_other |= is_other;
+}
+
+/* What has begun with the old tracks ends here. */
+static void begin_anew(struct stream_planner *p, uint64_t gop, int64_t dts_us)
+{
+    p->plan.first_gop = gop;
+    p->plan.first_msn = p->last_msn + 1;
+    p->plan.skipped_gops =
+        hls_skipped_gops(dts_us + p->to_source_us, p->gop_us, p->plan.gops_per_segment);
+    p->plan.discontinuities += p->is_other;
+    p->is_changed = p->is_other = false;
+}
+
 void stream_planner_count(struct stream_planner *p, const struct stream_plan_conf *conf,
                           uint64_t run, uint64_t gop, int64_t dts_us)
 {
@@ -133,18 +151,21 @@ void stream_planner_count(struct stream_planner *p, const struct stream_plan_con
         p->first_gop = gop;
         p->first_us = dts_us;
         p->first_source_us = dts_us + p->to_source_us;
+        p->gop = gop;
+        p->is_changed = p->is_other = false;
     }
     if (p->plan.run != run && is_due(p, conf, gop, dts_us))
         begin(p, conf);
     if (p->plan.run != run)
         return;
     if (!p->plan.gops_per_segment && gop > p->first_gop) {
-        int64_t gop_us = dts_us - p->first_us;
-
-        p->plan.gops_per_segment = hls_gops_per_segment(gop_us, conf->segment_us);
+        p->gop_us = dts_us - p->first_us;
+        p->plan.gops_per_segment = hls_gops_per_segment(p->gop_us, conf->segment_us);
         p->plan.skipped_gops =
-            hls_skipped_gops(p->first_source_us, gop_us, p->plan.gops_per_segment);
+            hls_skipped_gops(p->first_source_us, p->gop_us, p->plan.gops_per_segment);
     }
+    if (p->is_changed && gop > p->gop)
+        begin_anew(p, gop, dts_us);
     note_gop(p, gop);
 }
 
@@ -156,17 +177,32 @@ static void move_behind(struct stream_plan *plan, const struct stream_planner *p
         plan->discontinuities = p->plan.discontinuities + 1;
 }
 
+/* The run's numbers stay what they were said first, here; where it is cut anew is said later. */
+static struct stream_plan of_same_run(const struct stream_plan *had, const struct stream_plan *said)
+{
+    struct stream_plan next = *had;
+
+    if (!next.gops_per_segment) {
+        next.gops_per_segment = said->gops_per_segment;
+        next.skipped_gops = said->skipped_gops;
+    }
+    if (said->first_gop <= had->first_gop)
+        return next;
+    next = *said;
+    next.first_msn += had->shift - said->shift;
+    next.shift = had->shift;
+    if (next.discontinuities < had->discontinuities)
+        next.discontinuities = had->discontinuities;
+    return next;
+}
+
 void stream_planner_set(struct stream_planner *p, const struct stream_plan *plan, uint64_t gop)
 {
     struct stream_plan next = *plan;
     uint64_t msn = stream_plan_msn(plan, gop);
 
     if (p->plan.run == plan->run) {
-        next = p->plan;
-        if (!next.gops_per_segment) {
-            next.gops_per_segment = plan->gops_per_segment;
-            next.skipped_gops = plan->skipped_gops;
-        }
+        next = of_same_run(&p->plan, plan);
     } else if (p->plan.run && msn <= p->last_msn) {
         move_behind(&next, p, p->last_msn + 1 - msn);
     }

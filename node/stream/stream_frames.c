@@ -118,6 +118,14 @@ static void give(struct stream *s, struct feed *feed, const struct media_frame *
     feed_append(feed, frame, entry);
 }
 
+/* Players of segments are told of other tracks by a border: put by who plans. */
+static void note_change(struct stream *s, const struct media_frame *frame)
+{
+    if (track_set_apply(&s->tracks, frame) && s->numbers_gops && is_default(&frame->info) &&
+        !(frame->info.flags & FRAME_EXTRA))
+        stream_planner_note_change(&s->planner, false);
+}
+
 /* Takes the frame: numbers it, then feeds and cache. It is ours alone until here, so it may be
  * changed. */
 void stream_deliver(struct stream *s, const struct media_frame **frame_ref)
@@ -125,7 +133,7 @@ void stream_deliver(struct stream *s, const struct media_frame **frame_ref)
     struct media_frame *frame = (struct media_frame *)(uintptr_t)*frame_ref;
     bool entry = number(s, &frame->info);
 
-    track_set_apply(&s->tracks, frame);
+    note_change(s, frame);
     count_segments(s, &frame->info);
     stream_for_each_feed(s, feed) give(s, feed, frame, entry);
     if (!list_is_empty(&s->sinks))

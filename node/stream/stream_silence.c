@@ -49,6 +49,7 @@ void stream_silence_begin(struct stream *stream)
         return;
     stream->has_audio = true;
     stream->silence = (struct silence){.is_on = true, .base_us = stream->timeline.end_us};
+    stream_planner_note_change(&stream->planner, true);
     give(stream, k_config, sizeof k_config, FRAME_CONFIG, stream->timeline.end_us);
 }
 

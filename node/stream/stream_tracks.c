@@ -97,6 +97,8 @@ static struct track_note *note_codec(struct stream *s, const struct media_frame_
     if (!note)
         note = &s->notes[s->n_notes++];
     *note = (struct track_note){.kind = info->kind, .codec = info->codec, .id = info->track_id};
+    if (s->numbers_gops && is_default(note))
+        stream_planner_note_change(&s->planner, true);
     tell_all(s);
     return note;
 }

@@ -43,12 +43,14 @@ class Playing(harness.ClusterTest):
     def url(self, node, suffix, scheme="http"):
         return "%s://%s:%d/%s.%s" % (scheme, *node.http, self.stream, suffix)
 
-    def play(self, urls):
+    def play(self, urls, *options):
         """What play.js reports of each URL; all are played at the same time."""
-        done = subprocess.run([harness.tool("node"), "play.js", "--seconds", str(self.seconds), *urls], cwd=FOLDER,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120 + self.seconds)
+        done = subprocess.run([harness.tool("node"), "play.js", "--seconds", str(self.seconds), *options, *urls],
+                              cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=120 + self.seconds)
         self.assertEqual(done.returncode, 0, f"{done.stdout}\n{done.stderr[-2000:]}")
-        results = json.loads(done.stdout)["results"]
+        report = json.loads(done.stdout)
+        self.protocols, results = report["protocols"], report["results"]
         self.assertEqual([r["url"] for r in results], urls)
         for r in results:
             self.assertTrue(r["has_video"] and r["has_audio"], r)

@@ -25,6 +25,7 @@ class Playlist:
 
     def _read(self, lines):
         coming = {"discontinuity": False, "parts": [], "gap": False, "wall": None}
+        init = None  # of the segments that follow
         for line in lines:
             tag, _, value = line.partition(":")
             if tag == "#EXTINF":
@@ -36,7 +37,8 @@ class Playlist:
             elif tag == "#EXT-X-PROGRAM-DATE-TIME":
                 coming["wall"] = value
             elif tag == "#EXT-X-MAP":
-                self.maps.append(attribute(value, "URI"))
+                init = attribute(value, "URI")
+                self.maps.append(init)
             elif tag == "#EXT-X-PART":
                 coming["parts"].append((float(attribute(value, "DURATION")), attribute(value, "URI")))
             elif tag == "#EXT-X-PRELOAD-HINT":
@@ -48,7 +50,7 @@ class Playlist:
             elif tag.startswith("#"):
                 self.tags[tag] = value
             else:
-                self.segments.append({**coming, "uri": line})
+                self.segments.append({**coming, "uri": line, "map": init})
                 coming = {"discontinuity": False, "parts": [], "gap": False, "wall": None}
         self.parts = coming["parts"]  # of the segment that runs
         self.open_discontinuity = coming["discontinuity"]

@@ -16,6 +16,7 @@ CLIPS = {
     "h264_mp3": ((VIDEO, AUDIO), f"{H264} -c:a libmp3lame -b:a 64k"),
     "audio_only": ((AUDIO,), "-c:a aac -b:a 64k"),
     "video_only": ((VIDEO,), H264),
+    "wide": (("testsrc2=size=480x272:rate=25",), H264),
     "small": (("testsrc2=size=160x120:rate=25", "anoisesrc=sample_rate=22050:seed=7:amplitude=0.3"),
               f"{H264_PLAIN} -b:v 80k -c:a aac -b:a 24k"),
     "fat": (("testsrc2=size=640x360:rate=25", AUDIO),

@@ -17,9 +17,10 @@ FORMS = ("flv", "ts", "mp4")
 class Player(threading.Thread):
     """Takes all that a form of a stream gives, over HTTP or a WebSocket, until the end or stop()."""
 
-    def __init__(self, address, stream, form, over_ws=False):
+    def __init__(self, address, stream, form, over_ws=False, query=""):
         super().__init__(daemon=True)
-        self.address, self.path, self.form, self.over_ws = address, f"/{stream}.{form}", form, over_ws
+        self.address, self.form, self.over_ws = address, form, over_ws
+        self.path = f"/{stream}.{form}" + (f"?{query}" if query else "")
         self.messages, self.bytes, self.error = [], bytearray(), None
         self.status = self.headers = self.close_frame = None
         self.enough = threading.Event()

@@ -71,7 +71,8 @@ def finish(process, timeout_s=60):
 
 
 def tracks_of(process, timeout_s=60):
-    """[{"codec", "type", "extradata", "packets": [(dts_ms, pts_ms, md5)]}]; type 0 is video, 1 audio."""
+    """[{"codec", "type", "extradata", "packets": [(dts_ms, pts_ms, md5)], "time_base": (n, d), "ticks": [(dts, pts)]}];
+    type 0 is video, 1 audio."""
     found = json.loads(finish(process, timeout_s).splitlines()[-1])
     return [track for track in found if track["codec"]]  # not the script data
 

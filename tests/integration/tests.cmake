@@ -7,7 +7,8 @@ if(NOT EXISTS ${hw_python})
 endif()
 
 set(k_long test_streams200 test_cycles test_up test_browser_long test_timing_long test_bench test_bench_cluster
-  test_codecs test_tracks)
+  test_codecs test_tracks test_changes test_timing_codecs test_browser_tls
+  test_browser_changes)
 # Whose load or memory would say nothing in a sanitizer build: they run on the release build.
 set(k_release test_streams200 test_cycles test_bench test_bench_cluster)
 

@@ -34,13 +34,15 @@ def decoded(path):
 
 
 class HlsGatherer(threading.Thread):
-    """Takes every segment of a stream from the first to the last, whole, under their names."""
+    """Takes every segment of a stream from the first to the last, whole, under their names. query: of each
+    playlist."""
 
-    def __init__(self, address, stream, container):
+    def __init__(self, address, stream, container, query=""):
         super().__init__(daemon=True)
         self.client = hls.Client(address, stream, container)
+        self.path = self.client.media_path() + (f"?{query}" if query else "")
         self.container, self.name = container, f"HLS {container} of {stream}"
-        self.segments, self.init, self.error, self.ended = {}, None, None, False
+        self.segments, self.inits, self.error, self.ended = {}, {None: b""}, None, False
         self.over = threading.Event()
         self.start()
 
@@ -53,16 +55,21 @@ class HlsGatherer(threading.Thread):
             self.error = error
 
     def _look(self):
-        status, _, body = self.client.get(self.client.media_path())
+        status, _, body = self.client.get(self.path)
         if status != 200:
             return
         playlist = hls.Playlist(body.decode())
-        for msn, (name, _) in playlist.names().items():
+        era = playlist.discontinuity_sequence
+        for msn, segment in enumerate(playlist.segments, playlist.media_sequence + playlist.skipped):
+            era += segment["discontinuity"]
             if msn not in self.segments:
-                self.segments[msn] = self._piece(name)
-        if playlist.maps and not self.init:
-            self.init = self._piece(playlist.maps[0])
+                self._init(segment["map"])
+                self.segments[msn] = {**segment, "era": era, "bytes": self._piece(segment["uri"])}
         self.ended = playlist.ended
+
+    def _init(self, name):
+        if name not in self.inits:
+            self.inits[name] = self._piece(name)
 
     def _piece(self, name):
         status, _, body = self.client.piece(name)
@@ -71,7 +78,11 @@ class HlsGatherer(threading.Thread):
         return body
 
     def end(self, timeout_s):
-        """Waits for the end of the stream. Returns all of it."""
+        """Waits for the end of the stream. Returns all of it, an init section wherever another one holds."""
+        return b"".join(self.end_in_runs(timeout_s))
+
+    def end_in_runs(self, timeout_s):
+        """The same in pieces, each from one discontinuity or init section to the next."""
         self.join(timeout_s)
         self.over.set()
         self.join(10)
@@ -80,7 +91,14 @@ class HlsGatherer(threading.Thread):
         numbers = sorted(self.segments)
         if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             raise AssertionError(f"{self.name}: segments {numbers}")
-        return (self.init or b"") + b"".join(self.segments[msn] for msn in numbers)
+        runs, init = [], None
+        for msn in numbers:
+            segment = self.segments[msn]
+            if not runs or segment["discontinuity"] or segment["map"] != init:
+                runs.append(b"" if segment["map"] == init else self.inits[segment["map"]])
+                init = segment["map"]
+            runs[-1] += segment["bytes"]
+        return runs
 
 
 class Timing(harness.ClusterTest):

@@ -21,6 +21,7 @@ const USAGE = `usage: node play.js [options] URL...
   --min-progress R   least share of the watched time that the picture must have moved (0.8)
   --max-stall-ms N   longest stop that is still fine (1000)
   --numbers BITS     pictures have numbers (README.md); report each with the time at which it was shown
+  --any-certificate  https and wss play whatever certificate is shown
   --chromium PATH    browser (/usr/bin/chromium)`;
 
 class UsageError extends Error {}
@@ -34,7 +35,7 @@ function parseNumber(name, text, min) {
 
 function parseArguments(argv) {
   const options = {
-    seconds: 10, startTimeout: 20, minProgress: 0.8, maxStallMs: 1000, numberBits: 0,
+    seconds: 10, startTimeout: 20, minProgress: 0.8, maxStallMs: 1000, numberBits: 0, anyCertificate: false,
     chromium: '/usr/bin/chromium', urls: [],
   };
   const numbers = {
@@ -47,6 +48,8 @@ function parseArguments(argv) {
     if (numbers[argument]) {
       const [key, min] = numbers[argument];
       options[key] = parseNumber(argument, argv[++i], min);
+    } else if (argument === '--any-certificate') {
+      options.anyCertificate = true;
     } else if (argument === '--chromium') {
       options.chromium = argv[++i];
     } else if (/^(https?|wss?):\/\//.test(argument)) {
@@ -101,10 +104,24 @@ function findFaults(report, options) {
   return faults;
 }
 
+/* {origin: {protocol: responses}}, by the names of ALPN. */
+async function countProtocols(context, page) {
+  const protocols = {};
+  const session = await context.newCDPSession(page);
+  await session.send('Network.enable');
+  session.on('Network.responseReceived', ({ response }) => {
+    const count = (protocols[new URL(response.url).origin] ??= {});
+    count[response.protocol] = (count[response.protocol] ?? 0) + 1;
+  });
+  return protocols;
+}
+
+/* [reports of the page, protocols] */
 async function playInBrowser(options, pageUrl, profile) {
   const { chromium } = require('playwright-core');
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: options.chromium, headless: true, args: CHROMIUM_FLAGS, chromiumSandbox: false,
+    ignoreHTTPSErrors: options.anyCertificate,
   });
   /* A page that hangs must not hang the test. */
   const deadlineMs = (options.startTimeout + options.seconds + 20) * 1000;
@@ -117,10 +134,12 @@ async function playInBrowser(options, pageUrl, profile) {
     const page = await context.newPage();
     page.on('pageerror', (e) => console.error(`page: ${e.message}`));
     await page.goto(pageUrl);
-    return await Promise.race([deadline, page.evaluate(
+    const protocols = await countProtocols(context, page);
+    const results = await Promise.race([deadline, page.evaluate(
       ([urls, limits]) => playAll(urls, limits),
       [options.urls, { seconds: options.seconds, startTimeoutMs: options.startTimeout * 1000,
                        numberBits: options.numberBits }])]);
+    return [results, protocols];
   } finally {
     clearTimeout(timer);
     await context.close();
@@ -132,12 +151,12 @@ async function run(options) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'headwater-browser-'));
   try {
     const pageUrl = `http://127.0.0.1:${server.address().port}/`;
-    const results = await playInBrowser(options, pageUrl, profile);
+    const [results, protocols] = await playInBrowser(options, pageUrl, profile);
     for (const result of results) {
       result.faults = findFaults(result, options);
       result.ok = result.faults.length === 0;
     }
-    return { ok: results.every((result) => result.ok), seconds: options.seconds, results };
+    return { ok: results.every((result) => result.ok), seconds: options.seconds, protocols, results };
   } finally {
     server.close();
     fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });

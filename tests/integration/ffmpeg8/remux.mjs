@@ -89,8 +89,10 @@ async function play(url, limit, options) {
     if (code < 0) break;
     const s = input.streams[packet.streamIndex];
     const track = (tracks[packet.streamIndex] ??= {
-      codec: s.codecpar.codecId, type: s.codecpar.codecType, extradata: s.codecpar.extradata?.length ?? 0, packets: [],
+      codec: s.codecpar.codecId, type: s.codecpar.codecType, extradata: s.codecpar.extradata?.length ?? 0,
+      time_base: [s.timeBase.num, s.timeBase.den], ticks: [], packets: [],
     });
+    track.ticks.push([Number(packet.dts), Number(packet.pts)]);
     const md5 = createHash('md5').update(packet.data ?? Buffer.alloc(0)).digest('hex');
     track.packets.push([Math.round(seconds(packet.dts, s.timeBase) * 1000), Math.round(seconds(packet.pts, s.timeBase) * 1000), md5]);
     packet.unref();

@@ -5,6 +5,8 @@
 
 #include "node/control/node_metrics.h"
 #include "node/hls/hls.h"
+#include "node/hls/mux.h"
+#include "proto/ts/ts.h"
 
 /* 320x180 at 30000/1001 a second, and AAC of 44.1 kHz, stereo. */
 static const uint8_t k_avc_config[] = {
@@ -266,6 +268,60 @@ static void test_next_run_goes_on_with_a_discontinuity(void **state)
     close_rig(&h);
 }
 
+static void test_another_configuration_begins_a_segment(void **state)
+{
+    static const uint8_t k_48k[] = {0xaf, 0x00, 0x11, 0x90};
+    struct hls_rig h;
+
+    (void)state;
+    open_rig(&h, HLS_FMP4);
+    send_gops(&h, 3); /* segments of two */
+    send_raw(&h.r, FLV_TAG_AUDIO, k_48k, sizeof k_48k, h.at_ms);
+    send_gops(&h, 4);
+    assert_says(h.channel, "s5-1.m4s\n#EXT-X-MAP:URI=\"i5-");
+    assert_says(h.channel, "#EXTINF:1.000000,\ns5-1.m4s\n");
+    close_rig(&h);
+}
+
+static void test_other_tracks_begin_a_segment_with_a_discontinuity(void **state)
+{
+    static const uint8_t k_mp3[] = {0x2f, 0xff, 0xfb, 0x90, 0x00};
+    static const char *const k_wanted[] = {
+        [HLS_TS] = "#EXTINF:1.000000,\ns5-1.ts\n#EXT-X-DISCONTINUITY\n",
+        [HLS_FMP4] = "#EXTINF:1.000000,\ns5-1.m4s\n#EXT-X-DISCONTINUITY\n"};
+    struct hls_rig h;
+
+    (void)state;
+    for (enum hls_container c = HLS_TS; c <= HLS_FMP4; c++) {
+        open_rig(&h, c);
+        send_gops(&h, 3); /* segments of two */
+        send_raw(&h.r, FLV_TAG_AUDIO, k_aac_config, sizeof k_aac_config, h.at_ms); /* the same */
+        send_raw(&h.r, FLV_TAG_AUDIO, k_mp3, sizeof k_mp3, h.at_ms);
+        send_raw(&h.r, FLV_TAG_AUDIO, k_aac_config, sizeof k_aac_config, h.at_ms); /* and back */
+        send_gops(&h, 4);
+        assert_says(h.channel, k_wanted[c]);
+        assert_says(h.channel, c == HLS_TS ? "s5-2.ts\n" : "s5-2.m4s\n");
+        send_gops(&h, 20);
+        assert_says(h.channel, "#EXT-X-DISCONTINUITY-SEQUENCE:1\n");
+        close_rig(&h);
+    }
+}
+
+static void test_mux_carries_what_its_container_does(void **state)
+{
+    struct hls_mux m;
+
+    (void)state;
+    for (enum media_codec codec = CODEC_NONE; codec < CODEC_COUNT; codec++) {
+        assert_int_equal(hls_mux_open(&m, (struct hls_form){.container = HLS_TS}), E_OK);
+        assert_int_equal(m.known.carries(codec), ts_carries(codec));
+        hls_mux_close(&m);
+        assert_int_equal(hls_mux_open(&m, (struct hls_form){.container = HLS_FMP4}), E_OK);
+        assert_int_equal(m.known.carries(codec), mp4_carries(codec));
+        hls_mux_close(&m);
+    }
+}
+
 static void test_end_of_the_stream_ends_the_playlist(void **state)
 {
     struct hls_channel *again;
@@ -489,6 +545,9 @@ int main(void)
         cmocka_unit_test(test_window_drops_what_is_old_and_keeps_it_for_a_while),
         cmocka_unit_test(test_segment_without_an_end_becomes_a_gap),
         cmocka_unit_test(test_next_run_goes_on_with_a_discontinuity),
+        cmocka_unit_test(test_another_configuration_begins_a_segment),
+        cmocka_unit_test(test_other_tracks_begin_a_segment_with_a_discontinuity),
+        cmocka_unit_test(test_mux_carries_what_its_container_does),
         cmocka_unit_test(test_end_of_the_stream_ends_the_playlist),
         cmocka_unit_test(test_wait_is_woken_on_each_loop_by_the_next_part),
         cmocka_unit_test(test_channel_goes_when_nobody_asks),

@@ -250,11 +250,11 @@ static void test_track_that_is_promised_and_silent_delays_nobody_for_long(void *
     rig_settle(&r);
     push_avc_config(&r, 0);
     PUSH(&r, FLV_TAG_VIDEO, 0, AVC_KEY);
-    for (int i = 1; i < 10; i++)
+    for (int i = 1; i < 15; i++)
         PUSH(&r, FLV_TAG_VIDEO, 40 * i, AVC_INTER);
     rig_settle(&r);
     assert_false(p.started);
-    for (int i = 10; i < 15; i++)
+    for (int i = 15; i < 20; i++)
         PUSH(&r, FLV_TAG_VIDEO, 40 * i, AVC_INTER);
     assert_true(init_has(drain(&p, &r, s_bytes, sizeof s_bytes), "avc1"));
     player_close(&p);

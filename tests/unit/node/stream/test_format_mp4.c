@@ -52,6 +52,30 @@ static void test_unit_is_one_fragment_and_init_names_the_tracks(void **state)
     es_fini(&r);
 }
 
+static void test_track_that_lies_ahead_is_in_the_first_init_section(void **state)
+{
+    const struct media_frame *config = es_frame(CODEC_AAC, FRAME_CONFIG, 600000, ES(k_aac_44k));
+    struct read_movie *m;
+    struct buf_writer file;
+    struct es_rig r;
+
+    (void)state;
+    es_init(&r, FORMAT_MP4);
+    assert_int_equal(es_config(&r, CODEC_H264, ES(k_avc_config)), 0);
+    r.format->look(&r.ctx, config); /* in the cache, behind the key frame */
+    for (unsigned i = 0; i < 20; i++) {
+        assert_true(es_video(&r, i == 0, i * 40000) > 0);
+        if (i == 15)
+            assert_int_equal(es_config(&r, CODEC_AAC, ES(k_aac_44k)), 0);
+    }
+    m = read_from(&r, 0, &file);
+    assert_int_equal(m->n_tracks, 2);
+    free(m);
+    buf_writer_fini(&file);
+    media_frame_unref(&config);
+    es_fini(&r);
+}
+
 static void test_changed_track_waits_for_the_entry_point_that_tells_it(void **state)
 {
     struct read_movie *m;
@@ -197,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unit_is_one_fragment_and_init_names_the_tracks),
+        cmocka_unit_test(test_track_that_lies_ahead_is_in_the_first_init_section),
         cmocka_unit_test(test_changed_track_waits_for_the_entry_point_that_tells_it),
         cmocka_unit_test(test_sound_of_another_codec_is_never_said_to_be_the_old_one),
         cmocka_unit_test(test_entry_of_which_nothing_is_written_changes_nothing),

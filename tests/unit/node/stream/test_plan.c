@@ -111,6 +111,57 @@ static void test_count_keeps_borders_where_numbers_go_on(void **state)
     assert_int_equal(p.last_msn, 3);
 }
 
+static void test_count_begins_a_segment_with_the_gop_behind_a_change(void **state)
+{
+    struct stream_planner p = {.run = 0};
+
+    (void)state;
+    stream_planner_note_change(&p, true); /* headers come before the run's first GOP */
+    count_gops(&p, 5, 1, 5, 25, 0);       /* segments of 2: GOP 5 begins 2 */
+    assert_int_equal(p.plan.first_gop, 1);
+    stream_planner_note_change(&p, true);
+    stream_planner_count(&p, &k_conf, 5, 5, 4960000);
+    assert_int_equal(p.last_msn, 2);
+    count_gops(&p, 5, 6, 3, 25, 5000000); /* 6 begins 3, and 7 the next one: borders stay even */
+    assert_int_equal(p.plan.first_gop, 6);
+    assert_int_equal(p.plan.first_msn, 3);
+    assert_int_equal(p.plan.skipped_gops, 1);
+    assert_int_equal(p.plan.discontinuities, 1);
+    assert_int_equal(p.last_msn, 4);
+    stream_planner_note_change(&p, false); /* a border alone */
+    count_gops(&p, 5, 9, 1, 25, 8000000);
+    assert_int_equal(p.plan.first_msn, 5);
+    assert_int_equal(p.plan.discontinuities, 1);
+    count_gops(&p, 6, 10, 1, 25, 9000000);
+    assert_int_equal(p.plan.first_msn, 6);
+    assert_int_equal(p.plan.discontinuities, 2);
+}
+
+static void test_set_takes_over_where_a_run_is_cut_anew(void **state)
+{
+    struct stream_plan plan = {
+        .run = 9, .first_gop = 10, .first_msn = 5, .gops_per_segment = 2, .segment_ms = 2000};
+    struct stream_plan old = plan;
+    struct stream_planner p = {.plan = {.run = 4, .first_gop = 1, .gops_per_segment = 1},
+                               .last_msn = 7};
+
+    (void)state;
+    stream_planner_set(&p, &plan, 10); /* moved behind 7 */
+    assert_int_equal(p.plan.first_msn, 8);
+    plan.first_gop = 13;
+    plan.first_msn = 7;
+    plan.discontinuities = 2;
+    stream_planner_set(&p, &plan, 13);
+    assert_int_equal(p.plan.first_gop, 13);
+    assert_int_equal(p.plan.first_msn, 10);
+    assert_int_equal(p.plan.shift, 3);
+    assert_int_equal(p.plan.discontinuities, 2);
+    assert_int_equal(p.last_msn, 10);
+    stream_planner_set(&p, &old, 14); /* by who has not heard of it */
+    assert_int_equal(p.plan.first_gop, 13);
+    assert_int_equal(p.plan.first_msn, 10);
+}
+
 static void test_set_is_what_a_later_run_follows(void **state)
 {
     struct stream_plan told = {
@@ -255,6 +306,8 @@ int main(void)
         cmocka_unit_test(
             test_count_puts_borders_at_multiples_of_segments_in_the_time_of_the_source),
         cmocka_unit_test(test_count_keeps_borders_where_numbers_go_on),
+        cmocka_unit_test(test_count_begins_a_segment_with_the_gop_behind_a_change),
+        cmocka_unit_test(test_set_takes_over_where_a_run_is_cut_anew),
         cmocka_unit_test(test_set_is_what_a_later_run_follows),
         cmocka_unit_test(
             test_is_settled_gives_true_when_the_gop_was_counted_and_its_run_has_a_plan),
