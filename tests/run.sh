@@ -85,21 +85,34 @@ run_ctest() { # preset title ctest-arguments...
     done < <(grep '<testcase ' "$report" | grep -v 'status="run"' | sed 's/.*<testcase name="\([^"]*\)".*/\1/')
 }
 
+# New inputs go to a scratch folder, so that the corpus in the tree stays as it is; one that crashes is
+# kept in the build folder.
+fuzz_target() { # name
+    local name=$1 binary
+    binary=$(find "$root/.build/fuzz" -type f -name "$name" | head -n 1)
+    mkdir -p "$results/$name"
+    if "${fixed[@]}" "$binary" -max_total_time=10 -timeout=5 -artifact_prefix="$root/.build/fuzz/" \
+        "$results/$name" "$root/tests/fuzz/corpus/${name#fuzz_}" >"$results/$name.log" 2>&1; then
+        touch "$results/$name.passed"
+    fi
+}
+
+# One a core at a time.
 run_fuzz_targets() {
-    local source name binary
+    local source name
+    step "fuzz each target for 10 s"
+    for source in "$root"/tests/fuzz/fuzz_*.c; do
+        while [ "$(jobs -pr | wc -l)" -ge "$jobs" ]; do wait -n || true; done
+        fuzz_target "$(basename "$source" .c)" &
+    done
+    wait
     for source in "$root"/tests/fuzz/fuzz_*.c; do
         name=$(basename "$source" .c)
-        binary=$(find "$root/.build/fuzz" -type f -name "$name" | head -n 1)
-        step "fuzz $name for 10 s"
-        # New inputs go to a scratch folder, so that the corpus in the tree stays as it is; one that
-        # crashes is kept in the build folder.
-        mkdir -p "$results/$name"
-        if "${fixed[@]}" "$binary" -max_total_time=10 -timeout=5 -artifact_prefix="$root/.build/fuzz/" \
-            "$results/$name" "$root/tests/fuzz/corpus/${name#fuzz_}" >"$results/fuzz.log" 2>&1; then
-            grep '^Done' "$results/fuzz.log" || true
+        if [ -e "$results/$name.passed" ]; then
+            echo "$name: $(grep '^Done' "$results/$name.log" || true)"
             passed=$((passed + 1))
         else
-            tail -n 50 "$results/fuzz.log"
+            tail -n 50 "$results/$name.log"
             count_failure "fuzz: $name"
         fi
     done

@@ -380,7 +380,8 @@ class Cluster:
         """Starts a node; learn() it before use. more: keys with __ for dots."""
         node_id = f"{role}-{index + 1}"
         sets = {"cluster.node_id": node_id, "rtmp.listen": "127.0.0.1:0", "http.listen": "127.0.0.1:0",
-                "admin.listen": "127.0.0.1:0", "loops": "2", "drain_timeout_s": "2"}
+                "rtmps.listen": "127.0.0.1:0", "https.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0",
+                "loops": "2", "drain_timeout_s": "2"}
         if self.n_schedulers:
             sets.update({"cluster.role": role, "cluster.token_file": self.token_path,
                          "cluster.schedulers": ["http://%s:%d" % s.http for s in self.schedulers]})
@@ -393,8 +394,9 @@ class Cluster:
 
     def restart_node(self, node, same_ports=True):
         """A new process with the same keys in the place of a dead one; others may have taken its ports meanwhile."""
-        ports = {"rtmp.listen": node.rtmp, "http.listen": node.http, "admin.listen": node.admin} if same_ports else {}
-        sets = {**node.sets, **{key: "%s:%d" % address for key, address in ports.items()}}
+        ports = {"rtmp.listen": node.rtmp, "http.listen": node.http, "rtmps.listen": node.rtmps,
+                 "https.listen": node.https, "admin.listen": node.admin} if same_ports else {}
+        sets = {**node.sets, **{key: "%s:%d" % address for key, address in ports.items() if address}}
         fresh = Node(node.id, sets, self.folder)
         self.processes.append(fresh)
         for group in (self.origins, self.edges):

@@ -89,9 +89,11 @@ class HlsEngine extends Engine {
   }
 
   /* Also what hls.js gets over by itself, such as a gap that it jumps over, but not how it finds its
-   * place at the start. A buffer that ran dry is measured as a stall. */
+   * place at the start. A buffer that ran dry is measured as a stall. Outside of low latency hls.js gives the
+   * last part of a segment that has not begun 0.8 target durations to come, gives up, and asks again. */
   hear(data) {
-    const harmless = !hasPlayed(this.video) || data.details === Hls.ErrorDetails.BUFFER_STALLED_ERROR;
+    const harmless = !hasPlayed(this.video) || data.details === Hls.ErrorDetails.BUFFER_STALLED_ERROR
+      || (data.details === Hls.ErrorDetails.LEVEL_LOAD_TIMEOUT && !this.hls.config.lowLatencyMode);
     if (data.fatal || !harmless)
       this.fail(`${data.type}: ${data.details}: ${data.reason || data.error?.message || ''}`);
   }
