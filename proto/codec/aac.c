@@ -152,6 +152,41 @@ enum err aac_put_adts(const struct aac_config *config, size_t frame_bytes,
     return E_OK;
 }
 
+enum err aac_next_adts(struct buf_reader *in, struct aac_adts *out)
+{
+    struct buf_reader at = *in, frame;
+    uint64_t header = buf_read_be(&at, AAC_ADTS_BYTES);
+    bool has_crc = !(header >> 40 & 1);
+    size_t size_bytes = (size_t)(header >> 13 & 0x1fff);
+
+    if (at.overrun)
+        return E_AGAIN;
+    out->object_type = (uint8_t)((header >> 38 & 3) + 1);
+    out->rate_index = (uint8_t)(header >> 34 & 0x0f);
+    out->channel_config = (uint8_t)(header >> 30 & 7);
+    out->rate_hz = k_rates_hz[out->rate_index];
+    if (header >> 44 != 0xfff || (header >> 41 & 3) != 0 || (header & 3) != 0 || !out->rate_hz ||
+        !out->channel_config || size_bytes < AAC_ADTS_BYTES + (has_crc ? 2u : 0u))
+        return E_PROTO;
+    at = *in;
+    frame = buf_reader_from(buf_take(&at, size_bytes));
+    if (at.overrun)
+        return E_AGAIN;
+    (void)buf_take(&frame, AAC_ADTS_BYTES + (has_crc ? 2u : 0u));
+    out->raw = buf_rest(&frame);
+    *in = at;
+    return E_OK;
+}
+
+void aac_put_config(const struct aac_adts *adts, uint8_t out[AAC_CONFIG_BYTES])
+{
+    unsigned bits = (unsigned)adts->object_type << 11 | (unsigned)adts->rate_index << 7 |
+                    (unsigned)adts->channel_config << 3;
+
+    out[0] = (uint8_t)(bits >> 8);
+    out[1] = (uint8_t)bits;
+}
+
 struct buf_view aac_skip_adts(struct buf_view frame)
 {
     struct buf_reader in = buf_reader_from(frame);

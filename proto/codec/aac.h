@@ -31,4 +31,18 @@ enum err aac_put_adts(const struct aac_config *config, size_t frame_bytes,
  * empty, for the first three bits would be ID_END. */
 struct buf_view aac_skip_adts(struct buf_view frame);
 
+/* One frame behind an ADTS header. */
+struct aac_adts {
+    uint8_t object_type, rate_index, channel_config;
+    uint32_t rate_hz;
+    struct buf_view raw; /* lent by what was read: without header and CRC */
+};
+/* Takes the next ADTS frame. E_OK; E_AGAIN: it is not all there; E_PROTO: no ADTS frame stands
+ * here, or one of several raw blocks or with the channels in a program_config_element, which FLV
+ * and MP4 have no place for. *in moves only with E_OK. */
+enum err aac_next_adts(struct buf_reader *in, struct aac_adts *out);
+/* What AudioSpecificConfig says of it. */
+#define AAC_CONFIG_BYTES 2
+void aac_put_config(const struct aac_adts *adts, uint8_t out[AAC_CONFIG_BYTES]);
+
 #endif

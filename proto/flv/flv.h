@@ -103,6 +103,19 @@ static inline uint8_t flv_tag_type_of(enum media_kind kind)
                                  : FLV_TAG_SCRIPT;
 }
 
+/* A frame, or its track's configuration, that did not come in FLV form. */
+struct flv_es {
+    enum media_kind kind;
+    enum media_codec codec;
+    bool config, key;
+    int64_t cts_us;     /* presentation after decoding; kept to the millisecond */
+    struct buf_view es; /* as enhanced bodies carry it; borrowed */
+};
+/* The body of its tag: classic header for H.264, AAC and MP3, which every player knows, else
+ * enhanced. Codecs that have no configuration, and those without a FourCC, are for the caller to
+ * leave out. */
+void flv_write_body(struct buf_writer *w, const struct flv_es *es);
+
 /* The @hw script tag between nodes: before every key frame and at least twice a second, also while
  * no frame comes. AMF0 string "@hw" and an ECMA array; numbers that exceed 2^53 travel as decimal
  * strings. Unknown members are ignored, a missing one is 0; a version above ours is accepted

@@ -5,18 +5,7 @@
 #include "proto/codec/nal.h"
 #include "proto/ts/ts_private.h"
 
-/* Table 2-34, and ATSC A/53 part 3 for AC-3: what HLS asks for, too. */
-enum {
-    TYPE_MPEG1_AUDIO = 0x03,
-    TYPE_MPEG2_AUDIO = 0x04,
-    TYPE_PRIVATE_PES = 0x06,
-    TYPE_AAC_ADTS = 0x0f,
-    TYPE_H264 = 0x1b,
-    TYPE_HEVC = 0x24,
-    TYPE_AC3 = 0x81,
-    TYPE_EAC3 = 0x87
-};
-enum { DESCRIPTOR_EXTENSION = 0x7f, DESCRIPTOR_AV1 = 0x80, EXTENSION_OPUS = 0x80 };
+enum { DESCRIPTOR_AV1 = 0x80 };
 enum { TRANSFER_PQ = 16, TRANSFER_HLG = 18, PRIMARIES_BT709 = 1, PRIMARIES_BT2020 = 9 };
 enum { MAX_PES_AUDIO_BYTES = 0xffff - 13 }; /* PES_packet_length less the longest header */
 
@@ -235,7 +224,7 @@ static enum err setup_mp3(struct ts_track *t, const struct codec_params *params,
 {
     (void)why;
     if (params->audio.mpeg_version != 1)
-        t->stream_type = TYPE_MPEG2_AUDIO;
+        t->stream_type = TS_TYPE_MPEG2_AUDIO;
     return E_OK;
 }
 
@@ -247,14 +236,14 @@ static enum err setup_opus(struct ts_track *t, const struct codec_params *params
     static const uint8_t k_n_streams[9] = {0, 1, 1, 2, 2, 3, 4, 4, 5};
     const struct codec_opus *o = &params->audio.opus;
     unsigned channels = params->audio.channels;
-    uint8_t extension[2] = {EXTENSION_OPUS, (uint8_t)channels};
+    uint8_t extension[2] = {TS_EXTENSION_OPUS, (uint8_t)channels};
 
     if (o->mapping_family > 1 || channels > 8 || o->n_streams != k_n_streams[channels] ||
         o->n_coupled != k_n_coupled[channels]) {
         *why = "Opus channel mapping that TS has no code for";
         return E_UNSUPPORTED;
     }
-    add_descriptor(t, DESCRIPTOR_EXTENSION, extension, sizeof extension);
+    add_descriptor(t, TS_DESCRIPTOR_EXTENSION, extension, sizeof extension);
     return E_OK;
 }
 
@@ -283,14 +272,14 @@ static enum err check_opus(const struct ts_track *t, const struct ts_frame *fram
 
 /* clang-format off */
 static const struct ts_codec k_codecs[CODEC_COUNT] = {
-    [CODEC_H264] = {TYPE_H264,        TS_STREAM_VIDEO,     NULL,   setup_nal,  check_nal,   put_nal},
-    [CODEC_HEVC] = {TYPE_HEVC,        TS_STREAM_VIDEO,     NULL,   setup_nal,  check_nal,   put_nal},
-    [CODEC_AV1]  = {TYPE_PRIVATE_PES, TS_STREAM_PRIVATE_1, "AV01", setup_av1,  check_av1,   put_av1},
-    [CODEC_AAC]  = {TYPE_AAC_ADTS,    TS_STREAM_AUDIO,     NULL,   setup_aac,  check_aac,   put_audio},
-    [CODEC_MP3]  = {TYPE_MPEG1_AUDIO, TS_STREAM_AUDIO,     NULL,   setup_mp3,  check_audio, put_audio},
-    [CODEC_AC3]  = {TYPE_AC3,         TS_STREAM_PRIVATE_1, "AC-3", NULL,       check_audio, put_audio},
-    [CODEC_EAC3] = {TYPE_EAC3,        TS_STREAM_PRIVATE_1, "EAC3", NULL,       check_audio, put_audio},
-    [CODEC_OPUS] = {TYPE_PRIVATE_PES, TS_STREAM_PRIVATE_1, "Opus", setup_opus, check_opus,  put_audio},
+    [CODEC_H264] = {TS_TYPE_H264,        TS_STREAM_VIDEO,     NULL,   setup_nal,  check_nal,   put_nal},
+    [CODEC_HEVC] = {TS_TYPE_HEVC,        TS_STREAM_VIDEO,     NULL,   setup_nal,  check_nal,   put_nal},
+    [CODEC_AV1]  = {TS_TYPE_PRIVATE_PES, TS_STREAM_PRIVATE_1, "AV01", setup_av1,  check_av1,   put_av1},
+    [CODEC_AAC]  = {TS_TYPE_AAC_ADTS,    TS_STREAM_AUDIO,     NULL,   setup_aac,  check_aac,   put_audio},
+    [CODEC_MP3]  = {TS_TYPE_MPEG1_AUDIO, TS_STREAM_AUDIO,     NULL,   setup_mp3,  check_audio, put_audio},
+    [CODEC_AC3]  = {TS_TYPE_AC3,         TS_STREAM_PRIVATE_1, "AC-3", NULL,       check_audio, put_audio},
+    [CODEC_EAC3] = {TS_TYPE_EAC3,        TS_STREAM_PRIVATE_1, "EAC3", NULL,       check_audio, put_audio},
+    [CODEC_OPUS] = {TS_TYPE_PRIVATE_PES, TS_STREAM_PRIVATE_1, "Opus", setup_opus, check_opus,  put_audio},
 };
 /* clang-format on */
 

@@ -48,8 +48,30 @@ void ts_pes_end(struct ts_pes *pes);
 void ts_put_adaptation(struct ts_out *out, const struct ts_track *track,
                        const struct ts_adaptation *adaptation);
 
+/* Of a section, annex A; over one with its own CRC it is 0. */
+uint32_t ts_crc(const uint8_t *at, size_t size_bytes);
 /* Builds mux->pat and mux->pmt from the tracks. */
 void ts_psi_build(struct ts_mux *mux);
+
+/* Stream types of table 2-34, and of ATSC A/53 part 3 for AC-3: what HLS asks for, too. */
+enum {
+    TS_TYPE_MPEG1_AUDIO = 0x03,
+    TS_TYPE_MPEG2_AUDIO = 0x04,
+    TS_TYPE_PRIVATE_PES = 0x06, /* descriptors say what it is */
+    TS_TYPE_AAC_ADTS = 0x0f,
+    TS_TYPE_AAC_LATM = 0x11,
+    TS_TYPE_H264 = 0x1b,
+    TS_TYPE_HEVC = 0x24,
+    TS_TYPE_AC3 = 0x81,
+    TS_TYPE_EAC3 = 0x87
+};
+enum {
+    TS_DESCRIPTOR_REGISTRATION = 0x05,
+    TS_DESCRIPTOR_AC3 = 0x6a,  /* DVB, EN 300 468 annex D */
+    TS_DESCRIPTOR_EAC3 = 0x7a, /* likewise */
+    TS_DESCRIPTOR_EXTENSION = 0x7f,
+    TS_EXTENSION_OPUS = 0x80
+};
 
 /* A frame that has been looked at. */
 struct ts_payload {

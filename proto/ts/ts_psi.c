@@ -12,7 +12,7 @@ _Static_assert(SECTION_AT + 12 + TS_MAX_TRACKS * PMT_TRACK_MAX_BYTES + CRC_BYTES
                "the PMT is one packet");
 
 /* Annex A: polynomial 04c11db7, no reflection, starts with ones. */
-static uint32_t crc_of(const uint8_t *at, size_t size_bytes)
+uint32_t ts_crc(const uint8_t *at, size_t size_bytes)
 {
     uint32_t crc = UINT32_MAX;
 
@@ -55,7 +55,7 @@ static void end_section(uint8_t *packet, const uint8_t *end)
     uint32_t crc;
 
     put_u16(section + 1, 0xb000 | (unsigned)(size_bytes - 3 + CRC_BYTES));
-    crc = crc_of(section, size_bytes);
+    crc = ts_crc(section, size_bytes);
     put_u16(section + size_bytes, crc >> 16);
     put_u16(section + size_bytes + 2, crc & 0xffff);
 }

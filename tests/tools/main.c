@@ -2,16 +2,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/tools/analyze.h"
 #include "tests/tools/ask.h"
 #include "tests/tools/load.h"
+#include "tests/tools/remux.h"
 
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit code */
     const char *help;
 } k_commands[] = {
+    {"analyze", analyze_main, "what is in a recording, and what is wrong with it"},
     {"ask", ask_main, "HTTP requests by the ten thousand a second, measured"},
     {"load", load_main, "thousands of publishers and players, measured"},
+    {"remux", remux_main, "a recording in another container"},
 };
 
 static void usage(FILE *out)

@@ -29,6 +29,21 @@ static const struct option_row *find_row(const struct option_table *table, const
     return NULL;
 }
 
+/* "-" is one, too: standard input or output. */
+static bool is_placed(const char *arg)
+{
+    return arg[0] != '-' || !arg[1];
+}
+
+/* The row of argument n by its place. */
+static const struct option_row *find_place(const struct option_table *table, unsigned n)
+{
+    for (size_t i = 0; i < table->n_rows; i++)
+        if (is_placed(table->rows[i].name) && n-- == 0)
+            return &table->rows[i];
+    return NULL;
+}
+
 static bool parse_number(const struct option_row *row, const char *text, double *out)
 {
     char *end;
@@ -61,13 +76,17 @@ static enum err set_member(const struct option_row *row, char *base, const char 
 enum err options_parse(const struct option_table *table, int argc, char **argv, void *options,
                        char *why, size_t size)
 {
+    unsigned n_placed = 0;
+
     for (int i = 1; i < argc; i++) {
-        const char *value;
-        const struct option_row *row = find_row(table, argv[i], &value);
+        const char *value = argv[i];
+        const struct option_row *row =
+            is_placed(argv[i]) ? find_place(table, n_placed++) : find_row(table, argv[i], &value);
         void *base = options;
 
         if (!row) {
-            snprintf(why, size, "%s: no such option", argv[i]);
+            snprintf(why, size, "%s: %s", argv[i],
+                     is_placed(argv[i]) ? "one argument too many" : "no such option");
             return E_INVAL;
         }
         if ((row->kind == OPTION_FLAG) == (value != NULL) && (value || i + 1 == argc)) {

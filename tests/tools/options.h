@@ -16,7 +16,7 @@ enum option_kind {
 };
 
 struct option_row {
-    const char *name;  /* "--name" */
+    const char *name;  /* "--name"; "NAME" is an argument by its place, in the order of the rows */
     const char *value; /* its word in --help; "" for flags */
     enum option_kind kind;
     unsigned part; /* which struct the member is in: whatever base_of() makes of it */
@@ -34,8 +34,8 @@ struct option_table {
     void *(*base_of)(const struct option_row *row, void *options, char *why, size_t size);
 };
 
-/* "--name value" or "--name=value"; argv[0] is left out. E_INVAL with what is wrong in why[size].
- */
+/* "--name value" or "--name=value", and arguments by their place, which may be left out; argv[0]
+ * is passed over. E_INVAL with what is wrong in why[size]. */
 enum err options_parse(const struct option_table *table, int argc, char **argv, void *options,
                        char *why, size_t size);
 /* A line or more for each row. */

@@ -71,7 +71,7 @@ static void test_parse_gives_why_when_something_is_wrong(void **state)
         {"load --play", "--play needs a value"},
         {"load --hold=1 --play u", "--hold takes no value"},
         {"load --pla u", "--pla: no such option"},
-        {"load u", "u: no such option"},
+        {"load u", "u: one argument too many"},
         {"load --play u --players 1.5", "--players 1.5: expected a whole number from 0 to 100000"},
         {"load --play u --ramp x", "--ramp x: expected a number from 0 to 86400"},
         {"load --play u --ramp nan", "--ramp nan: expected a number from 0 to 86400"},

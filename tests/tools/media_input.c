@@ -1,0 +1,242 @@
+/* Which container it is shows in the first bytes; both kinds end as FLV tags. */
+#include "tests/tools/media_input.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/flv/flv.h"
+
+#define PIECE_BYTES 65536
+#define MAX_FRAME_BYTES FLV_MAX_TAG_BYTES
+
+struct media_input {
+    FILE *file;
+    const char *path; /* borrowed */
+    enum media_container container;
+    uint8_t piece[PIECE_BYTES];
+    struct buf_reader in; /* of piece */
+    uint64_t n_bytes;
+    bool at_end;
+    struct flv_decoder *flv;
+    struct ts_demux *ts;
+    struct buf_writer body; /* of a tag that was made here */
+    struct flv_parts parts; /* of a tag of FLV that is being taken apart */
+    struct buf_writer scratch;
+    struct flv_tag tag;
+    bool in_parts;
+    bool has_time;
+    uint32_t last_ms;
+    int64_t last_us;
+    char why[256];
+};
+
+struct media_input *media_input_open(const char *path, char *why, size_t size)
+{
+    struct media_input *input = calloc(1, sizeof *input);
+
+    if (!input) {
+        snprintf(why, size, "%s", err_text(E_NOMEM));
+        return NULL;
+    }
+    input->path = strcmp(path, "-") ? path : "standard input";
+    input->file = strcmp(path, "-") ? fopen(path, "rbe") : stdin;
+    if (!input->file) {
+        snprintf(why, size, "%s: %s", path, strerror(errno));
+        free(input);
+        return NULL;
+    }
+    buf_writer_init(&input->body, MAX_FRAME_BYTES + 64);
+    buf_writer_init(&input->scratch, MAX_FRAME_BYTES + 64);
+    return input;
+}
+
+void media_input_close(struct media_input **input)
+{
+    struct media_input *m = *input;
+
+    if (!m)
+        return;
+    if (m->file != stdin)
+        (void)fclose(m->file);
+    flv_decoder_destroy(&m->flv);
+    ts_demux_destroy(&m->ts);
+    buf_writer_fini(&m->body);
+    buf_writer_fini(&m->scratch);
+    free(m);
+    *input = NULL;
+}
+
+static enum err fail(struct media_input *m, enum err e, const char *what)
+{
+    snprintf(m->why, sizeof m->why, "%s: byte %llu: %s", m->path,
+             (unsigned long long)(m->n_bytes - m->in.left_bytes), what);
+    return e;
+}
+
+/* --- bytes --- */
+
+static enum err fill(struct media_input *m)
+{
+    size_t n = fread(m->piece, 1, sizeof m->piece, m->file);
+
+    m->n_bytes += n;
+    m->in = buf_reader_from(buf_view_of(m->piece, n));
+    if (n)
+        return E_OK;
+    if (ferror(m->file))
+        return fail(m, E_IO, strerror(errno));
+    m->at_end = true;
+    return E_END;
+}
+
+/* "FLV", else a transport stream, which may begin anywhere. */
+static enum err recognise(struct media_input *m)
+{
+    bool is_flv = m->in.left_bytes >= 3 && !memcmp(m->in.at, "FLV", 3);
+
+    m->container = is_flv ? CONTAINER_FLV : CONTAINER_TS;
+    if (is_flv)
+        m->flv = flv_decoder_create(MAX_FRAME_BYTES);
+    else
+        m->ts = ts_demux_create(MAX_FRAME_BYTES);
+    return m->flv || m->ts ? E_OK : fail(m, E_NOMEM, err_text(E_NOMEM));
+}
+
+/* --- tags --- */
+
+static void parse(struct media_tag *out)
+{
+    out->info = (struct media_frame_info){0};
+    out->is_broken = false;
+    out->why = "";
+    if (!out->body.size_bytes) {
+        out->is_broken = true;
+        out->why = "empty tag";
+    } else if (flv_parse_body(out->type_id, out->body, &out->info, &out->why) != E_OK) {
+        out->is_broken = true;
+    }
+    out->info.dts_us = out->dts_us;
+}
+
+/* Tags of a file carry 32 bits; a step of more than half of that is a wrap. */
+static int64_t unwrap(struct media_input *m, uint32_t dts_ms)
+{
+    if (!m->has_time)
+        m->last_us = (int64_t)dts_ms * 1000;
+    else
+        m->last_us += (int64_t)(int32_t)(dts_ms - m->last_ms) * 1000;
+    m->has_time = true;
+    m->last_ms = dts_ms;
+    return m->last_us;
+}
+
+static enum err next_part(struct media_input *m, struct media_tag *out)
+{
+    const char *why = "";
+    enum err e = flv_parts_next(&m->parts, &m->scratch, &out->body, &why);
+
+    m->in_parts = e == E_OK;
+    if (e == E_END)
+        return E_AGAIN;
+    out->type_id = m->tag.header.type_id;
+    out->dts_us = m->last_us;
+    if (e == E_OK) {
+        parse(out);
+        return E_OK;
+    }
+    *out = (struct media_tag){
+        .type_id = m->tag.header.type_id, .dts_us = m->last_us, .is_broken = true, .why = why};
+    return E_OK;
+}
+
+static enum err next_flv(struct media_input *m, struct media_tag *out)
+{
+    enum err e = m->in_parts ? next_part(m, out) : E_AGAIN;
+
+    while (e == E_AGAIN) {
+        e = flv_decoder_feed(m->flv, &m->in, &m->tag);
+        if (e == E_AGAIN)
+            return E_AGAIN;
+        if (e != E_OK)
+            return fail(m, e, flv_decoder_error(m->flv));
+        (void)unwrap(m, m->tag.header.dts_ms);
+        flv_parts_begin(&m->parts, m->tag.header.type_id, m->tag.body);
+        e = next_part(m, out);
+    }
+    return e;
+}
+
+static enum err take_unit(struct media_input *m, const struct ts_unit *unit, struct media_tag *out)
+{
+    struct flv_es es = {.kind = unit->kind,
+                        .codec = unit->codec,
+                        .config = unit->config,
+                        .key = unit->key,
+                        .cts_us = unit->config ? 0 : unit->pts_us - unit->dts_us,
+                        .es = unit->es};
+
+    buf_writer_clear(&m->body);
+    flv_write_body(&m->body, &es);
+    if (buf_writer_status(&m->body) != E_OK)
+        return fail(m, buf_writer_status(&m->body), "frame too long");
+    out->type_id = flv_tag_type_of(unit->kind);
+    out->dts_us = unit->dts_us;
+    out->body = buf_writer_view(&m->body);
+    parse(out);
+    out->info.cts_us = es.cts_us; /* to the tick, not to the millisecond */
+    return E_OK;
+}
+
+static enum err next_ts(struct media_input *m, struct media_tag *out)
+{
+    struct ts_unit unit;
+    enum err e = m->at_end ? ts_demux_end(m->ts, &unit) : ts_demux_next(m->ts, &m->in, &unit);
+
+    if (e == E_PROTO)
+        return fail(m, e, "neither FLV nor a transport stream");
+    return e == E_OK ? take_unit(m, &unit, out) : e;
+}
+
+enum err media_input_next(struct media_input *m, struct media_tag *out)
+{
+    for (;;) {
+        enum err e = E_AGAIN;
+
+        if (m->container == CONTAINER_FLV)
+            e = next_flv(m, out);
+        else if (m->container == CONTAINER_TS)
+            e = next_ts(m, out);
+        if (e != E_AGAIN)
+            return e;
+        if (m->at_end)
+            return E_END;
+        e = fill(m);
+        if (e == E_OK && m->container == CONTAINER_UNKNOWN)
+            e = recognise(m);
+        if (e != E_OK && !(e == E_END && m->container == CONTAINER_TS))
+            return e;
+    }
+}
+
+const char *media_input_why(const struct media_input *input)
+{
+    return input->why;
+}
+
+enum media_container media_input_container(const struct media_input *input)
+{
+    return input->container;
+}
+
+uint64_t media_input_bytes(const struct media_input *input)
+{
+    return input->n_bytes;
+}
+
+void media_input_ts_counts(const struct media_input *input, struct ts_demux_counts *out)
+{
+    *out = (struct ts_demux_counts){0};
+    if (input->ts)
+        ts_demux_get_counts(input->ts, out);
+}
