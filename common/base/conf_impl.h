@@ -40,6 +40,8 @@ enum err conf_value_set_text(const struct conf_field *field, void *conf, const c
 enum err conf_value_set_json(const struct conf_field *field, void *conf, const json_t *value,
                              struct conf_problem *problem);
 void conf_value_free(const struct conf_field *field, void *conf);
+/* As a set: E_NOMEM, or E_INVAL when it is none of the field's. */
+enum err conf_value_copy(const struct conf_field *field, const void *from, void *to);
 bool conf_value_equals(const struct conf_field *field, const void *a, const void *b);
 void conf_value_swap(const struct conf_field *field, void *a, void *b);
 /* "a whole number from 0 to 256": what errors, --help-config and the example say alike. */

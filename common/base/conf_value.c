@@ -376,6 +376,24 @@ static size_t member_bytes(const struct conf_field *field)
     return k_bytes[field->type];
 }
 
+enum err conf_value_copy(const struct conf_field *field, const void *from, void *to)
+{
+    const void *value = member_const(field, from);
+    const struct conf_list *list = value;
+    struct conf_list made = {0};
+    enum err e = E_OK;
+
+    if (is_string_type(field))
+        return set_string(field, to, *(char *const *)value);
+    if (field->type != CONF_LIST) {
+        memcpy(member(field, to), value, member_bytes(field));
+        return E_OK;
+    }
+    for (size_t i = 0; i < list->n_items && e == E_OK; i++)
+        e = list_add(field, &made, list->items[i], strlen(list->items[i]));
+    return list_commit(field, to, &made, e);
+}
+
 bool conf_value_equals(const struct conf_field *field, const void *a, const void *b)
 {
     const void *x = member_const(field, a), *y = member_const(field, b);

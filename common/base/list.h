@@ -13,6 +13,9 @@ struct list {
 
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
+#define list_entry_const(node, type, member) \
+    ((const type *)(const void *)((const char *)(node)-offsetof(type, member)))
+
 /* The body may unlink or free the current node. */
 #define list_for_each_safe(node, tmp, head) \
     for ((node) = (head)->next; (tmp) = (node)->next, (node) != (head); (node) = (tmp))

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/base/date.h"
 #include "common/base/utf8.h"
 
 enum {
@@ -103,50 +104,16 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
 }
 
-/* Days since 1970-01-01 as a date of the Gregorian calendar. gmtime_r() would take the C library's
- * time zone lock. */
-static void date_from_days(int64_t days, int *year, int *month, int *day)
-{
-    static const uint8_t k_month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap;
-    int y = 1970, m = 0;
-
-    for (;; y++) {
-        int in_year;
-
-        leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-        in_year = leap ? 366 : 365;
-        if (days < in_year)
-            break;
-        days -= in_year;
-    }
-    for (;; m++) {
-        int in_month = k_month_days[m] + (m == 1 && leap ? 1 : 0);
-
-        if (days < in_month)
-            break;
-        days -= in_month;
-    }
-    *year = y;
-    *month = m + 1;
-    *day = (int)days + 1;
-}
-
-/* "2026-01-02T03:04:05" */
+/* "2026-01-02T03:04:05.000Z" */
 static const char *second_text(time_t second)
 {
     static _Thread_local struct {
         time_t second;
-        char text[48]; /* "" until first made; 20 would do, but the compiler cannot know */
-    } last;            /* lines come in bursts, and this is half the work of a short one */
+        char text[DATE_SIZE]; /* "" until first made */
+    } last;                   /* lines come in bursts, and this is half the work of a short one */
 
     if (last.second != second || !last.text[0]) {
-        int in_day = (int)(second % 86400);
-        int year, month, day;
-
-        date_from_days(second / 86400, &year, &month, &day);
-        snprintf(last.text, sizeof last.text, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
-                 in_day / 3600, in_day / 60 % 60, in_day % 60);
+        date_format((int64_t)second * 1000000, last.text);
         last.second = second;
     }
     return last.text;
@@ -159,7 +126,7 @@ static size_t write_head(char *line, size_t size, enum log_level level, const ch
     int n;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    n = snprintf(line, size, "%s.%03dZ %s %.32s ", second_text(now.tv_sec),
+    n = snprintf(line, size, "%.*s.%03dZ %s %.32s ", DATE_SECOND_BYTES, second_text(now.tv_sec),
                  (int)(now.tv_nsec / 1000000), k_level_names[level], area);
     return n > 0 ? (size_t)n : 0;
 }

@@ -87,3 +87,24 @@ enum err utf8_read(struct buf_reader *in, uint32_t *code_point)
     *code_point = value;
     return E_OK;
 }
+
+void utf8_write_json(struct buf_writer *out, const char *text)
+{
+    struct buf_reader r = buf_reader_from(buf_view_str(text));
+
+    while (r.left_bytes) {
+        struct buf_reader start = r;
+        uint32_t code_point;
+
+        if (utf8_read(&r, &code_point) != E_OK) {
+            (void)buf_take(&r, 1);
+            buf_write_str(out, "\\ufffd");
+        } else if (code_point < ' ' || code_point == 0x7f) {
+            buf_printf(out, "\\u%04x", (unsigned)code_point);
+        } else {
+            if (code_point == '"' || code_point == '\\')
+                buf_write_u8(out, '\\');
+            buf_write(out, start.at, start.left_bytes - r.left_bytes);
+        }
+    }
+}

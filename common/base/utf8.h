@@ -25,4 +25,8 @@ enum err utf8_read(struct buf_reader *in, uint32_t *code_point);
  * use, noncharacters, planes 14 to 16. Unassigned code points elsewhere count as visible. */
 bool utf8_is_visible(uint32_t code_point);
 
+/* Text as what stands between the quotes of a JSON string: RFC 8259, section 7; what is not UTF-8
+ * becomes a replacement character. */
+void utf8_write_json(struct buf_writer *out, const char *text);
+
 #endif

@@ -9,6 +9,8 @@
 #ifndef HW_COMMON_MEDIA_NAME_H
 #define HW_COMMON_MEDIA_NAME_H
 
+#include <string.h>
+
 #include "common/base/buf.h"
 
 #define NAME_PART_MAX 128
@@ -33,6 +35,11 @@ enum err stream_name_from_path(struct stream_name *out, struct buf_view path, co
 static inline const char *stream_name_part(const struct stream_name *n)
 {
     return n->text + n->app_bytes + 1;
+}
+
+static inline bool stream_name_is_of_app(const struct stream_name *n, const struct stream_name *of)
+{
+    return n->app_bytes == of->app_bytes && !memcmp(n->text, of->text, n->app_bytes);
 }
 
 #endif
