@@ -96,22 +96,97 @@ enum err addr_parse(struct addr *out, const char *text)
     return from_numeric(out, host, port) ? E_OK : E_INVAL;
 }
 
+enum err addr_parse_host(struct addr *out, const char *host, unsigned port)
+{
+    return from_numeric(out, host, port) ? E_OK : E_INVAL;
+}
+
+static const void *number_of(const struct addr *a)
+{
+    return a->storage.ss_family == AF_INET6 ? (const void *)&a->storage.v6.sin6_addr
+                                            : (const void *)&a->storage.v4.sin_addr;
+}
+
+/* Returns the end, which is not zero. */
+static char *put_decimal(char *at, unsigned value)
+{
+    char digits[10];
+    unsigned n = 0;
+
+    do
+        digits[n++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (n)
+        *at++ = digits[--n];
+    return at;
+}
+
+/* Not inet_ntop(), which formats with sprintf(): every session and log line has an address. */
+static char *put_v4(char *at, const uint8_t number[4])
+{
+    for (unsigned i = 0; i < 4; i++) {
+        at = put_decimal(at, number[i]);
+        *at++ = '.';
+    }
+    return at - 1;
+}
+
+/* Returns the end, which is zero. */
+static char *put_host(const struct addr *a, char *text)
+{
+    char *end;
+
+    if (a->storage.ss_family == AF_INET)
+        end = put_v4(text, number_of(a));
+    else if (a->storage.ss_family == AF_INET6 &&
+             inet_ntop(AF_INET6, number_of(a), text, INET6_ADDRSTRLEN))
+        end = text + strlen(text);
+    else
+        end = stpcpy(text, "unknown");
+    *end = '\0';
+    return end;
+}
+
+const char *addr_format_host(const struct addr *a, char text[ADDR_TEXT_SIZE])
+{
+    put_host(a, text);
+    return text;
+}
+
+static char *put_hex(char *at, const uint8_t *bytes, size_t n)
+{
+    static const char k_digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n; i++) {
+        *at++ = k_digits[bytes[i] >> 4];
+        *at++ = k_digits[bytes[i] & 15];
+    }
+    return at;
+}
+
+const char *addr_client_key(const struct addr *a, char key[ADDR_KEY_SIZE])
+{
+    size_t n_bytes = a->storage.ss_family == AF_INET6 ? 8 : 4;
+
+    *put_hex(key, number_of(a), n_bytes) = '\0';
+    return key;
+}
+
 const char *addr_format(const struct addr *a, char text[ADDR_TEXT_SIZE])
 {
-    char host[INET6_ADDRSTRLEN] = "";
+    bool is_v6 = a->storage.ss_family == AF_INET6;
+    char *end = text;
 
-    switch (a->storage.ss_family) {
-    case AF_INET:
-        inet_ntop(AF_INET, &a->storage.v4.sin_addr, host, sizeof host);
-        snprintf(text, ADDR_TEXT_SIZE, "%s:%u", host, addr_port(a));
-        break;
-    case AF_INET6:
-        inet_ntop(AF_INET6, &a->storage.v6.sin6_addr, host, sizeof host);
-        snprintf(text, ADDR_TEXT_SIZE, "[%s]:%u", host, addr_port(a));
-        break;
-    default:
-        snprintf(text, ADDR_TEXT_SIZE, "unknown");
+    if (is_v6)
+        *end++ = '[';
+    end = put_host(a, end);
+    if (is_v6)
+        *end++ = ']';
+    if (is_v6 || a->storage.ss_family == AF_INET) {
+        *end++ = ':';
+        end = put_decimal(end, addr_port(a));
     }
+    *end = '\0';
     return text;
 }
 

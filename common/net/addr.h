@@ -23,11 +23,19 @@ struct addr {
 
 /* "127.0.0.1:80", "[::1]:80" (numbers only). E_INVAL otherwise. */
 enum err addr_parse(struct addr *out, const char *text);
+/* A number without port, "127.0.0.1" or "::1". E_INVAL otherwise. */
+enum err addr_parse_host(struct addr *out, const char *host, unsigned port);
 const char *addr_format(const struct addr *a, char text[ADDR_TEXT_SIZE]);
 unsigned addr_port(const struct addr *a); /* 0 when it has none */
 /* Makes a.b.c.d of ::ffff:a.b.c.d, as a listener on [::] calls its IPv4 peers (RFC 4291, 2.5.5.2).
  */
 void addr_unmap(struct addr *a);
+/* The number alone: "127.0.0.1", "::1". */
+const char *addr_format_host(const struct addr *a, char text[ADDR_TEXT_SIZE]);
+/* Whom limits count as one client, as a key of maps: the address without its port; an IPv6 client
+ * is its /64, since it owns that many. Returns key. */
+#define ADDR_KEY_SIZE 17
+const char *addr_client_key(const struct addr *a, char key[ADDR_KEY_SIZE]);
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_wildcard(const struct addr *a);
 /* Splits "host:port" or "[v6]:port"; default_port when absent. host without brackets. E_INVAL when

@@ -2,7 +2,6 @@
 #include "common/net/budget.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,28 +56,15 @@ void conn_budget_set(struct conn_budget *budget, uint64_t max_total, uint64_t ma
     pthread_mutex_unlock(&budget->lock);
 }
 
-/* The address without its port; an IPv6 client is its /64, since it owns that many. */
-static void key_of(const struct addr *peer, char key[40])
-{
-    if (peer->storage.ss_family == AF_INET6) {
-        const uint8_t *a = peer->storage.v6.sin6_addr.s6_addr;
-
-        snprintf(key, 40, "%02x%02x%02x%02x%02x%02x%02x%02x/64", a[0], a[1], a[2], a[3], a[4], a[5],
-                 a[6], a[7]);
-    } else {
-        snprintf(key, 40, "%08x", (unsigned)peer->storage.v4.sin_addr.s_addr);
-    }
-}
-
 /* E_LIMIT when the address has all it may have. */
-static enum err take_of_ip(struct conn_budget *b, const struct addr *peer)
+static enum err take_of_ip(struct conn_budget *b, const struct addr *peer, bool is_limited)
 {
-    char key[40];
+    char key[ADDR_KEY_SIZE];
     uint64_t *count;
 
-    key_of(peer, key);
+    addr_client_key(peer, key);
     count = map_get(&b->by_ip, key);
-    if (b->max_per_ip && count && *count >= b->max_per_ip)
+    if (is_limited && b->max_per_ip && count && *count >= b->max_per_ip)
         return E_LIMIT;
     if (!count) {
         count = calloc(1, sizeof *count);
@@ -92,7 +78,7 @@ static enum err take_of_ip(struct conn_budget *b, const struct addr *peer)
 }
 
 enum budget_answer conn_budget_take(struct conn_budget *budget, const struct addr *peer,
-                                    uint64_t *limit, bool *say)
+                                    bool is_proxy, uint64_t *limit, bool *say)
 {
     enum budget_answer answer = BUDGET_OK;
     int64_t now_us = clock_mono_us();
@@ -101,7 +87,7 @@ enum budget_answer conn_budget_take(struct conn_budget *budget, const struct add
     if (budget->max_total && budget->n_used >= budget->max_total) {
         answer = BUDGET_TOTAL;
         *limit = budget->max_total;
-    } else if (take_of_ip(budget, peer) != E_OK) {
+    } else if (take_of_ip(budget, peer, !is_proxy) != E_OK) {
         answer = BUDGET_PER_IP;
         *limit = budget->max_per_ip;
     } else {
@@ -114,19 +100,47 @@ enum budget_answer conn_budget_take(struct conn_budget *budget, const struct add
     return answer;
 }
 
-void conn_budget_give(struct conn_budget *budget, const struct addr *peer)
+/* Under the lock. */
+static void give_of_ip(struct conn_budget *b, const struct addr *peer)
 {
-    char key[40];
+    char key[ADDR_KEY_SIZE];
     uint64_t *count;
 
-    key_of(peer, key);
-    pthread_mutex_lock(&budget->lock);
-    budget->n_used--;
-    count = map_get(&budget->by_ip, key);
+    addr_client_key(peer, key);
+    count = map_get(&b->by_ip, key);
     if (count && --*count == 0) {
-        map_remove(&budget->by_ip, key);
+        map_remove(&b->by_ip, key);
         free(count);
     }
+}
+
+bool conn_budget_is_full(struct conn_budget *budget, const struct addr *peer)
+{
+    const uint64_t *count;
+    char key[ADDR_KEY_SIZE];
+    bool is_full;
+
+    addr_client_key(peer, key);
+    pthread_mutex_lock(&budget->lock);
+    count = map_get(&budget->by_ip, key);
+    is_full = budget->max_per_ip && count && *count >= budget->max_per_ip;
+    pthread_mutex_unlock(&budget->lock);
+    return is_full;
+}
+
+void conn_budget_move(struct conn_budget *budget, const struct addr *from, const struct addr *to)
+{
+    pthread_mutex_lock(&budget->lock);
+    give_of_ip(budget, from);
+    (void)take_of_ip(budget, to, false);
+    pthread_mutex_unlock(&budget->lock);
+}
+
+void conn_budget_give(struct conn_budget *budget, const struct addr *peer)
+{
+    pthread_mutex_lock(&budget->lock);
+    budget->n_used--;
+    give_of_ip(budget, peer);
     pthread_mutex_unlock(&budget->lock);
 }
 

@@ -17,9 +17,14 @@ void conn_budget_set(struct conn_budget *budget, uint64_t max_total, uint64_t ma
 
 enum budget_answer { BUDGET_OK, BUDGET_TOTAL, BUDGET_PER_IP };
 /* One connection of peer; BUDGET_OK is to be given back. *limit is the one that was met; *say is
- * true at most once a second, so that a flood of refusals does not flood the log. */
+ * true at most once a second, so that a flood of refusals does not flood the log. is_proxy: of its
+ * address there may be any number, since it stands for many clients. */
 enum budget_answer conn_budget_take(struct conn_budget *budget, const struct addr *peer,
-                                    uint64_t *limit, bool *say);
+                                    bool is_proxy, uint64_t *limit, bool *say);
+/* True when one more of this address would be above the limit. */
+bool conn_budget_is_full(struct conn_budget *budget, const struct addr *peer);
+/* It turned out whose connection it is: one of from is one of to, whatever the limit says. */
+void conn_budget_move(struct conn_budget *budget, const struct addr *from, const struct addr *to);
 void conn_budget_give(struct conn_budget *budget, const struct addr *peer);
 uint64_t conn_budget_used(struct conn_budget *budget);
 

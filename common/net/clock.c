@@ -58,9 +58,12 @@ uint64_t random_u64(void)
     return value;
 }
 
+double random_unit(void)
+{
+    return (double)(random_u64() >> 11) * 0x1p-53;
+}
+
 int64_t jitter_ms(int64_t base_ms, double fraction)
 {
-    double unit = (double)(random_u64() >> 11) * 0x1p-53; /* [0, 1) */
-
-    return (int64_t)((double)base_ms * (1.0 - fraction + 2.0 * fraction * unit) + 0.5);
+    return (int64_t)((double)base_ms * (1.0 - fraction + 2.0 * fraction * random_unit()) + 0.5);
 }

@@ -175,7 +175,8 @@ struct conn *conn_new(struct loop *loop, int fd, const struct addr *peer, size_t
         close(fd);
         return NULL;
     }
-    memcpy(c->peer_text, text, text_size);
+    memcpy(c->own_text, text, text_size);
+    c->peer_text = c->own_text;
     c->loop = loop;
     c->ops = ops;
     c->arg = arg;
@@ -206,6 +207,8 @@ static void conn_free(struct conn *c)
         conn_tls_free(c->tls);
     if (c->budget)
         conn_budget_give(c->budget, &c->peer);
+    if (c->peer_text != c->own_text)
+        free(c->peer_text);
     free(c);
 }
 
@@ -247,6 +250,22 @@ void conn_close_after_flush(struct conn **conn)
 void conn_charge(struct conn *c, struct conn_budget *budget)
 {
     c->budget = budget;
+}
+
+enum err conn_set_peer(struct conn *c, const struct addr *peer)
+{
+    char text[ADDR_TEXT_SIZE];
+    char *copy = strdup(addr_format(peer, text));
+
+    if (!copy)
+        return E_NOMEM;
+    if (c->budget)
+        conn_budget_move(c->budget, &c->peer, peer);
+    if (c->peer_text != c->own_text)
+        free(c->peer_text);
+    c->peer_text = copy;
+    c->peer = *peer;
+    return E_OK;
 }
 
 void conn_set_ops(struct conn *c, const struct conn_ops *ops, void *arg)

@@ -69,6 +69,9 @@ void conn_charge(struct conn *conn, struct conn_budget *budget);
 void conn_set_ops(struct conn *conn, const struct conn_ops *ops, void *arg);
 struct loop *conn_loop(const struct conn *conn);
 int conn_fd(const struct conn *conn);
+/* It belongs to somebody else than who connected: a proxy's client. Its budget counts it there.
+ * What conn_peer() gave before is gone. E_NOMEM: nothing has changed. */
+enum err conn_set_peer(struct conn *conn, const struct addr *peer);
 const char *conn_peer(const struct conn *conn); /* "10.0.0.1:5555"; lent until close */
 const struct addr *conn_peer_addr(const struct conn *conn);
 

@@ -73,12 +73,13 @@ struct conn {
     };
     struct conn_budget *budget; /* charged for this connection; NULL = none */
     struct addr peer;
-    char peer_text[];
+    char *peer_text; /* own_text, or owned: conn_set_peer() */
+    char own_text[];
 };
 
 _Static_assert(offsetof(struct conn, connecting) <= 64, "the hot part of struct conn has grown");
 /* 20,000 idle connections are to cost megabytes, not more. */
-_Static_assert(sizeof(struct conn) <= 112, "struct conn has grown");
+_Static_assert(sizeof(struct conn) <= 120, "struct conn has grown");
 
 /* Whose callback runs on this thread; conn_close() and conn_detach() take it away from there. A
  * member would not do: after conn_detach() another thread has the connection. */

@@ -181,8 +181,12 @@ static bool send_shared(struct http_exchange *x)
         e = send_some(x);
     if (e == E_AGAIN)
         return false;
-    if (e != E_OK)
+    if (e != E_OK) {
         x->inbound->dead = true;
+    } else if (http_sending_ask(x)) {
+        (void)http_inbound_flush(x->inbound); /* the head alone, before the first piece */
+        return false;
+    }
     finish(x);
     return true;
 }
@@ -198,6 +202,18 @@ static void begin_shared(struct http_exchange *x)
         http_sending_move(s, piece.size_bytes);
     }
     (void)send_shared(x);
+}
+
+static void advance(struct http_inbound *inbound);
+
+static void resume(struct http_exchange *x)
+{
+    advance(x->inbound);
+}
+
+static void cut(struct http_exchange *x)
+{
+    x->inbound->dead = true;
 }
 
 /* --- one exchange after the other --- */
@@ -321,6 +337,8 @@ const struct http_version k_http1 = {
     .begin = begin,
     .write = write_body,
     .send = begin_shared,
+    .resume = resume,
+    .cut = cut,
     .end = end,
     .take = take,
 };

@@ -123,9 +123,7 @@ static void tell_gone(struct http_inbound *inbound)
     while ((node = list_pop_front(&inbound->h2->gone)) != NULL) {
         struct http_exchange *x = list_entry(node, struct http_exchange, turn);
 
-        if (http_exchange_is_dispatched(x) && x->on_gone)
-            x->on_gone(x, x->on_gone_arg);
-        http_exchange_destroy(&x);
+        http_exchange_abandon(&x);
         inbound->wait = HTTP_WAIT_NONE; /* being idle begins anew */
     }
 }
@@ -301,6 +299,8 @@ const struct http_version k_http2 = {
     .begin = http2_begin,
     .write = http2_write,
     .send = http2_send,
+    .resume = http2_resume,
+    .cut = http2_cut,
     .end = http2_end,
     .take = http2_take,
 };

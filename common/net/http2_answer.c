@@ -108,6 +108,8 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
         return error;
     buf_write(http_inbound_out(inbound), head, 9); /* section 4.1; padding is never asked for */
     write_payload(x, http_inbound_out(inbound), size_bytes);
+    if (!x->sending.left_bytes)
+        (void)http_sending_ask(x);
     x->moved_us = inbound->h2->moved_us;
     http2_guard_allow_windows(inbound->h2);
     return 0;
@@ -245,9 +247,28 @@ void http2_send(struct http_exchange *x)
         return;
     }
     x->phase = HTTP_PHASE_SENDING;
-    x->has_ended = true;
+    x->has_ended = !http_sending_ask(x);
     x->moved_us = loop_now_us(inbound->server->loop);
     (void)nghttp2_session_resume_data(inbound->h2->session, x->stream_id);
+    k_http2.advance(inbound);
+}
+
+void http2_resume(struct http_exchange *x)
+{
+    struct http_inbound *inbound = x->inbound;
+
+    if (x->stream_id == 0 || inbound->dead)
+        return; /* it is about to go */
+    x->has_ended = !x->sending.later_bytes;
+    (void)nghttp2_session_resume_data(inbound->h2->session, x->stream_id);
+    k_http2.advance(inbound);
+}
+
+void http2_cut(struct http_exchange *x)
+{
+    struct http_inbound *inbound = x->inbound;
+
+    http2_reset(x, NGHTTP2_INTERNAL_ERROR);
     k_http2.advance(inbound);
 }
 

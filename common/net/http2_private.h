@@ -61,6 +61,8 @@ void http2_refuse(struct http_exchange *x, enum http_bad reason, unsigned status
 void http2_begin(struct http_exchange *x, const struct http_reply *reply);
 enum err http2_write(struct http_exchange *x, struct buf_view bytes);
 void http2_send(struct http_exchange *x);
+void http2_resume(struct http_exchange *x);
+void http2_cut(struct http_exchange *x);
 void http2_end(struct http_exchange *x);
 struct conn *http2_take(struct http_exchange *x);
 /* The whole answer went out. */

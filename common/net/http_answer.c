@@ -43,6 +43,33 @@ static void write_field(struct buf_writer *out, const char *name, const char *va
     buf_write_str(out, "\r\n");
 }
 
+/* A request that is refused for its own faults has no route to speak of. */
+static void tell_guard(struct http_exchange *x, unsigned status)
+{
+    const struct http_guard *guard = x->inbound->server->guard;
+
+    if (guard && guard->on_answer && x->route && !x->refused_status)
+        guard->on_answer(x, x->route, status, guard->arg);
+}
+
+/* It cannot hold CR or LF: the parser let none in. */
+void http_write_cors(struct buf_writer *out, enum http_cors cors, const char *origin)
+{
+    write_field(out, "Access-Control-Allow-Origin: ",
+                cors == HTTP_CORS_ALL   ? "*"
+                : cors == HTTP_CORS_ONE ? origin
+                                        : NULL);
+    write_field(out, "Vary: ", cors == HTTP_CORS_ALL ? NULL : "Origin"); /* to caches */
+}
+
+enum http_cors http_cors_of(const struct http_exchange *x)
+{
+    const struct http_server *server = x->inbound->server;
+
+    return server->cors_allows ? server->cors_allows(server->cors_arg, http_header(x, "Origin"))
+                               : HTTP_CORS_ALL;
+}
+
 void http_write_fields(struct http_exchange *x, const struct http_reply *reply,
                        struct buf_writer *out)
 {
@@ -56,11 +83,13 @@ void http_write_fields(struct http_exchange *x, const struct http_reply *reply,
     write_field(out, "ETag: ", reply->etag);
     write_field(out, "Cache-Control: ", reply->cache_control);
     write_field(out, "Accept-Ranges: ", reply->has_ranges ? "bytes" : NULL);
-    write_field(out, "Access-Control-Allow-Origin: ", x->cors ? "*" : NULL);
+    if (x->cors)
+        http_write_cors(out, http_cors_of(x), http_header(x, "Origin"));
     buf_write_view(out, buf_writer_view(&x->headers));
     if (buf_writer_status(&x->headers) != E_OK)
         out->failed = buf_writer_status(&x->headers);
     http_count_answer(reply->status);
+    tell_guard(x, reply->status);
 }
 
 void http_add_header(struct http_exchange *x, const char *name, const char *value)
@@ -90,33 +119,11 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
     http_inbound_leave(inbound);
 }
 
-/* RFC 8259, section 7; what is not UTF-8 becomes a replacement character. */
-static void write_json_text(struct buf_writer *out, const char *text)
-{
-    struct buf_reader r = buf_reader_from(buf_view_str(text));
-
-    while (r.left_bytes) {
-        struct buf_reader start = r;
-        uint32_t code_point;
-
-        if (utf8_read(&r, &code_point) != E_OK) {
-            (void)buf_take(&r, 1);
-            buf_write_str(out, "\\ufffd");
-        } else if (code_point < ' ' || code_point == 0x7f) {
-            buf_printf(out, "\\u%04x", (unsigned)code_point);
-        } else {
-            if (code_point == '"' || code_point == '\\')
-                buf_write_u8(out, '\\');
-            buf_write(out, start.at, start.left_bytes - r.left_bytes);
-        }
-    }
-}
-
 void http_write_problem(struct buf_writer *out, unsigned status, const char *detail)
 {
     buf_printf(out, "{\"status\":%u,\"title\":\"%s\",\"detail\":\"", status,
                http_status_text(status));
-    write_json_text(out, detail);
+    utf8_write_json(out, detail);
     buf_write_str(out, "\"}\n");
 }
 
@@ -198,11 +205,15 @@ struct conn *http_take_upload(struct http_exchange *x, struct http_body *body,
 struct conn *http_take_conn(struct http_exchange *x)
 {
     struct http_inbound *inbound = x->inbound;
+    bool is_forwarded = x->client != NULL;
+    struct addr client = *http_peer_addr(x);
     struct conn *conn;
 
     assert(x->phase == HTTP_PHASE_RUNNING);
     http_inbound_enter(inbound);
     conn = inbound->version->take(x);
     http_inbound_leave(inbound);
+    if (conn && is_forwarded && conn_set_peer(conn, &client) != E_OK)
+        conn_close(&conn);
     return conn;
 }

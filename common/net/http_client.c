@@ -9,7 +9,7 @@
 #include "common/net/http_client_private.h"
 
 #define LINES_IDLE_MS 15000
-#define MAX_CALLS 256 /* under way and waiting, one client */
+#define MAX_CALLS 256 /* under way and waiting, one client, unless told */
 
 struct http_call {
     struct http_client *client;
@@ -29,7 +29,9 @@ struct http_call {
     void *arg;
     char method[8];
     char *path_query, *request_body; /* owned */
-    bool tried[];                    /* one a server */
+    struct http_client_header headers[HTTP_CLIENT_HEADERS];
+    char *values[HTTP_CLIENT_HEADERS]; /* owned: of the headers */
+    bool tried[];                      /* one a server */
 };
 
 static void call_next(struct http_call *call);
@@ -38,6 +40,8 @@ static void call_free(struct http_call *call)
 {
     timer_stop(&call->timer);
     buf_writer_fini(&call->body);
+    for (unsigned i = 0; i < HTTP_CLIENT_HEADERS; i++)
+        free(call->values[i]);
     free(call->path_query);
     free(call->request_body);
     free(call);
@@ -74,19 +78,22 @@ static void call_finish(struct http_call *call)
 
 static void start_on(struct http_link *link, struct http_call *call)
 {
-    struct http_request request = {
-        .method = call->method, .path_query = call->path_query, .body = call->request_body};
+    struct http_request request = {.method = call->method,
+                                   .path_query = call->path_query,
+                                   .body = call->request_body,
+                                   .headers = call->headers,
+                                   .n_headers = HTTP_CLIENT_HEADERS};
 
     link->owner = call;
     call->link = link;
     http_link_start(link, &request);
 }
 
-static struct http_link *find_free_link(struct http_pool *pool)
+static struct http_link *find_free_link(struct http_pool *pool, unsigned n_links)
 {
     struct http_link *found = NULL;
 
-    for (unsigned i = 0; i < HTTP_CLIENT_LINKS; i++) {
+    for (unsigned i = 0; i < n_links; i++) {
         struct http_link *link = &pool->links[i];
 
         if (!link->owner && http_link_is_connected(link))
@@ -187,7 +194,7 @@ static void call_next(struct http_call *call)
     call->server = (unsigned)at;
     call->tried[at] = true;
     timer_start_ms(&call->timer, client->servers.list[at].target.timeout_ms);
-    link = find_free_link(&client->pools[at]);
+    link = find_free_link(&client->pools[at], client->n_links);
     if (link)
         start_on(link, call);
     else
@@ -208,8 +215,27 @@ bool http_client_path_is_valid(const char *path_query)
     return true;
 }
 
-static struct http_call *call_new(struct http_client *client, const char *method,
-                                  const char *path_query, const char *body)
+/* False when out of memory. */
+static bool call_copy(struct http_call *call, const struct http_client_request *request)
+{
+    snprintf(call->method, sizeof call->method, "%s", request->method);
+    call->path_query = strdup(request->path_query);
+    call->request_body = request->body ? strdup(request->body) : NULL;
+    for (unsigned i = 0; i < HTTP_CLIENT_HEADERS; i++) {
+        const struct http_client_header *header = &request->headers[i];
+
+        if (!header->name)
+            continue;
+        call->values[i] = strdup(header->value);
+        call->headers[i] = (struct http_client_header){header->name, call->values[i]};
+        if (!call->values[i])
+            return false;
+    }
+    return call->path_query && (!request->body || call->request_body);
+}
+
+static struct http_call *call_new(struct http_client *client,
+                                  const struct http_client_request *request)
 {
     struct http_call *call = calloc(1, sizeof *call + client->servers.n * sizeof call->tried[0]);
 
@@ -222,31 +248,28 @@ static struct http_call *call_new(struct http_client *client, const char *method
     list_init(&call->node);
     list_init(&call->waiting);
     buf_writer_init(&call->body, SIZE_MAX);
-    snprintf(call->method, sizeof call->method, "%s", method);
-    call->path_query = strdup(path_query);
-    call->request_body = body ? strdup(body) : NULL;
-    if (!call->path_query || (body && !call->request_body)) {
+    if (!call_copy(call, request)) {
         call_free(call);
         return NULL;
     }
     return call;
 }
 
-struct http_call *http_client_call(struct http_client *client, const char *method,
-                                   const char *path_query, const char *body,
+struct http_call *http_client_send(struct http_client *client,
+                                   const struct http_client_request *request,
                                    void (*done)(void *arg, const struct http_reply *reply),
                                    void *arg)
 {
-    struct http_call *call = call_new(client, method, path_query, body);
+    struct http_call *call = call_new(client, request);
 
     if (!call)
         return NULL;
     call->done = done;
     call->arg = arg;
     list_push_back(&client->calls, &call->node);
-    if (!http_client_path_is_valid(path_query))
+    if (!http_client_path_is_valid(request->path_query))
         call->e = E_INVAL;
-    else if (client->n_calls >= MAX_CALLS)
+    else if (client->n_calls >= client->max_calls)
         call->e = E_LIMIT;
     client->n_calls++;
     if (call->e != E_OK) {
@@ -257,6 +280,16 @@ struct http_call *http_client_call(struct http_client *client, const char *metho
         call_next(call); /* every result comes from a later turn */
     }
     return call;
+}
+
+struct http_call *http_client_call(struct http_client *client, const char *method,
+                                   const char *path_query, const char *body,
+                                   void (*done)(void *arg, const struct http_reply *reply),
+                                   void *arg)
+{
+    struct http_client_request request = {.method = method, .path_query = path_query, .body = body};
+
+    return http_client_send(client, &request, done, arg);
 }
 
 void http_call_cancel(struct http_call **ref)
@@ -297,6 +330,10 @@ struct http_client *http_client_create(struct loop *loop, const struct http_clie
     if (!client)
         return NULL;
     client->loop = loop;
+    client->max_calls = conf->max_calls ? conf->max_calls : MAX_CALLS;
+    client->n_links = conf->n_links ? conf->n_links : HTTP_CLIENT_LINKS;
+    if (client->n_links > HTTP_CLIENT_MAX_LINKS)
+        client->n_links = HTTP_CLIENT_MAX_LINKS;
     client->lines_idle_ms = conf->lines_idle_ms > 0 ? conf->lines_idle_ms : LINES_IDLE_MS;
     list_init(&client->calls);
     list_init(&client->lines);
@@ -309,7 +346,7 @@ struct http_client *http_client_create(struct loop *loop, const struct http_clie
     }
     for (unsigned i = 0; i < client->servers.n; i++) {
         list_init(&client->pools[i].waiting);
-        for (unsigned k = 0; k < HTTP_CLIENT_LINKS; k++) {
+        for (unsigned k = 0; k < client->n_links; k++) {
             struct http_link *link = &client->pools[i].links[k];
 
             http_link_init(link, loop, &client->servers.list[i].target);
@@ -339,7 +376,7 @@ void http_client_destroy(struct http_client **ref)
     while ((node = list_pop_front(&client->lines)) != NULL)
         http_lines_drop(node);
     for (unsigned i = 0; i < client->servers.n; i++) {
-        for (unsigned k = 0; k < HTTP_CLIENT_LINKS; k++)
+        for (unsigned k = 0; k < client->n_links; k++)
             http_link_fini(&client->pools[i].links[k]);
     }
     while ((node = list_pop_front(&client->calls)) != NULL)

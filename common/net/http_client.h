@@ -16,6 +16,8 @@ struct http_client_conf {
     struct tls_client *tls;   /* for https: the host's name is verified; borrowed for the client's
                                  life; NULL = https is refused */
     const char *bearer_token; /* "" = none; copied; never logged */
+    unsigned n_links;         /* connections a server, more calls wait; 0 = 4, at most 16 */
+    unsigned max_calls;       /* under way and waiting, more are E_LIMIT; 0 = 256 */
     int64_t timeout_ms;       /* whole call on one server */
     size_t max_body_bytes;    /* of an answer */
     int64_t lines_idle_ms;    /* http_client_lines() without a byte; 0 = 15,000 */
@@ -52,6 +54,21 @@ struct http_reply {
 struct http_call;
 struct http_call *http_client_call(struct http_client *client, const char *method,
                                    const char *path_query, const char *body,
+                                   void (*done)(void *arg, const struct http_reply *reply),
+                                   void *arg);
+/* The same with headers of the caller's. A value that no header can have is E_NOMEM. */
+#define HTTP_CLIENT_HEADERS 2
+struct http_client_header {
+    const char *name; /* static; NULL = none */
+    const char *value;
+};
+struct http_client_request { /* all borrowed */
+    const char *method, *path_query;
+    const char *body; /* or NULL */
+    struct http_client_header headers[HTTP_CLIENT_HEADERS];
+};
+struct http_call *http_client_send(struct http_client *client,
+                                   const struct http_client_request *request,
                                    void (*done)(void *arg, const struct http_reply *reply),
                                    void *arg);
 void http_call_cancel(struct http_call **call);

@@ -4,11 +4,12 @@
 
 #include "common/net/http_upstreams.h"
 
-#define HTTP_CLIENT_LINKS 4 /* connections a server; more calls wait */
+#define HTTP_CLIENT_LINKS 4 /* connections a server, unless told */
+#define HTTP_CLIENT_MAX_LINKS 16
 
 struct http_pool {
-    struct http_link links[HTTP_CLIENT_LINKS]; /* owner: the call, or NULL */
-    struct list waiting;                       /* struct http_call, first come first served */
+    struct http_link links[HTTP_CLIENT_MAX_LINKS]; /* owner: the call, or NULL */
+    struct list waiting;                           /* struct http_call, first come first served */
 };
 
 struct http_client {
@@ -17,7 +18,7 @@ struct http_client {
     struct http_pool *pools; /* one a server */
     struct list calls;
     struct list lines;
-    unsigned n_calls;
+    unsigned n_calls, max_calls, n_links;
     int64_t lines_idle_ms;
 };
 

@@ -111,10 +111,23 @@ void http_exchange_destroy(struct http_exchange **x_ref)
         x->texts = text->next;
         free(text);
     }
+    free(x->client);
     buf_writer_fini(&x->body);
     buf_writer_fini(&x->headers);
     buf_writer_fini(&x->out);
     free(x);
+}
+
+void http_exchange_abandon(struct http_exchange **x_ref)
+{
+    struct http_exchange *x = *x_ref;
+    const struct http_guard *guard = x->inbound->server->guard;
+
+    if (guard && guard->on_answer && x->route && x->phase == HTTP_PHASE_RUNNING && x->inbound->conn)
+        guard->on_answer(x, x->route, 0, guard->arg);
+    if (http_exchange_is_dispatched(x) && x->on_gone)
+        x->on_gone(x, x->on_gone_arg);
+    http_exchange_destroy(x_ref);
 }
 
 /* --- what handlers ask --- */
@@ -183,17 +196,22 @@ struct buf_view http_body(const struct http_exchange *x)
 
 const char *http_peer(const struct http_exchange *x)
 {
-    return conn_peer(x->inbound->conn);
+    return x->client ? x->client->text : conn_peer(x->inbound->conn);
 }
 
 bool http_is_tls(const struct http_exchange *x)
 {
-    return conn_is_tls(x->inbound->conn);
+    return x->client ? x->client->is_tls : conn_is_tls(x->inbound->conn);
 }
 
 const struct addr *http_peer_addr(const struct http_exchange *x)
 {
-    return conn_peer_addr(x->inbound->conn);
+    return x->client ? &x->client->peer : conn_peer_addr(x->inbound->conn);
+}
+
+bool http_is_forwarded(const struct http_exchange *x)
+{
+    return x->client != NULL;
 }
 
 bool http_peer_has_left(const struct http_exchange *x)

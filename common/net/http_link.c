@@ -20,6 +20,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
 
+#include "common/net/http_client.h"
 #include "common/net/tls_private.h"
 
 #define MAX_HEADER_BYTES 16384
@@ -266,6 +267,12 @@ static bool fill_request(struct http_link *link, struct evhttp_request *req)
     if (link->target->authorization[0] &&
         evhttp_add_header(headers, "Authorization", link->target->authorization) != 0)
         return false;
+    for (unsigned i = 0; i < link->request.n_headers; i++) {
+        const struct http_client_header *header = &link->request.headers[i];
+
+        if (header->name && evhttp_add_header(headers, header->name, header->value) != 0)
+            return false;
+    }
     if (!body)
         return true;
     /* evhttp gives DELETE no length by itself. */

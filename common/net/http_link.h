@@ -11,6 +11,7 @@
 #define HTTP_LINK_ADDRS 8
 
 struct tls_client;
+struct http_client_header;
 
 /* Where a link goes; borrowed for the life of the link. */
 struct http_target {
@@ -25,10 +26,12 @@ struct http_target {
 };
 
 struct http_request {
-    const char *method;     /* GET, POST, DELETE */
-    const char *path_query; /* borrowed until the result */
-    const char *body;       /* JSON text or NULL; borrowed until the result */
-    bool is_stream;         /* the answer comes through on_bytes as it arrives, not as body */
+    const char *method;                       /* GET, POST, DELETE */
+    const char *path_query;                   /* borrowed until the result */
+    const char *body;                         /* JSON text or NULL; borrowed until the result */
+    const struct http_client_header *headers; /* borrowed likewise; those without a name are none */
+    unsigned n_headers;
+    bool is_stream; /* the answer comes through on_bytes as it arrives, not as body */
 };
 
 enum http_link_state {

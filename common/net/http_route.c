@@ -34,6 +34,17 @@ static struct buf_view next_part(const char **at)
     return buf_view_of(start, (size_t)(*at - start));
 }
 
+/* What follows "{x...}" in a pattern ends the path. */
+static bool cut_end(struct buf_view *rest, const char *end)
+{
+    size_t size = strlen(end);
+
+    if (rest->size_bytes <= size || memcmp(rest->data + rest->size_bytes - size, end, size) != 0)
+        return false;
+    rest->size_bytes -= size;
+    return true;
+}
+
 /* Fills args (HTTP_MAX_PATH_ARGS of them) with parts of path. */
 static bool match_pattern(const char *pattern, const char *path, struct http_path_arg *args,
                           struct buf_view *values, unsigned *n_args)
@@ -51,7 +62,7 @@ static bool match_pattern(const char *pattern, const char *path, struct http_pat
             if (values[(*n_args)++].size_bytes == 0)
                 return false;
             if (is_rest)
-                return true;
+                return cut_end(&values[*n_args - 1], pattern);
         } else if (want.size_bytes != got.size_bytes ||
                    memcmp(want.data, got.data, got.size_bytes) != 0) {
             return false;
@@ -153,7 +164,7 @@ static void add_requested_headers(struct http_exchange *x)
 static void answer_options(struct http_exchange *x, const char *methods)
 {
     http_add_header(x, "Allow", methods);
-    if (x->cors) {
+    if (x->cors && http_cors_of(x) != HTTP_CORS_NONE) {
         http_add_header(x, "Access-Control-Allow-Methods", methods);
         add_requested_headers(x);
         http_add_header(x, "Access-Control-Max-Age", "86400");

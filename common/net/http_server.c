@@ -106,13 +106,23 @@ enum err http_inbound_write(struct http_inbound *inbound, struct buf_view bytes)
     return e == E_OK ? write_now(inbound, bytes) : e;
 }
 
+static void handle(struct http_exchange *x, struct http_server *server)
+{
+    const struct http_guard *guard = server->guard;
+
+    if (!guard || guard->admit(x, x->route, guard->arg))
+        x->route->handle(x, server->arg);
+}
+
 void http_inbound_dispatch(struct http_inbound *inbound, struct http_exchange *x)
 {
     x->phase = HTTP_PHASE_RUNNING;
-    if (x->refused_status)
+    if (!http_learn_client(x))
+        http_respond_problem(x, 503, "%s", err_text(E_NOMEM));
+    else if (x->refused_status)
         http_respond_problem(x, x->refused_status, "%s", x->refused_text);
     else if (x->route)
-        x->route->handle(x, inbound->server->arg);
+        handle(x, inbound->server);
     else
         http_route_answer_without(x);
 }
@@ -173,9 +183,7 @@ static void inbound_destroy(struct http_inbound *inbound)
     while (!list_is_empty(&inbound->exchanges)) { /* on_gone may end others of them */
         struct http_exchange *x = list_entry(inbound->exchanges.next, struct http_exchange, node);
 
-        if (http_exchange_is_dispatched(x) && x->on_gone)
-            x->on_gone(x, x->on_gone_arg);
-        http_exchange_destroy(&x);
+        http_exchange_abandon(&x);
     }
     inbound->version->fini(inbound);
     list_remove(&inbound->node);
@@ -305,9 +313,27 @@ struct http_server *http_server_create(struct loop *loop, const struct http_limi
     return server;
 }
 
+void http_server_set_trust(struct http_server *server, const struct trust *trust)
+{
+    server->trust = trust;
+}
+
+void http_server_set_cors(struct http_server *server,
+                          enum http_cors (*allows)(const void *arg, const char *origin),
+                          const void *arg)
+{
+    server->cors_allows = allows;
+    server->cors_arg = arg;
+}
+
 void http_server_charge(struct http_server *server, struct conn_budget *budget)
 {
     server->budget = budget;
+}
+
+void http_server_set_guard(struct http_server *server, const struct http_guard *guard)
+{
+    server->guard = guard;
 }
 
 /* No handler runs: only the inbound that is worked on may end. */

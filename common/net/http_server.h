@@ -6,6 +6,7 @@
 #define HW_COMMON_NET_HTTP_SERVER_H
 
 #include "common/net/conn.h"
+#include "common/net/trust.h"
 #include "proto/http/http.h"
 
 struct http_server;   /* opaque; one a loop and listener group */
@@ -27,7 +28,8 @@ extern const struct http_limits k_http_limits_default; /* 16 KiB, 1 MiB, 10 s, 3
 #define HTTP_ANSWER_QUEUE_BYTES (4u << 20)
 
 /* A route matches method and path pattern; the first that matches wins. Segments of a pattern are
- * literal, or {x} for any one segment; the last may be {x...} for the rest (at least one byte).
+ * literal, or {x} for any one segment; {x...} is the rest (at least one byte), but for the literal
+ * end that may follow it.
  * HEAD is served by GET routes, OPTIONS is answered from the table (204 with Allow and CORS). */
 struct http_route {
     const char *method;
@@ -37,15 +39,45 @@ struct http_route {
     unsigned flags; /* HTTP_ROUTE_* */
 };
 enum {
-    HTTP_ROUTE_CORS = 1 << 0,  /* Access-Control-Allow-Origin: * on answers */
-    HTTP_ROUTE_UPLOAD = 1 << 1 /* the handler runs at the end of the head and takes the body itself,
-                                  with http_take_upload(); any other answer ends the connection */
+    HTTP_ROUTE_CORS = 1 << 0,   /* pages of other sites may ask: see http_server_set_cors() */
+    HTTP_ROUTE_UPLOAD = 1 << 1, /* the handler runs at the end of the head and takes the body
+                                  itself, with http_take_upload(); any other answer ends the
+                                  connection */
+    HTTP_ROUTE_GUARD = 1 << 8   /* bits from here on are the guard's, see below */
+};
+
+/* Stands before the handlers of a server's routes: who may ask is decided in one place. */
+struct http_guard {
+    /* False: x is answered, or will be; its handler is not called. */
+    bool (*admit)(struct http_exchange *x, const struct http_route *route, void *arg);
+    /* A request that matched a route, let in or not, is about to be answered; status 0: its peer
+     * left before that. NULL = not told. */
+    void (*on_answer)(struct http_exchange *x, const struct http_route *route, unsigned status,
+                      void *arg);
+    void *arg;
 };
 
 /* Borrows routes (ends with method NULL) and arg. Returns NULL when out of memory. */
 struct http_server *http_server_create(struct loop *loop, const struct http_limits *limits,
                                        const char *log_area, const struct http_route *routes,
                                        void *arg);
+/* Borrows guard until the server is destroyed. Before it accepts. */
+void http_server_set_guard(struct http_server *server, const struct http_guard *guard);
+/* Whose word is taken for whom a request is of: http_peer() and its like are about that client.
+ * Borrows trust until the server is destroyed. */
+void http_server_set_trust(struct http_server *server, const struct trust *trust);
+/* Which sites' pages get the answers of HTTP_ROUTE_CORS routes; origin NULL = none is named.
+ * Without: all. */
+enum http_cors {
+    HTTP_CORS_ALL,  /* Access-Control-Allow-Origin: * */
+    HTTP_CORS_ONE,  /* the origin is echoed */
+    HTTP_CORS_NONE, /* no such field */
+};
+void http_server_set_cors(struct http_server *server,
+                          enum http_cors (*allows)(const void *arg, const char *origin),
+                          const void *arg);
+/* The fields of it, for who took the connection and writes the head itself. */
+void http_write_cors(struct buf_writer *out, enum http_cors cors, const char *origin);
 /* Accepted connections were taken of this budget and give it back. */
 void http_server_charge(struct http_server *server, struct conn_budget *budget);
 /* Has the peers of now take other connections for what they ask next: HTTP/2 by GOAWAY, HTTP/1 by
@@ -84,16 +116,28 @@ const char *http_header(const struct http_exchange *x, const char *name); /* NUL
  * answer. Lengths and codings are left out. */
 void http_request_head(const struct http_exchange *x, struct http_head *out);
 struct buf_view http_body(const struct http_exchange *x);
+/* Who asks: the connection's peer, or the client that a trusted proxy names ("10.0.0.1:0": what
+ * proxies say seldom has a port). Lent until the answer. */
 const char *http_peer(const struct http_exchange *x);
 const struct addr *http_peer_addr(const struct http_exchange *x);
 /* True when the peer has ended its side by now, be it behind requests that are not read yet: for
  * what should not be done for nobody, by a process that was stopped for a while. */
 bool http_peer_has_left(const struct http_exchange *x);
 struct loop *http_loop(const struct http_exchange *x);
-bool http_is_tls(const struct http_exchange *x); /* it came over https */
+bool http_is_tls(const struct http_exchange *x); /* the client sent it over https */
+/* A trusted proxy said whose request it is. */
+bool http_is_forwarded(const struct http_exchange *x);
 bool http_is_head(const struct http_exchange *x);
 
-/* True for a request that needs no token: peer on loopback, Host "127.0.0.1", "[::1]" or
+/* The value behind "Authorization: Bearer"; NULL when there is none. */
+const char *http_bearer(const struct http_exchange *x);
+/* Under which name it was let in, for the guard: copied. "" = none. */
+#define HTTP_WHO_SIZE 40
+void http_set_who(struct http_exchange *x, const char *who);
+const char *http_who(const struct http_exchange *x);
+/* True when it was sent on this machine: the peer is on loopback, and no proxy has passed it on. */
+bool http_is_from_here(const struct http_exchange *x);
+/* True for a request that needs no token: it is from here, Host "127.0.0.1", "[::1]" or
  * "localhost" (any port), and no Origin or one of these. Against DNS rebinding and foreign web
  * pages. */
 bool http_is_local(const struct http_exchange *x);
@@ -133,6 +177,25 @@ struct http_shared {
 void http_respond_shared(struct http_exchange *x, const struct http_shared *answer);
 /* How many bytes of it that is going to send: 0 for HEAD, 304 and 416. */
 uint64_t http_shared_bytes(const struct http_exchange *x, const struct http_shared *answer);
+/* An answer whose bytes come piece by piece, as the peer takes them: a file. */
+struct http_pieces {
+    const char *content_type;  /* NULL = none; this and the two below are borrowed for the call */
+    const char *etag;          /* with its quotes; NULL = none */
+    const char *cache_control; /* NULL = none */
+    uint64_t whole_bytes;
+    /* Bytes from at on are wanted, left_bytes at most: http_give_piece() or http_fail_pieces(), but
+     * from a later call. What was given before is not needed any more. */
+    void (*want)(struct http_exchange *x, void *arg, uint64_t at, uint64_t left_bytes);
+    void (*done)(void *arg); /* as of struct http_shared */
+    void *arg;
+};
+/* Status 200, or 206, 304 and 416 as http_respond_shared() has them. x stays until done(). */
+void http_respond_pieces(struct http_exchange *x, const struct http_pieces *answer);
+/* Not empty, and no more than was wanted; lent until the next want(), or done(). x may be gone
+ * after this. */
+void http_give_piece(struct http_exchange *x, struct buf_view piece);
+/* There is no more of it: the answer is cut off, so that the peer sees that. x may be gone. */
+void http_fail_pieces(struct http_exchange *x);
 /* {"status":404,"title":"Not Found","detail":"..."} as application/problem+json. */
 void http_respond_problem(struct http_exchange *x, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -147,10 +210,10 @@ enum err http_stream_write(struct http_exchange *x, struct buf_view bytes);
 void http_stream_end(struct http_exchange *x);
 
 /* Takes the connection out of the server, for answers that are media: the caller owns the returned
- * conn (its ops must be set at once), writes the head itself, and x is gone. Later requests on the
- * connection are not answered: what was read of them is dropped, the rest stays in the socket. NULL
- * when the peer is already gone, or came over HTTP/2 and was told to ask over HTTP/1.1 (x is gone
- * too). */
+ * conn (its ops must be set at once; its peer is who http_peer() was), writes the head itself, and
+ * x is gone. Later requests on the connection are not answered: what was read of them is dropped,
+ * the rest stays in the socket. NULL when the peer is already gone, or came over HTTP/2 and was
+ * told to ask over HTTP/1.1 (x is gone too). */
 struct conn *http_take_conn(struct http_exchange *x);
 /* The same for bodies without end, of HTTP_ROUTE_UPLOAD routes (whose handlers HTTP/2 never calls):
  * *body goes on where the server was, and what was read behind the head is put to rest (initialised

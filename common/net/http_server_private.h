@@ -22,8 +22,12 @@ struct http_server {
     const char *log_area;
     const struct http_route *routes;
     void *arg;
-    struct conn_budget *budget; /* NULL = none */
-    struct tls_server *tls;     /* NULL = not for connections with TLS */
+    struct conn_budget *budget;     /* NULL = none */
+    const struct http_guard *guard; /* NULL = whoever asks is let in */
+    const struct trust *trust;      /* NULL = nobody is believed */
+    enum http_cors (*cors_allows)(const void *arg, const char *origin); /* NULL = all */
+    const void *cors_arg;
+    struct tls_server *tls; /* NULL = not for connections with TLS */
     struct list inbounds;
     struct buf_writer out;       /* answers being collected; its memory is used again */
     struct http_inbound *out_of; /* whose they are; only between its enter and leave */
@@ -59,6 +63,10 @@ struct http_version {
     enum err (*write)(struct http_exchange *x, struct buf_view bytes);
     /* The body is x->sending. x may be gone after this. */
     void (*send)(struct http_exchange *x);
+    /* x->sending has more to send. x may be gone after this. */
+    void (*resume)(struct http_exchange *x);
+    /* The answer ends here, though it is not complete. x may be gone after this. */
+    void (*cut)(struct http_exchange *x);
     /* The body is complete. x may be gone after this. */
     void (*end)(struct http_exchange *x);
     /* Takes the connection out, if it can be; x is gone. */
@@ -138,6 +146,11 @@ struct http_sending {
     uint64_t left_bytes;
     void (*done)(void *arg); /* NULL: there is nothing, or it was called */
     void *arg;
+    /* Of an answer in pieces; else NULL and 0. */
+    void (*want)(struct http_exchange *x, void *arg, uint64_t at, uint64_t left_bytes);
+    uint64_t later_at, later_bytes; /* behind the parts */
+    struct buf_view piece;          /* the parts */
+    bool is_asked;
 };
 
 struct http_pair { /* borrowed from the exchange's own memory */
@@ -155,6 +168,12 @@ struct http_text { /* a decoded query argument */
     char text[];
 };
 
+struct http_client_said { /* by a trusted proxy */
+    struct addr peer;
+    bool is_tls;
+    char text[ADDR_TEXT_SIZE];
+};
+
 struct http_exchange {
     struct list node; /* of inbound.exchanges */
     struct http_inbound *inbound;
@@ -170,9 +189,11 @@ struct http_exchange {
     struct buf_writer body;
     struct buf_writer headers; /* extra ones of the answer */
     struct http_sending sending;
-    unsigned refused_status;  /* not 0: answered without a handler */
-    const char *refused_text; /* static */
+    struct http_client_said *client; /* owned; NULL: it is the connection's peer */
+    unsigned refused_status;         /* not 0: answered without a handler */
+    const char *refused_text;        /* static */
     unsigned minor_version;
+    char who[HTTP_WHO_SIZE];
     bool is_head;
     bool close; /* the answer ends the connection */
     bool cors;
@@ -271,8 +292,17 @@ struct http_exchange *http_exchange_create_bare(struct http_inbound *inbound);
 /* Takes *x out of the queue of its inbound and frees it. */
 void http_exchange_destroy(struct http_exchange **x);
 
+/* The peer has left: tells the handler that has it, and the guard when it was not answered; then as
+ * destroy. */
+void http_exchange_abandon(struct http_exchange **x);
+/* http_client_said.c: asks the fields of a trusted proxy whose request it is. False when out of
+ * memory. */
+bool http_learn_client(struct http_exchange *x);
+
 /* http_answer.c */
 bool http_has_no_content(unsigned status);
+/* Of a route with HTTP_ROUTE_CORS. */
+enum http_cors http_cors_of(const struct http_exchange *x);
 /* The fields that every version has, "Name: value" lines. Counts the answer. */
 void http_write_fields(struct http_exchange *x, const struct http_reply *reply,
                        struct buf_writer *out);
@@ -282,6 +312,8 @@ void http_write_fields(struct http_exchange *x, const struct http_reply *reply,
 struct buf_view http_sending_piece(const struct http_sending *s);
 /* Drops n_bytes from the front. */
 void http_sending_move(struct http_sending *s, uint64_t n_bytes);
+/* All parts are sent: asks for the next piece, if there is one. False: there is none. */
+bool http_sending_ask(struct http_exchange *x);
 /* The parts are not needed any more. */
 void http_shared_done(struct http_exchange *x);
 

@@ -96,7 +96,10 @@ static void begin(struct http_exchange *x, const struct http_shared *answer, uns
         .length_bytes = range.size_bytes,
     };
 
-    if (!x->is_head && !http_has_no_content(status)) {
+    if (!x->is_head && !http_has_no_content(status) && x->sending.want) {
+        x->sending.later_at = range.first;
+        x->sending.later_bytes = range.size_bytes;
+    } else if (!x->is_head && !http_has_no_content(status)) {
         x->sending.left_bytes = range.first + range.size_bytes;
         http_sending_move(&x->sending, range.first);
     }
@@ -112,10 +115,11 @@ struct decision { /* what of an answer is wanted */
     bool is_known;
 };
 
-static struct decision decide(const struct http_exchange *x, const struct http_shared *answer)
+static struct decision decide(const struct http_exchange *x, const struct http_shared *answer,
+                              uint64_t whole_bytes)
 {
     struct decision d = {.kind = HTTP_RANGE_WHOLE,
-                         .whole_bytes = size_of(answer),
+                         .whole_bytes = whole_bytes,
                          .is_known = answer->status == 200 && is_known_to_peer(x, answer)};
 
     d.range.size_bytes = d.whole_bytes;
@@ -126,34 +130,102 @@ static struct decision decide(const struct http_exchange *x, const struct http_s
 
 uint64_t http_shared_bytes(const struct http_exchange *x, const struct http_shared *answer)
 {
-    struct decision d = decide(x, answer);
+    struct decision d = decide(x, answer, size_of(answer));
 
     if (x->is_head || d.is_known || d.kind == HTTP_RANGE_UNSATISFIABLE)
         return 0;
     return d.range.size_bytes;
 }
 
+/* x->sending is there but for what of it is wanted. */
+static void respond(struct http_exchange *x, const struct http_shared *answer,
+                    const struct decision *d)
+{
+    struct http_inbound *inbound = x->inbound;
+
+    if (d->kind != HTTP_RANGE_WHOLE)
+        add_content_range(x, d->kind == HTTP_RANGE_PART ? &d->range : NULL, d->whole_bytes);
+    if (inbound->dead)
+        inbound->version->end(x);
+    else if (d->kind == HTTP_RANGE_UNSATISFIABLE)
+        http_respond_problem(x, 416, "the range begins behind the end at %llu bytes",
+                             (unsigned long long)d->whole_bytes);
+    else
+        begin(x, answer,
+              d->is_known                  ? 304
+              : d->kind == HTTP_RANGE_PART ? 206
+                                           : answer->status,
+              d->range);
+}
+
 void http_respond_shared(struct http_exchange *x, const struct http_shared *answer)
 {
     struct http_inbound *inbound = x->inbound;
-    struct decision d = decide(x, answer);
+    struct decision d = decide(x, answer, size_of(answer));
 
     assert(x->phase == HTTP_PHASE_RUNNING);
     http_inbound_enter(inbound);
     x->sending =
         (struct http_sending){.parts = answer->parts, .done = answer->done, .arg = answer->arg};
-    if (d.kind != HTTP_RANGE_WHOLE)
-        add_content_range(x, d.kind == HTTP_RANGE_PART ? &d.range : NULL, d.whole_bytes);
-    if (inbound->dead)
-        inbound->version->end(x);
-    else if (d.kind == HTTP_RANGE_UNSATISFIABLE)
-        http_respond_problem(x, 416, "the range begins behind the end at %llu bytes",
-                             (unsigned long long)d.whole_bytes);
-    else
-        begin(x, answer,
-              d.is_known                  ? 304
-              : d.kind == HTTP_RANGE_PART ? 206
-                                          : answer->status,
-              d.range);
+    respond(x, answer, &d);
+    http_inbound_leave(inbound);
+}
+
+/* --- in pieces --- */
+
+void http_respond_pieces(struct http_exchange *x, const struct http_pieces *answer)
+{
+    struct http_inbound *inbound = x->inbound;
+    struct http_shared head = {.status = 200,
+                               .content_type = answer->content_type,
+                               .etag = answer->etag,
+                               .cache_control = answer->cache_control};
+    struct decision d = decide(x, &head, answer->whole_bytes);
+
+    assert(x->phase == HTTP_PHASE_RUNNING);
+    http_inbound_enter(inbound);
+    x->sending = (struct http_sending){
+        .want = answer->want, .done = answer->done, .arg = answer->arg, .parts = &x->sending.piece};
+    respond(x, &head, &d);
+    http_inbound_leave(inbound);
+}
+
+bool http_sending_ask(struct http_exchange *x)
+{
+    struct http_sending *s = &x->sending;
+
+    if (!s->later_bytes)
+        return false;
+    if (!s->is_asked) {
+        s->is_asked = true;
+        s->want(x, s->arg, s->later_at, s->later_bytes);
+    }
+    return true;
+}
+
+void http_give_piece(struct http_exchange *x, struct buf_view piece)
+{
+    struct http_inbound *inbound = x->inbound;
+    struct http_sending *s = &x->sending;
+
+    assert(s->is_asked && !s->left_bytes && piece.size_bytes && piece.size_bytes <= s->later_bytes);
+    s->is_asked = false;
+    s->piece = piece;
+    s->parts = &s->piece;
+    s->skip_bytes = 0;
+    s->left_bytes = piece.size_bytes;
+    s->later_at += piece.size_bytes;
+    s->later_bytes -= piece.size_bytes;
+    http_inbound_enter(inbound);
+    inbound->version->resume(x);
+    http_inbound_leave(inbound);
+}
+
+void http_fail_pieces(struct http_exchange *x)
+{
+    struct http_inbound *inbound = x->inbound;
+
+    http_inbound_enter(inbound);
+    inbound->version->cut(x);
     http_inbound_leave(inbound);
 }

@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/event_struct.h>
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/net/listener_private.h"
 
 /* The kernel takes so much for a connection before the network takes it. Its own limit, 4 MiB, is
  * minutes of a small stream: memory that grows with every slow viewer, who then never seems to lag.
@@ -35,28 +35,13 @@ static struct metric k_metrics[] = {
            "connections closed at accept because the process had no descriptor left"),
 };
 
-struct listen_socket {
-    struct listener *listener;
-    struct event ev;
-    int fd;
-};
-
-struct listener {
-    struct loop *loop;
-    int spare_fd; /* given up for a moment to take a connection off a full table; -1 = none */
-    void (*on_accept)(void *arg, int fd, const struct addr *peer);
-    void *arg;
-    struct timer pause; /* the table is full and the spare is lost: try again later */
-    unsigned n_sockets;
-    struct listen_socket sockets[];
-};
-
 /* Whose batch runs on this thread; listener_close() takes it away. */
 static _Thread_local const struct listener *t_accepting;
 
 static void register_metrics_now(void)
 {
     metrics_register(k_metrics, sizeof k_metrics / sizeof k_metrics[0]);
+    listener_register_proxy_metrics();
 }
 
 static void register_metrics(void)
@@ -290,7 +275,10 @@ static bool accept_one(struct listen_socket *s)
     if (l->spare_fd < 0)
         l->spare_fd = open_spare();
     addr_unmap(&peer);
-    l->on_accept(l->arg, fd, &peer); /* l may be gone after this */
+    if (l->trust && trust_has(l->trust, &peer))
+        listener_await_header(l, fd, &peer);
+    else
+        l->on_accept(l->arg, fd, &peer); /* l may be gone after this */
     return true;
 }
 
@@ -328,6 +316,7 @@ static struct listener *create(struct loop *loop, const int *fds, unsigned n_fds
     l->arg = arg;
     l->spare_fd = open_spare();
     l->n_sockets = n_fds;
+    list_init(&l->waiting);
     timer_init(&l->pause, loop, on_pause_over);
     for (unsigned i = 0; i < n_fds; i++) {
         struct listen_socket *s = &l->sockets[i];
@@ -400,6 +389,11 @@ unsigned listener_fds(const struct listener *l, int *out, unsigned max)
     return l ? l->n_sockets : 0;
 }
 
+void listener_set_proxies(struct listener *l, const struct trust *trust)
+{
+    l->trust = trust;
+}
+
 void listener_close(struct listener **listener)
 {
     struct listener *l = *listener;
@@ -410,6 +404,7 @@ void listener_close(struct listener **listener)
     if (t_accepting == l)
         t_accepting = NULL;
     timer_stop(&l->pause);
+    listener_drop_waiting(l);
     for (unsigned i = 0; i < l->n_sockets; i++) {
         event_del(&l->sockets[i].ev);
         close(l->sockets[i].fd);

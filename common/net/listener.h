@@ -6,6 +6,7 @@
 
 #include "common/net/addr.h"
 #include "common/net/loop.h"
+#include "common/net/trust.h"
 
 struct listener; /* opaque; one per (address, loop); of several sockets after listener_adopt() */
 
@@ -43,6 +44,15 @@ struct listener *listener_adopt(struct loop *loop, const int *fds, unsigned n_fd
  * most max. Any thread while nobody closes it. */
 unsigned listener_fds(const struct listener *l, int *out, unsigned max);
 void listener_close(struct listener **l); /* loop thread, or loop not running */
+
+/* Who of these connects may say by the PROXY protocol who its client is: on_accept then gets the
+ * client's address as peer, as if the proxy were not there, and the first byte behind the header. A
+ * connection of theirs that begins with something else is accepted as it is, under the proxy's
+ * address. A broken header, or none within LISTENER_HEADER_MS, closes it; counted and logged. A
+ * client that is no proxy cannot lie: its header is the first bytes of its protocol. Borrows trust
+ * until listener_close(). */
+#define LISTENER_HEADER_MS 10000
+void listener_set_proxies(struct listener *l, const struct trust *trust);
 
 /* Raises RLIMIT_NOFILE to the hard limit; returns how many connections may be open (limit - 64). */
 long net_raise_nofile(void);

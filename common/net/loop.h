@@ -63,6 +63,7 @@ int64_t clock_wall_us(void); /* any thread */
 /* Random bytes from the kernel; never fails after start. Any thread. */
 void random_bytes(void *out, size_t size_bytes);
 uint64_t random_u64(void);
+double random_unit(void); /* from 0 up to 1, without it */
 /* base_ms +- fraction (0..1) of it, uniformly: every retry and period uses it. */
 int64_t jitter_ms(int64_t base_ms, double fraction);
 

@@ -65,6 +65,19 @@ const struct http_field *http_find(const struct http_head *head, const char *nam
 bool http_field_has_token(const struct http_head *head, const char *name, const char *token);
 /* The next element of a comma-separated list, trimmed, maybe empty; false at the end. */
 bool http_list_next(struct buf_reader *list, struct buf_view *element);
+/* One who passed a request on, as the next one saw it. Both views are empty where nothing usable is
+ * said. */
+struct http_hop {
+    struct buf_view host; /* without port and brackets */
+    struct buf_view proto;
+};
+enum http_hops_field { HTTP_HOPS_X_FORWARDED_FOR, HTTP_HOPS_FORWARDED };
+/* Who is named by all fields of that name, the last max of them, in their order: each proxy adds
+ * one at the end, so what is further left is the less to be believed. Returns how many. Of
+ * X-Forwarded-For, the last hop's proto is the last one of X-Forwarded-Proto. RFC 7239, section 4,
+ * and what proxies have done before. */
+unsigned http_forwarded_hops(const struct http_head *head, enum http_hops_field field,
+                             struct http_hop *hops, unsigned max);
 bool http_is_token(struct buf_view text);      /* RFC 9110, section 5.6.2: at least one byte */
 const char *http_status_text(unsigned status); /* "Not Found"; "" when unknown */
 
@@ -116,6 +129,9 @@ enum err http_split_target(struct buf_view target, char *path, size_t path_size,
                            struct buf_view *query, const char **why);
 /* Finds key in a query string; decodes its value ('+' is a space). E_NOT_FOUND, E_INVAL. */
 enum err http_query_get(struct buf_view query, const char *key, char *out, size_t size);
+/* Moves past the next pair of a query and gives its key, decoded. E_END: no more; E_INVAL: a bad
+ * escape, or longer than that. */
+enum err http_query_next(struct buf_reader *query, char *key, size_t size);
 
 /* Splits "host[:port]" or "[v6][:port]", as in the Host field; E_INVAL on any other character. An
  * empty host is let through (RFC 9110, section 7.2); port 0 when absent. host without brackets. */
@@ -128,5 +144,8 @@ struct url {
     unsigned port;
 };
 enum err url_parse(struct buf_view text, struct url *out);
+/* Of each URL in the text only scheme, host and port are left: user, path and query may hold keys.
+ * URLs end at a space, or at "|". Other text stays as it is, as far as size allows. */
+void url_mask(const char *text, char *out, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
 /* URLs, request targets and query strings. RFC 3986; RFC 9112, section 3.2. */
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/http/http_private.h"
@@ -139,6 +140,18 @@ enum err http_query_get(struct buf_view query, const char *key, char *out, size_
     return E_NOT_FOUND;
 }
 
+enum err http_query_next(struct buf_reader *query, char *key, size_t size)
+{
+    while (query->left_bytes) {
+        struct buf_reader pair = buf_reader_from(http_take_until(query, '&'));
+        struct buf_view name = http_take_until(&pair, '=');
+
+        if (name.size_bytes || buf_rest(&pair).size_bytes)
+            return decode(name, true, key, size);
+    }
+    return E_END;
+}
+
 static bool is_host_char(uint8_t c)
 {
     return is_unreserved(c) || (c != 0 && strchr("%!$&'()*+,;=", c) != NULL);
@@ -244,4 +257,40 @@ enum err url_parse(struct buf_view text, struct url *out)
     url.query = buf_rest(&r);
     *out = url;
     return E_OK;
+}
+
+/* One URL whose "://" is at host - 3. Returns what follows it. */
+static const char *mask_one(const char *host, struct buf_writer *out)
+{
+    const char *end = host + strcspn(host, " |");
+    const char *path = host + strcspn(host, "/?#");
+    const char *plain = host;
+
+    if (path > end)
+        path = end;
+    for (const char *c = host; c < path; c++)
+        if (*c == '@') /* the last one: a password may have some */
+            plain = c + 1;
+    if (plain > host)
+        buf_write_str(out, "***@");
+    buf_write(out, plain, (size_t)(path - plain));
+    if (path < end)
+        buf_write_str(out, "/***");
+    return end;
+}
+
+void url_mask(const char *text, char *out, size_t size)
+{
+    struct buf_writer w;
+    const char *host;
+
+    buf_writer_init(&w, strlen(text) * 2 + 16);
+    while ((host = strstr(text, "://"))) {
+        buf_write(&w, text, (size_t)(host + 3 - text));
+        text = mask_one(host + 3, &w);
+    }
+    buf_write_str(&w, text);
+    snprintf(out, size, "%.*s", buf_writer_status(&w) == E_OK ? (int)w.used_bytes : 0,
+             w.data ? (const char *)w.data : "");
+    buf_writer_fini(&w);
 }

@@ -30,6 +30,20 @@ static void try_url(struct buf_view text)
     check(url.path.size_bytes == 0 || url.path.data[0] == '/');
 }
 
+/* Every key is given: the one that was found is among them. */
+static void try_keys(struct buf_view query, enum err found)
+{
+    struct buf_reader r = buf_reader_from(query);
+    char key[32];
+    bool has_key = false;
+    enum err e;
+
+    while ((e = http_query_next(&r, key, sizeof key)) == E_OK)
+        has_key |= !strcmp(key, "key");
+    check(e == E_END || e == E_INVAL);
+    check(e != E_END || has_key == (found != E_NOT_FOUND));
+}
+
 static void try_target(struct buf_view text)
 {
     char path[128], value[32];
@@ -45,6 +59,7 @@ static void try_target(struct buf_view text)
         check((uint8_t)*c >= ' ' && *c != 0x7f && *c != '\\' && !(c[0] == '/' && c[1] == '/'));
     e = http_query_get(query, "key", value, sizeof value);
     check(e == E_OK || e == E_NOT_FOUND || e == E_INVAL);
+    try_keys(query, e);
 }
 
 static void try_escapes(struct buf_view text)

@@ -81,6 +81,39 @@ static void test_parse_refuses_names_and_missing_ports(void **state)
     }
 }
 
+static void test_format_gives_back_what_was_parsed(void **state)
+{
+    static const char *const k_texts[] = {
+        "0.0.0.0:0", "1.20.255.3:9", "127.0.0.1:80",      "255.255.255.255:65535",
+        "[::]:0",    "[::1]:65535",  "[2001:db8::a]:443", "[1:2:3:4:5:6:7:8]:10000"};
+    char text[ADDR_TEXT_SIZE];
+    struct addr a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_texts / sizeof k_texts[0]; i++) {
+        assert_int_equal(addr_parse(&a, k_texts[i]), E_OK);
+        assert_string_equal(addr_format(&a, text), k_texts[i]);
+    }
+}
+
+static void test_client_key_is_of_the_address_or_the_64(void **state)
+{
+    static const struct {
+        const char *text, *key;
+    } k_rows[] = {{"10.0.255.1:80", "0a00ff01"},
+                  {"10.0.255.1:81", "0a00ff01"},
+                  {"[2001:db8:1:2:3::4]:80", "20010db800010002"},
+                  {"[2001:db8:1:2:ffff::]:9", "20010db800010002"}};
+    char key[ADDR_KEY_SIZE];
+    struct addr a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_rows / sizeof k_rows[0]; i++) {
+        assert_int_equal(addr_parse(&a, k_rows[i].text), E_OK);
+        assert_string_equal(addr_client_key(&a, key), k_rows[i].key);
+    }
+}
+
 static void test_format_says_unknown_for_an_empty_address(void **state)
 {
     struct addr a = {.size_bytes = 0};
@@ -224,6 +257,8 @@ int main(void)
         cmocka_unit_test(test_split_refuses_a_host_that_does_not_fit),
         cmocka_unit_test(test_parse_and_format_agree),
         cmocka_unit_test(test_parse_refuses_names_and_missing_ports),
+        cmocka_unit_test(test_format_gives_back_what_was_parsed),
+        cmocka_unit_test(test_client_key_is_of_the_address_or_the_64),
         cmocka_unit_test(test_format_says_unknown_for_an_empty_address),
         cmocka_unit_test(test_loopback_and_wildcard),
         cmocka_unit_test(test_unmap_gives_plain_ipv4_and_leaves_the_rest),

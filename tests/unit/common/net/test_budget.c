@@ -24,7 +24,7 @@ static enum budget_answer take(struct conn_budget *b, const char *text)
     uint64_t limit = 0;
     bool say = false;
 
-    return conn_budget_take(b, &a, &limit, &say);
+    return conn_budget_take(b, &a, false, &limit, &say);
 }
 
 static void give(struct conn_budget *b, const char *text)
@@ -95,13 +95,37 @@ static void test_take_says_once_a_second(void **state)
     bool say = true;
 
     (void)state;
-    assert_int_equal(conn_budget_take(b, &a, &limit, &say), BUDGET_OK);
+    assert_int_equal(conn_budget_take(b, &a, false, &limit, &say), BUDGET_OK);
     assert_false(say);
-    assert_int_equal(conn_budget_take(b, &a, &limit, &say), BUDGET_TOTAL);
+    assert_int_equal(conn_budget_take(b, &a, false, &limit, &say), BUDGET_TOTAL);
     assert_true(say);
     assert_int_equal(limit, 1);
-    assert_int_equal(conn_budget_take(b, &a, &limit, &say), BUDGET_TOTAL);
+    assert_int_equal(conn_budget_take(b, &a, false, &limit, &say), BUDGET_TOTAL);
     assert_false(say);
+    conn_budget_destroy(&b);
+}
+
+static void test_take_has_no_limit_for_a_proxy_and_moves_to_its_client(void **state)
+{
+    struct conn_budget *b = conn_budget_create(0, 1);
+    struct addr proxy = addr_of("10.0.0.1:1"), client = addr_of("10.0.0.2:1");
+    uint64_t limit = 0;
+    bool say = false;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(conn_budget_take(b, &proxy, true, &limit, &say), BUDGET_OK);
+    assert_true(conn_budget_is_full(b, &proxy));
+    assert_false(conn_budget_is_full(b, &client));
+    conn_budget_move(b, &proxy, &client);
+    assert_true(conn_budget_is_full(b, &client));
+    assert_int_equal(take(b, "10.0.0.2:2"), BUDGET_PER_IP);
+    assert_int_equal(conn_budget_used(b), 2);
+    give(b, "10.0.0.2:1");
+    give(b, "10.0.0.1:1");
+    assert_int_equal(conn_budget_used(b), 0);
+    assert_int_equal(take(b, "10.0.0.2:2"), BUDGET_OK);
+    assert_int_equal(take(b, "10.0.0.1:2"), BUDGET_OK);
     conn_budget_destroy(&b);
 }
 
@@ -144,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_take_counts_an_ipv6_network_as_one_client),
         cmocka_unit_test(test_set_applies_to_what_is_counted_already),
         cmocka_unit_test(test_take_says_once_a_second),
+        cmocka_unit_test(test_take_has_no_limit_for_a_proxy_and_moves_to_its_client),
         cmocka_unit_test(test_conn_gives_back_when_closed),
     };
 

@@ -605,10 +605,48 @@ static void test_create_takes_urls_without_port_and_with_ipv6(void **state)
     http_client_destroy(&client);
 }
 
+static void test_send_adds_headers_of_the_caller(void **state)
+{
+    struct http_client *client = make_client(&a, NULL);
+    struct http_client_request request = {
+        .method = "POST",
+        .path_query = "/v1/x",
+        .body = "{}",
+        .headers = {{"X-One", "1"}, {"X-Two", "two words"}},
+    };
+    struct result r = {.client = NULL};
+
+    (void)state;
+    assert_non_null(http_client_send(client, &request, on_done, &r));
+    turn_until(loop, &r.done);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(a.last, "\r\nX-One: 1\r\n"));
+    assert_non_null(strstr(a.last, "\r\nX-Two: two words\r\n"));
+    http_client_destroy(&client);
+}
+
+static void test_send_fails_when_a_header_cannot_be_sent(void **state)
+{
+    struct http_client *client = make_client(&a, NULL);
+    struct http_client_request request = {
+        .method = "GET", .path_query = "/v1/x", .headers = {{"X-One", "1\r\nHost: evil"}}};
+    struct result r = {.client = NULL};
+
+    (void)state;
+    assert_non_null(http_client_send(client, &request, on_done, &r));
+    turn_until(loop, &r.done);
+    assert_int_equal(r.e, E_NOMEM);
+    assert_int_equal(a.n_requests, 0);
+    http_client_destroy(&client);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_send_adds_headers_of_the_caller, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_send_fails_when_a_header_cannot_be_sent, setup,
+                                        teardown),
         T(test_call_sends_the_request_and_gives_the_reply),
         T(test_set_token_changes_what_later_calls_send),
         T(test_call_gives_other_statuses_as_they_are),

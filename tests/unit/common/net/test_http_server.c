@@ -59,6 +59,7 @@ static const struct http_route k_routes[] = {
     {"GET", "/hello", on_hello, HTTP_ROUTE_CORS},
     {"GET", "/echo/{a}", on_echo, 0},
     {"POST", "/echo/{a}", on_echo, 0},
+    {"GET", "/echo/{a}/tail/{rest...}/end.x", on_echo, 0},
     {"GET", "/echo/{a}/tail/{rest...}", on_echo, 0},
     {"GET", "/access", on_access, 0},
     {"GET", "/problem/{x...}", on_problem, 0},
@@ -68,19 +69,7 @@ static const struct http_route k_routes[] = {
 
 static int set_up(void **state)
 {
-    struct fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    fixture_open(f, &k_http_limits_default, k_routes);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    free(*state);
-    return 0;
+    return fixture_set_up(state, k_routes);
 }
 
 static void test_respond_gives_date_and_length_and_keeps_the_connection(void **state)
@@ -112,6 +101,8 @@ static const char k_pipelined[] =
     "3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n"
     "\r\n"
     "POST /echo/s HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nfour"
+    "GET /echo/x/tail/y/z/end.x HTTP/1.1\r\nHost: a\r\n\r\n"
+    "GET /echo/x/tail/end.x HTTP/1.1\r\nHost: a\r\n\r\n"
     "GET /echo/x/tail/y/z HTTP/1.1\r\nHost: a\r\nConnection: close"
     "\r\n\r\n";
 
@@ -132,6 +123,8 @@ static void test_requests_give_same_answers_for_every_split(void **state)
         client_expect(&c, 200, "hello");
         client_expect(&c, 200, "POST /echo/p q a=p q rest=- q=1 2 abcde");
         client_expect(&c, 200, "POST /echo/s a=s rest=- q=- four");
+        client_expect(&c, 200, "GET /echo/x/tail/y/z/end.x a=x rest=y/z q=- ");
+        client_expect(&c, 200, "GET /echo/x/tail/end.x a=x rest=end.x q=- ");
         client_expect(&c, 200, "GET /echo/x/tail/y/z a=x rest=y/z q=- ");
         client_wait_end(&c);
         assert_int_equal(c.got.used_bytes, 0);
@@ -388,5 +381,5 @@ int main(void)
         cmocka_unit_test(test_access_is_not_local_for_a_foreign_peer),
     };
 
-    return cmocka_run_group_tests_name("http_server", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("http_server", tests, set_up, fixture_tear_down);
 }

@@ -61,6 +61,24 @@ static inline void fixture_close(struct fixture *f)
     loop_destroy(&f->loop);
 }
 
+/* For cmocka: *state is a fixture. */
+static inline int fixture_set_up(void **state, const struct http_route *routes)
+{
+    struct fixture *f = malloc(sizeof *f);
+
+    assert_non_null(f);
+    fixture_open(f, &k_http_limits_default, routes);
+    *state = f;
+    return 0;
+}
+
+static inline int fixture_tear_down(void **state)
+{
+    fixture_close(*state);
+    free(*state);
+    return 0;
+}
+
 static inline void client_on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct client *c = arg;

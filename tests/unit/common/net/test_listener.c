@@ -5,25 +5,9 @@
 #include <sys/resource.h>
 
 #include "common/base/metrics.h"
-#include "net_test.h"
+#include "loop_test.h"
 
 #define N_CLIENTS 100 /* more than one batch */
-
-static struct loop *loop;
-
-static int setup(void **state)
-{
-    (void)state;
-    loop = loop_create("test", 0);
-    return loop ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    loop_destroy(&loop);
-    return 0;
-}
 
 struct accepted {
     struct listener *listener;

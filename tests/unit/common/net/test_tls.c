@@ -2,8 +2,8 @@
 #include <pthread.h>
 
 #include "tls_test.h"
+#include "loop_test.h" /* behind it: its functions have a loop of their own */
 
-static struct loop *loop;
 static struct issued host_a, host_a_rsa, wild_b, other;
 
 static int setup_all(void **state)
@@ -25,20 +25,6 @@ static int teardown_all(void **state)
     issued_free(&wild_b);
     issued_free(&other);
     tls_dir_remove();
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    loop = loop_create("test", 0);
-    return loop ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    loop_destroy(&loop);
     return 0;
 }
 

@@ -142,6 +142,24 @@ static void test_query_get_gives_the_decoded_value_of_the_first_match(void **sta
     }
 }
 
+static void test_query_next_gives_each_key(void **state)
+{
+    struct buf_reader r = buf_reader_from(buf_view_str("a=1&&b&=x&%63%20d=&toolong=&e=%zz&%zz=1"));
+    char key[6];
+
+    (void)state;
+    for (const char *const *want = (const char *const[]){"a", "b", "", "c d", NULL}; *want;
+         want++) {
+        assert_int_equal(http_query_next(&r, key, sizeof key), E_OK);
+        assert_string_equal(key, *want);
+    }
+    assert_int_equal(http_query_next(&r, key, sizeof key), E_INVAL); /* and is left behind */
+    assert_int_equal(http_query_next(&r, key, sizeof key), E_OK);
+    assert_string_equal(key, "e"); /* values are not looked at */
+    assert_int_equal(http_query_next(&r, key, sizeof key), E_INVAL);
+    assert_int_equal(http_query_next(&r, key, sizeof key), E_END);
+}
+
 static void test_split_host_gives_host_and_port(void **state)
 {
     static const char *const k_bad[] = {"a b",  "a/b",     "u@a",  "a:x",    "a:-1", "a:65536",
@@ -238,6 +256,34 @@ static void test_status_text_gives_empty_text_when_unknown(void **state)
     assert_string_equal(http_status_text(599), "");
 }
 
+static void test_mask_leaves_scheme_host_and_port_of_each_url(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } k_rows[] = {
+        {"rtmp://h/app/key", "rtmp://h/***"},
+        {"rtmp://user:pass@h:1935/app/key?token=t", "rtmp://***@h:1935/***"},
+        {"rtmp://user:p@ss@h/app", "rtmp://***@h/***"},
+        {"http://plain", "http://plain"},
+        {"https://[::1]:8443?key", "https://[::1]:8443/***"},
+        {"live/a=rtmp://u:p@h/k", "live/a=rtmp://***@h/***"},
+        {"live/a urls=rtmp://a/k1|http://u@b/k2 mode=always",
+         "live/a urls=rtmp://a/***|http://***@b/*** mode=always"},
+        {"no url", "no url"},
+        {"", ""},
+        {"://", "://"},
+    };
+    char shown[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_rows / sizeof k_rows[0]; i++) {
+        url_mask(k_rows[i].text, shown, sizeof shown);
+        assert_string_equal(shown, k_rows[i].shown);
+    }
+    url_mask("rtmp://host/key", shown, 8);
+    assert_string_equal(shown, "rtmp://");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,10 +291,12 @@ int main(void)
         cmocka_unit_test(test_percent_encode_gives_what_decode_takes_back),
         cmocka_unit_test(test_split_target_refuses_each_path_outside_the_tree),
         cmocka_unit_test(test_query_get_gives_the_decoded_value_of_the_first_match),
+        cmocka_unit_test(test_query_next_gives_each_key),
         cmocka_unit_test(test_split_host_gives_host_and_port),
         cmocka_unit_test(test_url_parse_gives_each_part),
         cmocka_unit_test(test_url_parse_refuses_each_malformed_text),
         cmocka_unit_test(test_status_text_gives_empty_text_when_unknown),
+        cmocka_unit_test(test_mask_leaves_scheme_host_and_port_of_each_url),
     };
 
     return cmocka_run_group_tests_name("http_url", tests, NULL, NULL);
