@@ -107,6 +107,7 @@ struct cluster_heartbeat_reply {
     size_t n_moved;
     bool drain; /* the operator wants this node empty; only RESUME takes it back */
     bool parts; /* full reports may come in parts */
+    uint64_t settings_run, settings_seq; /* how far its settings are; run 0: it has none */
 };
 /* A sum of streams and epochs, in any order: who counts the same has the same. Adds one to it, or
  * takes it out again. */
@@ -212,6 +213,42 @@ enum err cluster_route_encode(const struct cluster_route *m, struct buf_writer *
 enum err cluster_route_decode(struct buf_view json, struct cluster_route *out,
                               struct cluster_error *error);
 
+/* GET and POST /v1/settings, and a node's state file. What operators told: (kind, id) -> an item of
+ * JSON, or nothing any more. Of two writers the higher version counts, then the higher origin, so
+ * whoever has heard of both has the same. A version is the writer's clock in microseconds, or one
+ * more than the highest that it has seen. */
+#define CLUSTER_KIND_SIZE 33
+#define CLUSTER_MAX_ITEM_BYTES 16384
+#define CLUSTER_MAX_SETTINGS 100000 /* in a message */
+#define CLUSTER_PART_SETTINGS 250   /* in an answer; more follows */
+#define CLUSTER_MAX_VERSION ((uint64_t)1 << 53)
+struct cluster_setting {
+    char kind[CLUSTER_KIND_SIZE]; /* 1-32 of [a-z0-9/-]; of a newer release, too */
+    char id[STREAM_NAME_SIZE];
+    uint64_t version;
+    char origin[CLUSTER_ID_SIZE]; /* the node where it was told */
+    char *item;                   /* owned JSON text of an object; NULL: removed */
+};
+struct cluster_settings {
+    uint64_t run; /* of the scheduler, random at its start: seq counts within it */
+    uint64_t seq; /* of the last change in here; ask for what comes after it */
+    bool more;    /* there is more after it */
+    struct cluster_setting *settings; /* owned */
+    size_t n_settings;
+};
+enum err cluster_settings_encode(const struct cluster_settings *m, struct buf_writer *out);
+/* The same piece by piece; what m says of settings is not looked at. */
+void cluster_settings_begin(const struct cluster_settings *m, struct buf_writer *out);
+void cluster_settings_add(const struct cluster_setting *setting, bool first,
+                          struct buf_writer *out);
+void cluster_settings_end(struct buf_writer *out);
+enum err cluster_settings_decode(struct buf_view json, struct cluster_settings *out,
+                                 struct cluster_error *error);
+void cluster_settings_fini(struct cluster_settings *m);
+bool cluster_setting_is_newer(uint64_t version, const char *origin, uint64_t than,
+                              const char *than_origin);
+bool cluster_kind_is_valid(const char *kind);
+
 /* GET /v1/nodes/{id}/events: one JSON object a line; {"v":1,"type":"ping"} every 5 s. */
 enum cluster_event_type {
     CLUSTER_EVENT_PING,
@@ -225,6 +262,7 @@ enum cluster_event_type {
     CLUSTER_EVENT_RESUME,    /* to the node itself: the drain is taken back */
     CLUSTER_EVENT_SUSPECT,   /* between schedulers: node may be gone, ask it */
     CLUSTER_EVENT_RECOUNT,   /* between schedulers: say again what node owns */
+    CLUSTER_EVENT_SETTINGS,  /* something was told: ask for it */
     CLUSTER_EVENT_UNKNOWN    /* a newer scheduler's: ignore */
 };
 struct cluster_event {

@@ -33,6 +33,7 @@ static const struct {
     [CLUSTER_EVENT_RESUME] = {"resume", &k_of_node},
     [CLUSTER_EVENT_SUSPECT] = {"suspect", &k_of_node},
     [CLUSTER_EVENT_RECOUNT] = {"recount", &k_of_node},
+    [CLUSTER_EVENT_SETTINGS] = {"settings", NULL},
 };
 #define N_TYPES (sizeof k_types / sizeof k_types[0])
 

@@ -73,6 +73,8 @@ static const struct message_field k_reply_fields[] = {
     REPLY("highest_epoch", highest_epoch, MESSAGE_U64_TEXT, false),
     REPLY("drain",         drain,         MESSAGE_BOOL,     false),
     REPLY("parts",         parts,         MESSAGE_BOOL,     false),
+    REPLY("settings_run",  settings_run,  MESSAGE_U64_TEXT, false),
+    REPLY("settings_seq",  settings_seq,  MESSAGE_U64,      false),
 };
 static const struct message_field k_fenced_fields[] = {
     MESSAGE_FIELD(struct cluster_fenced, "name",  name,  MESSAGE_NAME,     true,  NULL),

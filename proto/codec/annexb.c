@@ -7,9 +7,9 @@ enum { START_CODE_BYTES = 3 };
 
 /* Where the next 00 00 01 begins, or the end. memchr() looks for its last byte, which is rarer in
  * coded data than zeros are where padding is. */
-static size_t find_start(struct buf_view bytes, size_t from)
+static size_t find_start(struct buf_view bytes)
 {
-    size_t at = from + 2;
+    size_t at = 2;
 
     while (at < bytes.size_bytes) {
         const uint8_t *one = memchr(bytes.data + at, 1, bytes.size_bytes - at);
@@ -28,7 +28,7 @@ bool annexb_next(struct buf_reader *in, struct buf_view *nal)
 {
     for (;;) {
         struct buf_view rest = buf_rest(in);
-        size_t start = find_start(rest, 0), end, used;
+        size_t start = find_start(rest), end, used;
 
         if (start == rest.size_bytes) {
             (void)buf_take(in, in->left_bytes);
@@ -36,7 +36,7 @@ bool annexb_next(struct buf_reader *in, struct buf_view *nal)
         }
         (void)buf_take(in, start + START_CODE_BYTES);
         rest = buf_rest(in);
-        end = used = find_start(rest, 0);
+        end = used = find_start(rest);
         while (used && rest.data[used - 1] == 0) /* trailing_zero_8bits, or a longer start code */
             used--;
         *nal = buf_view_of(rest.data, used);

@@ -59,8 +59,6 @@ static const struct legacy_codec k_audio_codecs[16] = { /* E.4.2.1 SoundFormat *
 };
 /* clang-format on */
 
-enum { PACKET_SEQUENCE_HEADER = 0, PACKET_CODED = 1, PACKET_SEQUENCE_END = 2 };
-
 int64_t flv_read_composition_time_us(struct buf_reader *in)
 {
     int64_t time_ms = (int64_t)buf_read_u24be(in);
@@ -95,11 +93,11 @@ static void parse_packet(struct flv_body *b, unsigned frame_type)
     uint8_t packet_type = buf_read_u8(&b->in);
     int64_t composition_time_us = flv_read_composition_time_us(&b->in);
 
-    if (packet_type == PACKET_SEQUENCE_HEADER) {
+    if (packet_type == FLV_CLASSIC_CONFIG) {
         b->flags |= FRAME_CONFIG;
-    } else if (packet_type == PACKET_SEQUENCE_END) {
+    } else if (packet_type == FLV_CLASSIC_SEQUENCE_END) {
         b->flags |= FRAME_SEQ_END;
-    } else if (packet_type == PACKET_CODED) {
+    } else if (packet_type == FLV_CLASSIC_CODED) {
         flv_body_mark_coded(b, frame_type);
         b->cts_us = composition_time_us;
     }
@@ -137,7 +135,7 @@ static enum err parse_audio(struct flv_body *b)
     if (sound_format == FLV_SOUND_FORMAT_EX)
         return flv_body_parse_ex_audio(b, first);
     b->codec = codec->codec;
-    if (codec->header == HEADER_AAC && buf_read_u8(&b->in) == PACKET_SEQUENCE_HEADER)
+    if (codec->header == HEADER_AAC && buf_read_u8(&b->in) == FLV_CLASSIC_CONFIG)
         b->flags |= FRAME_CONFIG;
     return flv_body_end_header(b, "AAC frame without its packet type");
 }

@@ -57,7 +57,19 @@ enum { /* VideoPacketType; AudioPacketType is the same up to CodedFrames and for
        FLV_PACKET_MOD_EX = 7
 };
 enum { FLV_MULTITRACK_ONE = 0, FLV_MULTITRACK_MANY = 1, FLV_MULTITRACK_MANY_CODECS = 2 };
-enum { FLV_VIDEO_EX = 0x80, FLV_SOUND_FORMAT_EX = 9 };
+enum { FLV_VIDEO_EX = 0x80 };
+
+/* CodecID, E.4.3.1, and SoundFormat, E.4.2.1, where one is named: body.c has the lists. */
+enum { FLV_CODEC_ID_AVC = 7, FLV_CODEC_ID_HEVC = 12 };
+enum {
+    FLV_SOUND_FORMAT_MP3 = 2,
+    FLV_SOUND_FORMAT_EX = 9,
+    FLV_SOUND_FORMAT_AAC = 10,
+    FLV_SOUND_FORMAT_OPUS = 13
+};
+enum { FLV_SOUND_44K_16BIT_STEREO = 0x0f }; /* what AAC says always, and players ignore */
+/* AVCPacketType; AACPacketType is the same without the end. */
+enum { FLV_CLASSIC_CONFIG = 0, FLV_CLASSIC_CODED = 1, FLV_CLASSIC_SEQUENCE_END = 2 };
 
 /* Sets the key or disposable flag of a coded frame. */
 void flv_body_mark_coded(struct flv_body *b, unsigned frame_type);

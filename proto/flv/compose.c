@@ -2,9 +2,6 @@
 #include "proto/flv/body.h"
 #include "proto/flv/flv.h"
 
-enum { CODEC_ID_AVC = 7, SOUND_MP3 = 2, SOUND_AAC = 10 };
-enum { SOUND_44K_16BIT_STEREO = 0x0f }; /* what E.4.2.1 has AAC say always, and players ignore */
-
 static bool is_classic(enum media_codec codec)
 {
     return codec == CODEC_H264 || codec == CODEC_AAC || codec == CODEC_MP3;
@@ -19,15 +16,16 @@ static void write_cts(struct buf_writer *w, int64_t cts_us)
 static void write_classic(struct buf_writer *w, const struct flv_es *es)
 {
     unsigned frame_type = es->key ? FLV_FRAME_KEY : FLV_FRAME_INTER;
+    unsigned packet_type = es->config ? FLV_CLASSIC_CONFIG : FLV_CLASSIC_CODED;
 
     if (es->codec == CODEC_MP3) {
-        buf_write_u8(w, SOUND_MP3 << 4 | SOUND_44K_16BIT_STEREO);
+        buf_write_u8(w, FLV_SOUND_FORMAT_MP3 << 4 | FLV_SOUND_44K_16BIT_STEREO);
     } else if (es->codec == CODEC_AAC) {
-        buf_write_u8(w, SOUND_AAC << 4 | SOUND_44K_16BIT_STEREO);
-        buf_write_u8(w, es->config ? 0 : 1);
+        buf_write_u8(w, FLV_SOUND_FORMAT_AAC << 4 | FLV_SOUND_44K_16BIT_STEREO);
+        buf_write_u8(w, packet_type);
     } else {
-        buf_write_u8(w, (es->config ? FLV_FRAME_KEY : frame_type) << 4 | CODEC_ID_AVC);
-        buf_write_u8(w, es->config ? 0 : 1);
+        buf_write_u8(w, (es->config ? FLV_FRAME_KEY : frame_type) << 4 | FLV_CODEC_ID_AVC);
+        buf_write_u8(w, packet_type);
         write_cts(w, es->config ? 0 : es->cts_us);
     }
 }

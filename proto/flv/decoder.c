@@ -204,3 +204,11 @@ const char *flv_decoder_error(const struct flv_decoder *dec)
 {
     return dec->error;
 }
+
+bool flv_decoder_is_amid(const struct flv_decoder *dec)
+{
+    bool has_part = dec->kept.used_bytes && !dec->kept_is_used;
+
+    return dec->state == STATE_BODY || dec->state == STATE_FILE_HEADER ||
+           (dec->state == STATE_TAG_HEADER && has_part);
+}

@@ -187,5 +187,7 @@ enum err flv_decoder_feed(struct flv_decoder *dec, struct buf_reader *in, struct
 bool flv_decoder_header(const struct flv_decoder *dec, bool *has_audio, bool *has_video);
 /* Detail for the log after an error: "tag type 9: 20000000 bytes > limit 16777215". */
 const char *flv_decoder_error(const struct flv_decoder *dec);
+/* What was fed so far ends in the middle of the header or of a tag; a trailer may be missing. */
+bool flv_decoder_is_amid(const struct flv_decoder *dec);
 
 #endif

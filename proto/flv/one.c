@@ -4,7 +4,7 @@
 
 #include "proto/flv/flv.h"
 
-enum { OLD_HEVC = 12, OLD_OPUS = 13, STREAMINFO_BYTES = 34 };
+enum { STREAMINFO_BYTES = 34 };
 
 static enum err fail(const char **why, const char *text)
 {
@@ -33,7 +33,8 @@ bool flv_is_one_part(uint8_t type_id, struct buf_view body)
     packet_type = first & 0x0f;
     if (is_enhanced(type_id, first))
         return packet_type == FLV_PACKET_CODED_FRAMES || packet_type == FLV_PACKET_CODED_FRAMES_X;
-    return type_id == FLV_TAG_VIDEO ? packet_type != OLD_HEVC : first >> 4 != OLD_OPUS;
+    return type_id == FLV_TAG_VIDEO ? packet_type != FLV_CODEC_ID_HEVC
+                                    : first >> 4 != FLV_SOUND_FORMAT_OPUS;
 }
 
 void flv_parts_begin(struct flv_parts *parts, uint8_t type_id, struct buf_view body)
@@ -102,9 +103,10 @@ static bool renew(const struct flv_parts *p, uint8_t first, struct buf_writer *w
     if (is_enhanced(p->type_id, first))
         return p->type_id == FLV_TAG_AUDIO && renew_flac(p->rest, w);
 
-    if (p->type_id == FLV_TAG_VIDEO && (first & 0x0f) == OLD_HEVC)
+    if (p->type_id == FLV_TAG_VIDEO && (first & 0x0f) == FLV_CODEC_ID_HEVC)
         return renew_hevc(p->rest, w);
-    return p->type_id == FLV_TAG_AUDIO && first >> 4 == OLD_OPUS && renew_opus(p->rest, w);
+    return p->type_id == FLV_TAG_AUDIO && first >> 4 == FLV_SOUND_FORMAT_OPUS &&
+           renew_opus(p->rest, w);
 }
 
 /* --- multitrack --- */

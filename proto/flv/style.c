@@ -3,9 +3,6 @@
 
 #include "proto/flv/flv.h"
 
-enum { OLD_H264 = 7, OLD_HEVC = 12, OLD_MP3 = 0x2f, OLD_AAC = 0xaf };
-enum { OLD_CONFIG = 0, OLD_CODED = 1, OLD_SEQ_END = 2 };
-
 bool flv_style_carries(enum flv_style style, enum media_codec codec)
 {
     switch (codec) {
@@ -54,9 +51,9 @@ static bool put_old_video(const struct media_frame_info *info, struct buf_view b
                                                            : FLV_FRAME_INTER;
 
     out->head[0] = (uint8_t)(frame_type << 4 | id);
-    out->head[1] = info->flags & FRAME_CONFIG    ? OLD_CONFIG
-                   : info->flags & FRAME_SEQ_END ? OLD_SEQ_END
-                                                 : OLD_CODED;
+    out->head[1] = info->flags & FRAME_CONFIG    ? FLV_CLASSIC_CONFIG
+                   : info->flags & FRAME_SEQ_END ? FLV_CLASSIC_SEQUENCE_END
+                                                 : FLV_CLASSIC_CODED;
     for (unsigned i = 0; i < 3; i++)
         out->head[2 + i] = (uint8_t)(time_ms >> (16 - 8 * i));
     out->head_bytes = 5;
@@ -64,14 +61,14 @@ static bool put_old_video(const struct media_frame_info *info, struct buf_view b
     return true;
 }
 
-static bool put_old_audio(const struct media_frame_info *info, struct buf_view body, uint8_t first,
-                          struct flv_shape *out)
+static bool put_old_audio(const struct media_frame_info *info, struct buf_view body,
+                          unsigned format, struct flv_shape *out)
 {
     if (info->flags & FRAME_SEQ_END)
         return false;
-    out->head[0] = first;
-    out->head[1] = info->flags & FRAME_CONFIG ? OLD_CONFIG : OLD_CODED;
-    out->head_bytes = first == OLD_AAC ? 2 : 1;
+    out->head[0] = (uint8_t)(format << 4 | FLV_SOUND_44K_16BIT_STEREO);
+    out->head[1] = info->flags & FRAME_CONFIG ? FLV_CLASSIC_CONFIG : FLV_CLASSIC_CODED;
+    out->head_bytes = format == FLV_SOUND_FORMAT_AAC ? 2 : 1;
     out->rest = es_of(info, body);
     return true;
 }
@@ -87,13 +84,13 @@ static bool put_old(enum flv_style style, const struct media_frame_info *info, s
         return false;
     switch (info->codec) {
     case CODEC_H264:
-        return put_old_video(info, body, OLD_H264, out);
+        return put_old_video(info, body, FLV_CODEC_ID_AVC, out);
     case CODEC_HEVC:
-        return put_old_video(info, body, OLD_HEVC, out);
+        return put_old_video(info, body, FLV_CODEC_ID_HEVC, out);
     case CODEC_AAC:
-        return put_old_audio(info, body, OLD_AAC, out);
+        return put_old_audio(info, body, FLV_SOUND_FORMAT_AAC, out);
     case CODEC_MP3:
-        return put_old_audio(info, body, OLD_MP3, out);
+        return put_old_audio(info, body, FLV_SOUND_FORMAT_MP3, out);
     default:
         return false;
     }

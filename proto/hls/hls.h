@@ -129,4 +129,10 @@ void hls_write_multivariant(struct buf_writer *w, const struct hls_variant *vari
 void hls_measure(const struct hls_segment *segments, size_t n_segments, uint64_t *peak_bps,
                  uint64_t *average_bps);
 
+/* --- for one viewer ------------------------------------------------------------------- */
+
+/* A media playlist as it is for all, with args ("a=b&c=d") behind the address of each segment,
+ * part, init section and hint. */
+void hls_write_private(struct buf_writer *out, struct buf_view playlist, const char *args);
+
 #endif

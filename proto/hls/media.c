@@ -1,6 +1,7 @@
 /* Media playlists. RFC 8216, sections 4.3.2 and 4.3.3; bis 4.4.3 to 4.4.5. */
 #include <inttypes.h>
 
+#include "common/base/date.h"
 #include "proto/hls/hls.h"
 #include "proto/hls/text.h"
 
@@ -74,9 +75,9 @@ static void write_segment_tags(struct media_writer *m, const struct hls_segment 
         m->mapped = s;
     }
     if (s->wall_us > 0) {
-        buf_write_str(m->w, "#EXT-X-PROGRAM-DATE-TIME:");
-        hls_write_date(m->w, s->wall_us);
-        buf_write_str(m->w, "\n");
+        char date[DATE_SIZE];
+
+        buf_printf(m->w, "#EXT-X-PROGRAM-DATE-TIME:%s\n", date_format(s->wall_us, date));
     }
 }
 

@@ -9,7 +9,5 @@
 void hls_write_uri(struct buf_writer *w, struct buf_view uri);
 /* "2.002000": decimal seconds, never negative. */
 void hls_write_seconds(struct buf_writer *w, int64_t us);
-/* "2024-02-29T23:59:59.999Z": ISO 8601 with milliseconds, of Unix time from 1970 on. */
-void hls_write_date(struct buf_writer *w, int64_t wall_us);
 
 #endif

@@ -12,22 +12,24 @@
 
 #define DEFAULT_CHUNK_SIZE 128u       /* section 5.4.1 */
 #define MAX_LENGTH 0xffffffu          /* a message length has 24 bits */
+#define MAX_CSID 0x1ffffu             /* section 5.3.1.1: 65599, in bits */
 #define NO_TIMESTAMP 0xffffffu        /* section 5.3.1.3: the extended field has it */
 #define KEEP_BYTES ((size_t)64 << 10) /* a larger buffer is freed with its message */
 #define MAX_TYPE0_AS_DELTA_MS 10000u
 
 struct rtmp_chunk_stream {
-    uint32_t csid;
+    uint32_t csid : 17; /* MAX_CSID fits */
+    uint32_t type_id : 8;
+    bool has_extended : 1;
+    bool open : 1;         /* a message has begun and is not complete */
     uint32_t timestamp_ms; /* of the last message, absolute */
     uint32_t delta_ms;     /* what a type 3 chunk that opens a message adds */
     uint32_t extended;     /* last extended timestamp as sent, if has_extended */
     uint32_t length_bytes;
     uint32_t stream_id;
-    uint8_t type_id;
-    bool has_extended;
-    bool open;                /* a message has begun and is not complete */
     struct buf_writer *parts; /* owned; the unfinished message so far, NULL when there is none */
 };
+_Static_assert(sizeof(struct rtmp_chunk_stream) <= 32, "every RTMP viewer has two or three");
 
 /* A chunk header as it is on the wire. */
 struct chunk_header {
@@ -114,7 +116,7 @@ static enum err add_stream(struct rtmp_chunk_decoder *dec, uint32_t csid,
         return fail(dec, E_NOMEM, "out of memory");
     dec->streams = streams;
     *out = &dec->streams[dec->n_streams++];
-    **out = (struct rtmp_chunk_stream){.csid = csid};
+    **out = (struct rtmp_chunk_stream){.csid = csid & MAX_CSID};
     return E_OK;
 }
 
@@ -230,7 +232,8 @@ static enum err begin_message(struct rtmp_chunk_decoder *dec, struct rtmp_chunk_
         s->length_bytes = h->length_bytes;
         s->type_id = h->type_id;
     }
-    limit = is_media(s->type_id) ? dec->limits.max_media_bytes : dec->limits.max_other_bytes;
+    limit =
+        is_media((uint8_t)s->type_id) ? dec->limits.max_media_bytes : dec->limits.max_other_bytes;
     if (s->length_bytes > limit)
         return fail(dec, E_TOO_BIG, "csid %u: message type %u length %u > limit %zu",
                     (unsigned)s->csid, s->type_id, (unsigned)s->length_bytes, limit);
@@ -263,7 +266,7 @@ static enum err apply_header(struct rtmp_chunk_decoder *dec, const struct chunk_
                  (unsigned)h->csid, h->format, (unsigned)s->length_bytes, parts_bytes(s));
     if (e != E_OK)
         return e;
-    dec->current = (unsigned)(s - dec->streams);
+    dec->current = (uint16_t)(s - dec->streams);
     dec->chunk_left = s->length_bytes - (uint32_t)parts_bytes(s);
     if (dec->chunk_left > dec->chunk_size)
         dec->chunk_left = dec->chunk_size;
@@ -322,7 +325,7 @@ static enum err append_part(struct rtmp_chunk_decoder *dec, struct rtmp_chunk_st
     if (!s->parts || buf_writer_status(s->parts) != E_OK)
         return fail(dec, E_NOMEM, "csid %u: no memory for a message of %u", (unsigned)s->csid,
                     (unsigned)s->length_bytes);
-    dec->open_bytes += part.size_bytes;
+    dec->open_bytes += (uint32_t)part.size_bytes;
     dec->chunk_left -= (uint32_t)part.size_bytes;
     return E_OK;
 }
@@ -346,8 +349,8 @@ static void reset_parts(struct rtmp_chunk_decoder *dec, struct rtmp_chunk_stream
 {
     if (!s->parts)
         return;
-    dec->open_bytes -= s->parts->used_bytes;
-    if (!is_media(s->type_id) || s->parts->capacity_bytes > KEEP_BYTES)
+    dec->open_bytes -= (uint32_t)s->parts->used_bytes;
+    if (!is_media((uint8_t)s->type_id) || s->parts->capacity_bytes > KEEP_BYTES)
         drop_parts(s);
     else
         buf_writer_clear(s->parts);
@@ -365,7 +368,7 @@ static enum err read_payload(struct rtmp_chunk_decoder *dec, struct buf_reader *
         return e;
     out->timestamp_ms = s->timestamp_ms;
     out->stream_id = s->stream_id;
-    out->type_id = s->type_id;
+    out->type_id = (uint8_t)s->type_id;
     if (parts_bytes(s) == 0 && dec->chunk_left == s->length_bytes &&
         in->left_bytes >= dec->chunk_left) {
         out->payload = buf_take(in, dec->chunk_left);

@@ -15,10 +15,10 @@ struct rtmp_message {      /* section 6.1.1 */
 };
 
 struct rtmp_chunk_limits {
-    uint32_t max_media_bytes; /* message types 8, 9, 15, 18 and 22 */
-    uint32_t max_other_bytes; /* all others */
-    uint32_t max_chunk_size;  /* that the peer may set */
-    uint32_t max_chunk_streams;
+    uint32_t max_media_bytes;   /* message types 8, 9, 15, 18 and 22 */
+    uint32_t max_other_bytes;   /* all others */
+    uint32_t max_chunk_size;    /* that the peer may set */
+    uint32_t max_chunk_streams; /* at most 65535 */
 };
 /* Parts of unfinished messages may hold this many times the longest message together. */
 #define RTMP_CHUNK_MAX_OPEN_MESSAGES 2u
@@ -28,13 +28,13 @@ struct rtmp_chunk_limits {
 struct rtmp_chunk_decoder { /* embedded in its connection; fields are private to chunk_decoder.c */
     struct rtmp_chunk_limits limits;
     struct rtmp_chunk_stream *streams; /* owned, n_streams; few: searched and added one by one */
-    size_t open_bytes;                 /* in unfinished messages of all streams */
     struct rtmp_error_text error;
+    uint32_t open_bytes; /* in unfinished messages of all streams */
     uint32_t chunk_size;
-    uint32_t n_streams;
-    uint32_t current;    /* stream of the chunk that is being read, if chunk_left */
-    uint32_t chunk_left; /* payload bytes of that chunk still to come */
+    uint32_t chunk_left; /* payload bytes of the chunk that is being read still to come */
     int32_t delivered;   /* stream whose parts are lent, -1 for none */
+    uint16_t n_streams;
+    uint16_t current;    /* stream of the chunk that is being read, if chunk_left */
     uint8_t stash_bytes; /* bytes taken from the input that no step has used yet */
     uint8_t stash[RTMP_CHUNK_MAX_HEADER_BYTES];
 };

@@ -38,7 +38,8 @@ struct rtmp_client {
     bool has_held;               /* media that came instead of Play.Start waits for the next call */
     struct rtmp_message held;
     struct buf_writer held_body;
-    char code[96]; /* of the event last given */
+    struct rtmp_abilities abilities; /* the server's */
+    char code[96];                   /* of the event last given */
     char description[256];
     char *asked_tc_url; /* owned; of the last reconnect request, NULL = none said */
 };

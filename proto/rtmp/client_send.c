@@ -108,14 +108,15 @@ void client_send_stop(struct rtmp_client *c, struct buf_writer *out)
     rtmp_command_send(&c->link, out, 0, &body);
 }
 
-/* onMetaData goes in @setDataFrame: bare, servers pass it on once and later viewers miss it. */
+const uint8_t k_rtmp_set_data_frame[RTMP_SET_DATA_FRAME_BYTES] = "\x02\0\x0d@setDataFrame";
+
 static void write_metadata(struct rtmp_client *c, uint32_t timestamp_ms, struct buf_view body,
                            struct buf_writer *out)
 {
     struct buf_writer wrapped;
 
-    buf_writer_init(&wrapped, body.size_bytes + 32);
-    amf_write_cstr(&wrapped, "@setDataFrame");
+    buf_writer_init(&wrapped, body.size_bytes + RTMP_SET_DATA_FRAME_BYTES);
+    buf_write(&wrapped, k_rtmp_set_data_frame, RTMP_SET_DATA_FRAME_BYTES);
     buf_write_view(&wrapped, body);
     if (buf_writer_status(&wrapped) == E_OK)
         rtmp_write_message(out, c->link.out_chunk_size, rtmp_csid_of(MEDIA_DATA), timestamp_ms,

@@ -38,7 +38,7 @@ enum err rtmp_command_read(struct rtmp_link *link, const struct rtmp_message *me
     struct amf_limits limits = {
         .max_depth = MAX_COMMAND_DEPTH,
         .max_values = MAX_COMMAND_VALUES,
-        .max_string_bytes = link->limits.max_command_bytes,
+        .max_string_bytes = link->max_command_bytes,
     };
     struct buf_view body = message->type_id == RTMP_COMMAND_AMF3
                                ? without_format_byte(message->payload)

@@ -26,7 +26,10 @@ void rtmp_link_init(struct rtmp_link *link, const struct rtmp_limits *limits)
     };
 
     *link = (struct rtmp_link){
-        .limits = *limits,
+        .max_message_bytes = limits->max_message_bytes,
+        .max_command_bytes = limits->max_command_bytes,
+        .our_chunk_size = limits->out_chunk_size,
+        .window_ack_size = limits->window_ack_size,
         .out_chunk_size = DEFAULT_CHUNK_SIZE,
         /* A peer that names no window gets acks as if it had ours: some encoders wait for them. */
         .in_window_bytes = limits->window_ack_size,
@@ -104,14 +107,14 @@ static void announce_window(struct rtmp_link *link, struct buf_writer *out, uint
 
 void rtmp_link_announce_window(struct rtmp_link *link, struct buf_writer *out)
 {
-    announce_window(link, out, link->limits.window_ack_size);
+    announce_window(link, out, link->window_ack_size);
 }
 
 void rtmp_link_announce_peer_bandwidth(const struct rtmp_link *link, struct buf_writer *out)
 {
     uint8_t body[5];
 
-    put_u32(body, link->limits.window_ack_size);
+    put_u32(body, link->window_ack_size);
     body[4] = LIMIT_DYNAMIC;
     write_view(link, out, RTMP_CSID_CONTROL, RTMP_SET_PEER_BANDWIDTH, 0,
                buf_view_of(body, sizeof body));
@@ -119,8 +122,8 @@ void rtmp_link_announce_peer_bandwidth(const struct rtmp_link *link, struct buf_
 
 void rtmp_link_announce_chunk_size(struct rtmp_link *link, struct buf_writer *out)
 {
-    write_control_u32(link, out, RTMP_SET_CHUNK_SIZE, link->limits.out_chunk_size);
-    link->out_chunk_size = link->limits.out_chunk_size; /* from the next message on */
+    write_control_u32(link, out, RTMP_SET_CHUNK_SIZE, link->our_chunk_size);
+    link->out_chunk_size = link->our_chunk_size; /* from the next message on */
 }
 
 void rtmp_link_write_user_control(const struct rtmp_link *link, struct buf_writer *out,
@@ -227,7 +230,7 @@ static enum err begin_aggregate(struct rtmp_link *link, const struct rtmp_messag
 
     link->aggregate = aggregate;
     if (aggregate) {
-        buf_writer_init(&aggregate->body, link->limits.max_message_bytes);
+        buf_writer_init(&aggregate->body, link->max_message_bytes);
         buf_write_view(&aggregate->body, message->payload);
         e = buf_writer_status(&aggregate->body);
     }

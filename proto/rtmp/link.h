@@ -24,14 +24,15 @@ enum { /* chunk streams of what we say; media has rtmp_csid_of() */
 };
 
 struct rtmp_link {
-    struct rtmp_limits limits;
-    struct rtmp_chunk_decoder dec;
-    uint32_t out_chunk_size;   /* 128 until rtmp_link_announce_chunk_size() */
-    uint32_t bytes_in;         /* of the connection; wraps */
-    uint32_t acked_bytes;      /* bytes_in when we last acknowledged */
-    uint32_t in_window_bytes;  /* the peer wants an ack for so many */
-    uint32_t out_window_bytes; /* the window we announced */
-    uint32_t peer_acked_bytes; /* what the peer said to have received; wraps */
+    struct rtmp_chunk_decoder dec; /* has the other limits */
+    uint32_t max_message_bytes, max_command_bytes;
+    uint32_t our_chunk_size, window_ack_size; /* as limits say: what is announced */
+    uint32_t out_chunk_size;                  /* 128 until rtmp_link_announce_chunk_size() */
+    uint32_t bytes_in;                        /* of the connection; wraps */
+    uint32_t acked_bytes;                     /* bytes_in when we last acknowledged */
+    uint32_t in_window_bytes;                 /* the peer wants an ack for so many */
+    uint32_t out_window_bytes;                /* the window we announced */
+    uint32_t peer_acked_bytes;                /* what the peer said to have received; wraps */
     bool has_pong;
     uint32_t last_pong_ms;
     struct rtmp_aggregate *aggregate; /* owned; being taken apart, else NULL */

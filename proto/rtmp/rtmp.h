@@ -91,6 +91,10 @@ void rtmp_server_accept(struct rtmp_server *s, struct buf_writer *out);
  * "NetStream.Publish.BadName", "NetStream.Play.StreamNotFound", "NetStream.Play.Failed". */
 void rtmp_server_refuse(struct rtmp_server *s, const char *code, const char *description,
                         struct buf_writer *out);
+/* The same, for a client that is to go to url ("rtmp://host/app/stream") instead: "ex" with code
+ * 302 and redirect, as servers and clients of the SRS family have it, and a reconnect request to
+ * who announced that (Enhanced RTMP v2). Others see an error. */
+void rtmp_server_redirect(struct rtmp_server *s, const char *url, struct buf_writer *out);
 /* The accepted play or publish ends from our side. Play: NetStream.Play.UnpublishNotify (and
  * Stream EOF); publish: status of level error or "status" with this code. */
 void rtmp_server_end(struct rtmp_server *s, const char *code, const char *description,
@@ -108,6 +112,12 @@ struct rtmp_abilities {
     uint32_t codecs; /* 1 << enum media_codec: it takes them with enhanced headers */
 };
 void rtmp_server_abilities(const struct rtmp_server *s, struct rtmp_abilities *out);
+/* What else it said in connect; all "" before, and once a play was accepted: viewers are many. Lent
+ * until then. Control characters are gone. */
+struct rtmp_client_words {
+    const char *tc_url, *agent, *page_url; /* tcUrl, flashVer, pageUrl */
+};
+void rtmp_server_client_words(const struct rtmp_server *s, struct rtmp_client_words *out);
 /* Ping request (user control 6); feed sees the answer, rtmp_server_last_pong() tells. */
 void rtmp_server_ping(struct rtmp_server *s, uint32_t now_ms, struct buf_writer *out);
 /* "csid 7: message type 9 length 9000000 > limit 4194304" */
@@ -131,6 +141,10 @@ unsigned rtmp_put_type0_header(uint8_t out[RTMP_MAX_CHUNK_HEADER], unsigned csid
 /* Repeats the extended timestamp when there is one (section 5.3.1.3 and every real client). */
 unsigned rtmp_put_type3_header(uint8_t out[RTMP_MAX_CHUNK_HEADER], unsigned csid,
                                uint32_t timestamp_ms);
+/* What a publisher says before the body of onMetaData, an AMF0 string: bare, servers pass it on
+ * once and later viewers miss it. */
+#define RTMP_SET_DATA_FRAME_BYTES 16
+extern const uint8_t k_rtmp_set_data_frame[RTMP_SET_DATA_FRAME_BYTES];
 /* A whole message in chunks of chunk_size. */
 void rtmp_write_message(struct buf_writer *w, uint32_t chunk_size, unsigned csid,
                         uint32_t timestamp_ms, uint8_t type_id, uint32_t stream_id,
@@ -181,6 +195,11 @@ void rtmp_client_write_media(struct rtmp_client *c, uint8_t media_type, uint32_t
 /* FCUnpublish and deleteStream, before the connection is closed. */
 void rtmp_client_stop(struct rtmp_client *c, struct buf_writer *out);
 const char *rtmp_client_error(const struct rtmp_client *c);
+/* What the server said in its answer to connect that it takes; all false before STARTED, and of
+ * older servers. */
+void rtmp_client_abilities(const struct rtmp_client *c, struct rtmp_abilities *out);
+/* The message stream that createStream gave: RTMP_MEDIA_STREAM_ID nearly everywhere. */
+uint32_t rtmp_client_stream_id(const struct rtmp_client *c);
 /* Where a reconnect request leads: reference as the server said it, whole or relative (RFC
  * 3986, 5.2) to base, the tcUrl of the connection; empty = base. out is terminated. E_UNSUPPORTED:
  * not rtmp nor rtmps, or no longer rtmps; E_INVAL: not a URL of host and app, or one with spaces,

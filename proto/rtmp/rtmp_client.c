@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/rtmp/client.h"
+#include "proto/rtmp/enhanced.h"
 
 #define BIT(state) (1u << (state))
 
@@ -54,6 +55,16 @@ void rtmp_client_destroy(struct rtmp_client **c)
 const char *rtmp_client_error(const struct rtmp_client *c)
 {
     return rtmp_error_text(&c->link.error);
+}
+
+void rtmp_client_abilities(const struct rtmp_client *c, struct rtmp_abilities *out)
+{
+    *out = c->abilities;
+}
+
+uint32_t rtmp_client_stream_id(const struct rtmp_client *c)
+{
+    return c->stream_id;
 }
 
 static void set_state(struct rtmp_client *c, enum client_state state)
@@ -131,11 +142,19 @@ static enum err on_created(struct rtmp_client *c, const struct rtmp_command *cmd
         return rtmp_link_fail(&c->link, E_PROTO, "amf", "createStream gave no stream id");
     c->stream_id = (uint32_t)id;
     if (!c->publish)
-        rtmp_chunk_decoder_set_limits(&c->link.dec, c->link.limits.max_message_bytes,
-                                      c->link.limits.max_command_bytes);
+        rtmp_chunk_decoder_set_limits(&c->link.dec, c->link.max_message_bytes,
+                                      c->link.max_command_bytes);
     client_send_start(c, out);
     set_state(c, CLIENT_STARTING);
     return E_AGAIN;
+}
+
+/* Enhanced RTMP v2 puts them into the information object; some servers into the properties. */
+static void note_abilities(struct rtmp_client *c, const struct rtmp_command *cmd)
+{
+    rtmp_read_abilities(amf_deref(cmd->args), &c->abilities);
+    if (!c->abilities.announces_codecs)
+        rtmp_read_abilities(cmd->object, &c->abilities);
 }
 
 static enum err on_result(struct rtmp_client *c, const struct rtmp_command *cmd,
@@ -143,6 +162,7 @@ static enum err on_result(struct rtmp_client *c, const struct rtmp_command *cmd,
 {
     (void)event;
     if (c->state == CLIENT_CONNECTING && cmd->transaction_id == TRANSACTION_CONNECT) {
+        note_abilities(c, cmd);
         client_send_create_stream(c, out);
         set_state(c, CLIENT_CREATING);
     } else if (c->state == CLIENT_CREATING && cmd->transaction_id == TRANSACTION_CREATE_STREAM) {

@@ -8,6 +8,7 @@
 
 #define BIT(state) (1u << (state))
 #define MAX_SAMPLE_ACCESS_BYTES ((size_t)256)
+#define REDIRECT_MAX_BYTES ((size_t)4096)
 
 static const struct {
     const char *name;
@@ -38,13 +39,20 @@ struct rtmp_server *rtmp_server_create(const struct rtmp_limits *limits,
     return s;
 }
 
+static bool has_short_app(const struct rtmp_server *s)
+{
+    return !s->has_words && s->app_bytes <= sizeof s->app;
+}
+
 void rtmp_server_destroy(struct rtmp_server **s)
 {
     if (!*s)
         return;
     rtmp_handshake_destroy(&(*s)->handshake);
     rtmp_link_fini(&(*s)->link);
-    free((void *)(uintptr_t)(*s)->app.data); /* our own copy; the cast drops const */
+    server_forget_words(*s);
+    if (!has_short_app(*s))
+        free((*s)->said);
     free(*s);
     *s = NULL;
 }
@@ -234,8 +242,8 @@ void rtmp_server_accept(struct rtmp_server *s, struct buf_writer *out)
 {
     assert(s->state == SERVER_PUBLISH_PENDING || s->state == SERVER_PLAY_PENDING);
     if (s->state == SERVER_PUBLISH_PENDING) {
-        rtmp_chunk_decoder_set_limits(&s->link.dec, s->link.limits.max_message_bytes,
-                                      s->link.limits.max_command_bytes);
+        rtmp_chunk_decoder_set_limits(&s->link.dec, s->link.max_message_bytes,
+                                      s->link.max_command_bytes);
         write_status(s, out, "status", "NetStream.Publish.Start", "Publishing has started.");
         server_set_state(s, SERVER_PUBLISHING);
         return;
@@ -244,6 +252,7 @@ void rtmp_server_accept(struct rtmp_server *s, struct buf_writer *out)
     write_status(s, out, "status", "NetStream.Play.Reset", "The play list is empty.");
     write_status(s, out, "status", "NetStream.Play.Start", "Playing has started.");
     write_sample_access(s, out);
+    server_forget_words(s);
     server_set_state(s, SERVER_PLAYING);
 }
 
@@ -252,6 +261,41 @@ void rtmp_server_refuse(struct rtmp_server *s, const char *code, const char *des
 {
     assert(s->state == SERVER_PUBLISH_PENDING || s->state == SERVER_PLAY_PENDING);
     write_status(s, out, "error", code, description);
+    server_set_state(s, SERVER_IDLE);
+}
+
+/* "rtmp://host/app/stream?query" without the stream. */
+static void tc_url_of(const char *url, struct buf_writer *out)
+{
+    size_t size = strcspn(url, "?");
+
+    while (size && url[size - 1] != '/')
+        size--;
+    buf_write(out, url, size ? size - 1 : 0);
+    buf_write_u8(out, 0);
+}
+
+void rtmp_server_redirect(struct rtmp_server *s, const char *url, struct buf_writer *out)
+{
+    struct buf_writer body, tc_url;
+
+    assert(s->state == SERVER_PUBLISH_PENDING || s->state == SERVER_PLAY_PENDING);
+    rtmp_command_begin(&body, "onStatus", 0);
+    amf_write_null(&body);
+    rtmp_write_info(&body, "error", "NetConnection.Connect.Rejected", "The stream is elsewhere.");
+    amf_write_name(&body, "ex");
+    amf_write_object(&body);
+    amf_write_member_number(&body, "code", 302);
+    amf_write_member_cstr(&body, "redirect", url);
+    amf_write_end(&body);
+    amf_write_end(&body);
+    rtmp_command_send(&s->link, out, RTMP_MEDIA_STREAM_ID, &body);
+    buf_writer_init(&tc_url, REDIRECT_MAX_BYTES);
+    tc_url_of(url, &tc_url);
+    if (buf_writer_status(&tc_url) == E_OK)
+        (void)rtmp_server_ask_reconnect(s, (const char *)tc_url.data, "The stream is elsewhere.",
+                                        out);
+    buf_writer_fini(&tc_url);
     server_set_state(s, SERVER_IDLE);
 }
 
@@ -297,6 +341,48 @@ bool rtmp_server_ask_reconnect(struct rtmp_server *s, const char *tc_url, const 
 void rtmp_server_ping(struct rtmp_server *s, uint32_t now_ms, struct buf_writer *out)
 {
     rtmp_link_write_user_control(&s->link, out, RTMP_PING_REQUEST, now_ms);
+}
+
+/* The start of what was said is all that is left of it. */
+static void keep_app(struct rtmp_server *s)
+{
+    char *said = s->said, *app;
+
+    if (has_short_app(s)) {
+        memcpy(s->app, said, s->app_bytes);
+        free(said);
+        return;
+    }
+    app = realloc(said, s->app_bytes);
+    if (app)
+        s->said = app;
+}
+
+void server_forget_words(struct rtmp_server *s)
+{
+    char *tc_url;
+
+    if (!s->has_words)
+        return;
+    tc_url = s->said + s->app_bytes;
+    explicit_bzero(tc_url, strlen(tc_url)); /* it may hold a secret */
+    s->has_words = false;
+    keep_app(s);
+}
+
+struct buf_view server_app(const struct rtmp_server *s)
+{
+    return buf_view_of((const uint8_t *)(has_short_app(s) ? s->app : s->said), s->app_bytes);
+}
+
+void rtmp_server_client_words(const struct rtmp_server *s, struct rtmp_client_words *out)
+{
+    *out = (struct rtmp_client_words){"", "", ""};
+    if (!s->has_words)
+        return;
+    out->tc_url = s->said + s->app_bytes;
+    out->agent = out->tc_url + strlen(out->tc_url) + 1;
+    out->page_url = out->agent + strlen(out->agent) + 1;
 }
 
 void rtmp_server_abilities(const struct rtmp_server *s, struct rtmp_abilities *out)

@@ -18,16 +18,25 @@ enum server_state {
     SERVER_N_STATES
 };
 
+#define SERVER_SHORT_APP_BYTES 8 /* "live" */
+
 struct rtmp_server {
     struct rtmp_link link;
     struct rtmp_handshake *handshake; /* owned; NULL once done */
     enum server_state state;
     bool has_stream;  /* createStream gave id 1 and deleteStream did not take it back */
     bool drops_media; /* a publish ended; what its encoder still sends is not an offence */
+    bool has_words;   /* as below */
     struct rtmp_abilities abilities; /* of the client, as connect said */
     uint32_t next_stream_id;         /* for createStream while id 1 is out */
-    struct buf_view app;             /* owned copy */
+    uint32_t app_bytes;
+    union {
+        /* Owned: app; then, if has_words, tcUrl, flashVer and pageUrl, each with its zero. */
+        char *said;
+        char app[SERVER_SHORT_APP_BYTES]; /* of that size at most, when there are no words */
+    };
 };
+_Static_assert(sizeof(struct rtmp_server) <= 184, "every RTMP viewer has one");
 
 /* One command under way. */
 struct server_call {
@@ -41,6 +50,9 @@ struct server_call {
 /* Answers the command and may make an event. E_OK, E_PROTO or E_NOMEM, with link.error. */
 enum err server_on_command(struct server_call *call);
 void server_set_state(struct rtmp_server *s, enum server_state state);
+/* All that connect said but the app. */
+void server_forget_words(struct rtmp_server *s);
+struct buf_view server_app(const struct rtmp_server *s);
 /* Ends publish or play, if there is one: false if not. */
 bool server_stop(struct rtmp_server *s);
 

@@ -80,15 +80,34 @@ static void write_fc_answer(const struct server_call *call, const char *name, co
 
 /* --- connect --- */
 
-/* The one text that later events need; never empty. */
-static enum err keep_app(struct rtmp_server *s, struct buf_view app)
+/* Without control characters. Returns where the next one goes. */
+static char *put_word(char *at, struct buf_view text)
 {
-    uint8_t *copy = malloc(app.size_bytes);
+    for (size_t i = 0; i < text.size_bytes; i++)
+        if (text.data[i] >= 0x20 && text.data[i] != 0x7f)
+            *at++ = (char)text.data[i];
+    *at++ = '\0';
+    return at;
+}
 
-    if (!copy)
+/* app is never empty. */
+static enum err keep_said(struct rtmp_server *s, struct buf_view app, const struct buf_view words[],
+                          size_t n_words)
+{
+    size_t size = app.size_bytes + n_words;
+    char *at;
+
+    for (size_t i = 0; i < n_words; i++)
+        size += words[i].size_bytes;
+    s->said = malloc(size);
+    if (!s->said)
         return rtmp_link_fail(&s->link, E_NOMEM, "other", "out of memory");
-    memcpy(copy, app.data, app.size_bytes);
-    s->app = buf_view_of(copy, app.size_bytes);
+    memcpy(s->said, app.data, app.size_bytes);
+    s->app_bytes = (uint32_t)app.size_bytes;
+    at = s->said + app.size_bytes;
+    for (size_t i = 0; i < n_words; i++)
+        at = put_word(at, words[i]);
+    s->has_words = true;
     return E_OK;
 }
 
@@ -142,16 +161,18 @@ static enum err on_connect(struct server_call *call)
 {
     struct rtmp_server *s = call->s;
     const struct amf_value *asked = call->cmd->object;
-    struct buf_view url = amf_string(amf_find(asked, "tcUrl"));
+    const struct buf_view words[] = {amf_string(amf_find(asked, "tcUrl")),
+                                     amf_string(amf_find(asked, "flashVer")),
+                                     amf_string(amf_find(asked, "pageUrl"))};
     struct buf_view app = trim_app(amf_string(amf_find(asked, "app")));
     enum err e;
 
     if (app.size_bytes == 0)
-        app = app_of_url(url);
+        app = app_of_url(words[0]);
     if (app.size_bytes == 0)
         return answer_error(call, "NetConnection.Connect.InvalidApp",
                             "Neither app nor tcUrl names an application.");
-    e = keep_app(s, app);
+    e = keep_said(s, app, words, sizeof words / sizeof words[0]);
     if (e != E_OK)
         return e;
     rtmp_link_announce_window(&s->link, call->out);
@@ -163,9 +184,9 @@ static enum err on_connect(struct server_call *call)
     call->has_event = true;
     *call->event = (struct rtmp_event){
         .type = RTMP_EVENT_CONNECT,
-        .app = s->app,
-        .tc_url = url,
-        .agent = amf_string(amf_find(asked, "flashVer")),
+        .app = server_app(s),
+        .tc_url = words[0],
+        .agent = words[1],
     };
     return E_OK;
 }
@@ -211,7 +232,7 @@ static enum err begin(struct server_call *call, enum server_state pending,
     call->has_event = true;
     *call->event = (struct rtmp_event){
         .type = type,
-        .app = s->app,
+        .app = server_app(s),
         .stream = amf_string(call->cmd->args),
     };
     return E_OK;

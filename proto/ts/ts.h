@@ -8,7 +8,8 @@
 #include "proto/codec/codec.h"
 
 #define TS_PACKET_BYTES 188
-#define TS_MAX_TRACKS 8 /* the PMT of so many fits one packet */
+#define TS_SYNC_BYTE 0x47 /* the first one of each */
+#define TS_MAX_TRACKS 8   /* the PMT of so many fits one packet */
 
 /* PIDs follow from what a track is, not from the order of arrival: equal on every node. */
 #define TS_PID_PMT 0x1000

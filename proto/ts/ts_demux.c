@@ -46,13 +46,6 @@ void ts_demux_get_counts(const struct ts_demux *demux, struct ts_demux_counts *o
     *out = demux->counts;
 }
 
-bool ts_demux_tracks(const struct ts_demux *demux, bool *has_audio, bool *has_video)
-{
-    *has_audio = demux->es[MEDIA_AUDIO].codec;
-    *has_video = demux->es[MEDIA_VIDEO].codec;
-    return demux->has_program;
-}
-
 /* --- time --- */
 
 /* To the nearest microsecond. */
@@ -366,4 +359,9 @@ enum err ts_demux_end(struct ts_demux *demux, struct ts_unit *out)
         e = next_pending(demux, out);
     }
     return e;
+}
+
+bool ts_demux_is_amid(const struct ts_demux *demux)
+{
+    return demux->used_bytes;
 }

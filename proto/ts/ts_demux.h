@@ -40,8 +40,8 @@ void ts_demux_destroy(struct ts_demux **demux); /* NULL is fine */
 enum err ts_demux_next(struct ts_demux *demux, struct buf_reader *in, struct ts_unit *out);
 /* The end of the bytes: what was open is complete now. E_OK, or E_AGAIN when there is no more. */
 enum err ts_demux_end(struct ts_demux *demux, struct ts_unit *out);
-/* Known once the PMT came; false before. */
-bool ts_demux_tracks(const struct ts_demux *demux, bool *has_audio, bool *has_video);
+/* What was given so far ends in the middle of a packet. */
+bool ts_demux_is_amid(const struct ts_demux *demux);
 void ts_demux_get_counts(const struct ts_demux *demux, struct ts_demux_counts *out);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "proto/ts/ts.h"
 
-enum { TS_SYNC_BYTE = 0x47, TS_PID_PAT = 0, TS_PID_NULL = 0x1fff };
+enum { TS_PID_PAT = 0, TS_PID_NULL = 0x1fff };
 enum { TS_START = 0x40, TS_ADAPTATION = 0x20, TS_PAYLOAD = 0x10 }; /* bytes 1 and 3 of a header */
 enum { TS_STREAM_PRIVATE_1 = 0xbd, TS_STREAM_AUDIO = 0xc0, TS_STREAM_VIDEO = 0xe0 };
 

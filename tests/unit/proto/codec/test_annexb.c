@@ -64,16 +64,23 @@ static const uint8_t k_hvcc_head[] = {0x01, 0x01, 0x60, 0x00, 0x00, 0x00, 0x90, 
                                       0x00, 0x00, 0x00, 0x00, 0x3c, 0xf0, 0x00, 0xfc,
                                       0xfd, 0xf8, 0xf8, 0x00, 0x00, 0x0f};
 
+/* SPS and PPS of k_avcc, which they borrow from. */
+static void h264_sets(struct codec_params *params)
+{
+    const char *why;
+
+    assert_int_equal(codec_params_from_config(CODEC_H264, VIEW(k_avcc), params, &why), E_OK);
+    assert_int_equal(params->video.n_sets, 2);
+}
+
 static void test_record_of_h264_is_that_of_x264(void **state)
 {
     struct nal_sets sets;
     struct codec_params params;
     struct buf_writer out;
-    const char *why;
 
     (void)state;
-    assert_int_equal(codec_params_from_config(CODEC_H264, VIEW(k_avcc), &params, &why), E_OK);
-    assert_int_equal(params.video.n_sets, 2);
+    h264_sets(&params);
     nal_sets_init(&sets, CODEC_H264);
     buf_writer_init(&out, 1000);
     assert_int_equal(nal_sets_add(&sets, params.video.sets[0]), E_OK);
@@ -121,10 +128,9 @@ static void test_new_sps_takes_the_place_of_the_old_one_and_its_pps(void **state
     struct nal_sets sets;
     struct codec_params params;
     struct buf_writer out;
-    const char *why;
 
     (void)state;
-    assert_int_equal(codec_params_from_config(CODEC_H264, VIEW(k_avcc), &params, &why), E_OK);
+    h264_sets(&params);
     nal_sets_init(&sets, CODEC_H264);
     buf_writer_init(&out, 1000);
     assert_int_equal(nal_sets_add(&sets, params.video.sets[0]), E_OK);

@@ -14,7 +14,7 @@ static void test_next_gives_every_unit_and_then_end(void **state)
 {
     static const uint8_t k_first[] = {0x09, 0x06, 0x65};
     struct nal_reader r = nal_reader_from(VIEW(k_frame), 4);
-    struct buf_view nal;
+    struct buf_view nal = {0};
     const char *why = NULL;
 
     (void)state;

@@ -4,6 +4,7 @@
 #define HW_TESTS_UNIT_PROTO_TS_MP4_TEST_H
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/unit/proto/ts/ts_test.h"
 
@@ -189,6 +190,46 @@ static inline void mp4_open(struct mp4_file *file, const char *path)
 static inline void mp4_close(struct mp4_file *file)
 {
     buf_writer_fini(&file->bytes);
+}
+
+/* --- ffmpeg: a movie, and a transport stream of the same name --- */
+
+#define TEST_VIDEO "-f lavfi -i testsrc2=size=320x180:rate=30000/1001 "
+#define TEST_AUDIO "-f lavfi -i sine=frequency=440:sample_rate=48000 "
+
+struct ffmpeg_job {
+    char folder[64], mp4[96], ts[96];
+    struct mp4_file movie;
+};
+
+static inline int ffmpeg_job_begin(struct ffmpeg_job *job)
+{
+    (void)snprintf(job->folder, sizeof job->folder, "/tmp/hw_ts_XXXXXX");
+    if (!mkdtemp(job->folder))
+        return -1;
+    (void)snprintf(job->mp4, sizeof job->mp4, "%s/movie.mp4", job->folder);
+    (void)snprintf(job->ts, sizeof job->ts, "%s/movie.ts", job->folder);
+    return 0;
+}
+
+static inline void ffmpeg_job_end(const struct ffmpeg_job *job)
+{
+    (void)unlink(job->mp4);
+    (void)unlink(job->ts);
+    (void)rmdir(job->folder);
+}
+
+/* Two seconds; what arguments encode. No edit list: times of the file are times of the frames.
+ * False: it cannot be encoded here. */
+static inline bool ffmpeg_encode(const struct ffmpeg_job *job, const char *arguments)
+{
+    char command[1024];
+
+    (void)snprintf(command, sizeof command,
+                   "ffmpeg -v error -y %s -t 2 -use_editlist 0 -avoid_negative_ts make_zero %s "
+                   ">/dev/null 2>&1",
+                   arguments, job->mp4);
+    return system(command) == 0;
 }
 
 #endif

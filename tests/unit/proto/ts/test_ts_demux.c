@@ -2,14 +2,10 @@
  * in the MP4 file, however the bytes are split. */
 #include "tests/unit/proto/ts/mp4_test.h"
 
-#include <unistd.h>
-
 #include "proto/codec/annexb.h"
 #include "proto/codec/nal.h"
 #include "proto/ts/ts_demux.h"
 
-#define VIDEO "-f lavfi -i testsrc2=size=320x180:rate=30000/1001 "
-#define AUDIO "-f lavfi -i sine=frequency=440:sample_rate=48000 "
 /* In a file with pictures, sound begins with a gap, which is lost where PES packets have more. */
 #define ONE_FRAME "-pes_payload_size 0 "
 #define MAX_UNITS 1000
@@ -21,22 +17,24 @@ static const struct demux_case {
     enum media_codec video, audio;
 } k_cases[] = {
     {"H.264 with B-frames and AAC",
-     VIDEO AUDIO "-c:v libx264 -preset veryfast -bf 3 -g 20 -c:a aac -ac 2", ONE_FRAME, CODEC_H264,
-     CODEC_AAC},
+     TEST_VIDEO TEST_AUDIO "-c:v libx264 -preset veryfast -bf 3 -g 20 -c:a aac -ac 2", ONE_FRAME,
+     CODEC_H264, CODEC_AAC},
     {"H.264 with delimiters, and AAC in LATM",
-     VIDEO AUDIO "-c:v libx264 -x264-params slices=4:aud=1:keyint=10 -c:a aac -ac 2",
+     TEST_VIDEO TEST_AUDIO "-c:v libx264 -x264-params slices=4:aud=1:keyint=10 -c:a aac -ac 2",
      ONE_FRAME "-mpegts_flags latm", CODEC_H264, CODEC_AAC},
     {"HEVC with B-frames and AC-3",
-     VIDEO AUDIO "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=20:bframes=3 "
-                 "-tag:v hvc1 -c:a ac3 -ac 6",
+     TEST_VIDEO TEST_AUDIO
+     "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=20:bframes=3 "
+     "-tag:v hvc1 -c:a ac3 -ac 6",
      ONE_FRAME, CODEC_HEVC, CODEC_AC3},
     {"H.264 and E-AC-3, as DVB has them",
-     VIDEO AUDIO "-c:v libx264 -preset ultrafast -g 30 -c:a eac3 -ac 6",
+     TEST_VIDEO TEST_AUDIO "-c:v libx264 -preset ultrafast -g 30 -c:a eac3 -ac 6",
      ONE_FRAME "-mpegts_flags system_b", CODEC_H264, CODEC_EAC3},
-    {"Opus alone", AUDIO "-c:a libopus -ac 2", "", CODEC_NONE, CODEC_OPUS},
-    {"Opus 5.1 alone", AUDIO "-c:a libopus -ac 6 -mapping_family 1", "", CODEC_NONE, CODEC_OPUS},
-    {"MP3 alone", AUDIO "-c:a libmp3lame", "", CODEC_NONE, CODEC_MP3},
-    {"AAC 5.1 alone", AUDIO "-c:a aac -ac 6", "", CODEC_NONE, CODEC_AAC},
+    {"Opus alone", TEST_AUDIO "-c:a libopus -ac 2", "", CODEC_NONE, CODEC_OPUS},
+    {"Opus 5.1 alone", TEST_AUDIO "-c:a libopus -ac 6 -mapping_family 1", "", CODEC_NONE,
+     CODEC_OPUS},
+    {"MP3 alone", TEST_AUDIO "-c:a libmp3lame", "", CODEC_NONE, CODEC_MP3},
+    {"AAC 5.1 alone", TEST_AUDIO "-c:a aac -ac 6", "", CODEC_NONE, CODEC_AAC},
 };
 
 struct kept_unit {
@@ -107,8 +105,7 @@ static void assert_same(const struct reading *a, const struct reading *b)
  */
 
 struct job {
-    char folder[64], mp4[96], ts[96];
-    struct mp4_file movie;
+    struct ffmpeg_job files;
     struct reading reading, other;
 };
 static struct job *s_job;
@@ -117,22 +114,13 @@ static int setup(void **state)
 {
     (void)state;
     s_job = calloc(1, sizeof *s_job);
-    if (!s_job)
-        return -1;
-    (void)snprintf(s_job->folder, sizeof s_job->folder, "/tmp/hw_demux_XXXXXX");
-    if (!mkdtemp(s_job->folder))
-        return -1;
-    (void)snprintf(s_job->mp4, sizeof s_job->mp4, "%s/in.mp4", s_job->folder);
-    (void)snprintf(s_job->ts, sizeof s_job->ts, "%s/in.ts", s_job->folder);
-    return 0;
+    return s_job ? ffmpeg_job_begin(&s_job->files) : -1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    (void)unlink(s_job->mp4);
-    (void)unlink(s_job->ts);
-    (void)rmdir(s_job->folder);
+    ffmpeg_job_end(&s_job->files);
     free(s_job);
     return 0;
 }
@@ -142,11 +130,10 @@ static bool make(const struct demux_case *c)
     char command[1024];
 
     (void)snprintf(command, sizeof command,
-                   "ffmpeg -v error -y %s -t 2 -use_editlist 0 -avoid_negative_ts make_zero %s "
-                   ">/dev/null 2>&1 && ffmpeg -v error -y -i %s -map 0 -c copy -flush_packets 0 %s "
-                   "-f mpegts %s >/dev/null 2>&1",
-                   c->arguments, s_job->mp4, s_job->mp4, c->muxer, s_job->ts);
-    return system(command) == 0;
+                   "ffmpeg -v error -y -i %s -map 0 -c copy -flush_packets 0 %s -f mpegts %s "
+                   ">/dev/null 2>&1",
+                   s_job->files.mp4, c->muxer, s_job->files.ts);
+    return ffmpeg_encode(&s_job->files, c->arguments) && system(command) == 0;
 }
 
 static void load(const char *path, struct buf_writer *out)
@@ -251,14 +238,14 @@ static void check_case(const struct demux_case *c)
     static const size_t k_pieces[] = {1, 7, 187, 188, 189, 1316};
     struct buf_writer ts;
 
-    mp4_open(&s_job->movie, s_job->mp4);
-    load(s_job->ts, &ts);
+    mp4_open(&s_job->files.movie, s_job->files.mp4);
+    load(s_job->files.ts, &ts);
     read_in_pieces(buf_writer_view(&ts), ts.used_bytes, &s_job->reading);
     assert_int_equal(s_job->reading.counts.n_lost, 0);
     assert_int_equal(s_job->reading.counts.n_broken, 0);
     assert_int_equal(s_job->reading.counts.n_resyncs, 0);
-    for (size_t i = 0; i < s_job->movie.n_tracks; i++)
-        compare_track(c, &s_job->movie.tracks[i]);
+    for (size_t i = 0; i < s_job->files.movie.n_tracks; i++)
+        compare_track(c, &s_job->files.movie.tracks[i]);
     check_configs(c);
     for (size_t i = 0; i < N_ELEMENTS(k_pieces); i++) {
         read_in_pieces(buf_writer_view(&ts), k_pieces[i], &s_job->other);
@@ -267,7 +254,7 @@ static void check_case(const struct demux_case *c)
     }
     buf_writer_fini(&s_job->reading.bytes);
     buf_writer_fini(&ts);
-    mp4_close(&s_job->movie);
+    mp4_close(&s_job->files.movie);
 }
 
 static void test_demux_gives_the_frames_that_ffmpeg_muxed(void **state)
@@ -290,8 +277,6 @@ static void test_demux_gives_the_frames_that_ffmpeg_muxed(void **state)
 
 /* --- what is wrong with bytes ------------------------------------------------------------------
  */
-
-static void put_to_writer(struct ts_sink *sink, struct buf_view bytes);
 
 struct capture_sink {
     struct ts_sink sink;

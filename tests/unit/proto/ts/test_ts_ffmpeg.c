@@ -3,12 +3,8 @@
  * the tick. Left out where ffmpeg or the encoder is not installed. */
 #include "tests/unit/proto/ts/mp4_test.h"
 
-#include <unistd.h>
-
 enum { MAX_LINES = 1000 };
 
-#define VIDEO "-f lavfi -i testsrc2=size=320x180:rate=30000/1001 "
-#define AUDIO "-f lavfi -i sine=frequency=440:sample_rate=48000 "
 #define X265_QUIET "-x265-params log-level=error:keyint=20:bframes=3 -tag:v hvc1 "
 
 static const struct movie_case {
@@ -17,30 +13,32 @@ static const struct movie_case {
     bool ffmpeg_reads_it;          /* 5.1 does not know AV1 in TS */
 } k_cases[] = {
     {"H.264 with B-frames and AAC",
-     VIDEO AUDIO "-c:v libx264 -preset veryfast -bf 3 -g 20 -c:a aac -ac 2", CODEC_H264, CODEC_AAC,
-     true},
+     TEST_VIDEO TEST_AUDIO "-c:v libx264 -preset veryfast -bf 3 -g 20 -c:a aac -ac 2", CODEC_H264,
+     CODEC_AAC, true},
     {"H.264, slices and delimiters of its own, and MP3",
-     VIDEO AUDIO "-c:v libx264 -x264-params slices=4:aud=1:keyint=10 -c:a libmp3lame", CODEC_H264,
-     CODEC_MP3, true},
+     TEST_VIDEO TEST_AUDIO "-c:v libx264 -x264-params slices=4:aud=1:keyint=10 -c:a libmp3lame",
+     CODEC_H264, CODEC_MP3, true},
     {"HEVC with B-frames and AC-3",
-     VIDEO AUDIO "-c:v libx265 -preset ultrafast " X265_QUIET "-c:a ac3 -ac 6", CODEC_HEVC,
-     CODEC_AC3, true},
-    {"H.264 and E-AC-3", VIDEO AUDIO "-c:v libx264 -preset ultrafast -g 30 -c:a eac3 -ac 6",
-     CODEC_H264, CODEC_EAC3, true},
-    {"Opus alone", AUDIO "-c:a libopus -ac 2", CODEC_NONE, CODEC_OPUS, true},
-    {"Opus 5.1 alone", AUDIO "-c:a libopus -ac 6 -mapping_family 1", CODEC_NONE, CODEC_OPUS, true},
-    {"AAC 5.1 alone", AUDIO "-c:a aac -ac 6", CODEC_NONE, CODEC_AAC, true},
-    {"AAC at 8 kHz alone", AUDIO "-c:a aac -ac 1 -ar 8000", CODEC_NONE, CODEC_AAC, true},
-    {"H.264 at 5 frames a second", VIDEO "-r 5 -c:v libx264 -preset ultrafast -g 5", CODEC_H264,
-     CODEC_NONE, true},
+     TEST_VIDEO TEST_AUDIO "-c:v libx265 -preset ultrafast " X265_QUIET "-c:a ac3 -ac 6",
+     CODEC_HEVC, CODEC_AC3, true},
+    {"H.264 and E-AC-3",
+     TEST_VIDEO TEST_AUDIO "-c:v libx264 -preset ultrafast -g 30 -c:a eac3 -ac 6", CODEC_H264,
+     CODEC_EAC3, true},
+    {"Opus alone", TEST_AUDIO "-c:a libopus -ac 2", CODEC_NONE, CODEC_OPUS, true},
+    {"Opus 5.1 alone", TEST_AUDIO "-c:a libopus -ac 6 -mapping_family 1", CODEC_NONE, CODEC_OPUS,
+     true},
+    {"AAC 5.1 alone", TEST_AUDIO "-c:a aac -ac 6", CODEC_NONE, CODEC_AAC, true},
+    {"AAC at 8 kHz alone", TEST_AUDIO "-c:a aac -ac 1 -ar 8000", CODEC_NONE, CODEC_AAC, true},
+    {"H.264 at 5 frames a second", TEST_VIDEO "-r 5 -c:v libx264 -preset ultrafast -g 5",
+     CODEC_H264, CODEC_NONE, true},
     {"AV1 and Opus",
-     VIDEO AUDIO "-c:v libaom-av1 -pix_fmt yuv420p -usage realtime -cpu-used 8 -g 20 -c:a libopus",
+     TEST_VIDEO TEST_AUDIO
+     "-c:v libaom-av1 -pix_fmt yuv420p -usage realtime -cpu-used 8 -g 20 -c:a libopus",
      CODEC_AV1, CODEC_OPUS, false},
 };
 
 struct job {
-    char folder[64], mp4[96], ts[96];
-    struct mp4_file movie;
+    struct ffmpeg_job files;
     struct ts_reading reading;
 };
 
@@ -50,36 +48,15 @@ static int setup(void **state)
 {
     (void)state;
     s_job = calloc(1, sizeof *s_job);
-    if (!s_job)
-        return -1;
-    (void)snprintf(s_job->folder, sizeof s_job->folder, "/tmp/hw_ts_XXXXXX");
-    if (!mkdtemp(s_job->folder))
-        return -1;
-    (void)snprintf(s_job->mp4, sizeof s_job->mp4, "%s/in.mp4", s_job->folder);
-    (void)snprintf(s_job->ts, sizeof s_job->ts, "%s/out.ts", s_job->folder);
-    return 0;
+    return s_job ? ffmpeg_job_begin(&s_job->files) : -1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    (void)unlink(s_job->mp4);
-    (void)unlink(s_job->ts);
-    (void)rmdir(s_job->folder);
+    ffmpeg_job_end(&s_job->files);
     free(s_job);
     return 0;
-}
-
-static bool encode(const struct movie_case *c)
-{
-    char command[1024];
-
-    /* No edit list: times of the file are times of the frames. */
-    (void)snprintf(command, sizeof command,
-                   "ffmpeg -v error -y %s -t 2 -use_editlist 0 -avoid_negative_ts make_zero %s "
-                   ">/dev/null 2>&1",
-                   c->arguments, s_job->mp4);
-    return system(command) == 0;
 }
 
 /* --- muxing --- */
@@ -260,8 +237,8 @@ static size_t decode(const char *path, const char *input, const char *map,
 static void compare_decoded(const struct movie_case *c, const char *map)
 {
     static char s_want[MAX_LINES][40], s_got[MAX_LINES][40];
-    size_t n_want = decode(s_job->mp4, "", map, s_want);
-    size_t n_got = decode(s_job->ts, "", map, s_got);
+    size_t n_want = decode(s_job->files.mp4, "", map, s_want);
+    size_t n_got = decode(s_job->files.ts, "", map, s_got);
 
     print_message("  %s: %zu frames\n", map, n_got);
     assert_true(n_want > 5);
@@ -284,23 +261,23 @@ static void check_case(const struct movie_case *c)
 {
     struct buf_writer ts;
 
-    mp4_open(&s_job->movie, s_job->mp4);
-    mux(c, &s_job->movie, &ts);
-    save(buf_writer_view(&ts), s_job->ts);
+    mp4_open(&s_job->files.movie, s_job->files.mp4);
+    mux(c, &s_job->files.movie, &ts);
+    save(buf_writer_view(&ts), s_job->files.ts);
     reading_init(&s_job->reading);
     read_ts(&s_job->reading, buf_writer_view(&ts));
     read_end(&s_job->reading);
-    compare_stamps(&s_job->movie, &s_job->reading);
+    compare_stamps(&s_job->files.movie, &s_job->reading);
     compare_clock(&s_job->reading);
     if (c->ffmpeg_reads_it && c->video != CODEC_NONE)
         compare_decoded(c, "0:v");
     if (c->video == CODEC_AV1)
-        compare_obus(&s_job->movie, &s_job->reading);
+        compare_obus(&s_job->files.movie, &s_job->reading);
     if (c->audio != CODEC_NONE)
         compare_decoded(c, "0:a");
     reading_fini(&s_job->reading);
     buf_writer_fini(&ts);
-    mp4_close(&s_job->movie);
+    mp4_close(&s_job->files.movie);
 }
 
 static void test_write_gives_a_stream_that_ffmpeg_decodes_to_the_same(void **state)
@@ -309,7 +286,7 @@ static void test_write_gives_a_stream_that_ffmpeg_decodes_to_the_same(void **sta
 
     (void)state;
     for (size_t i = 0; i < N_ELEMENTS(k_cases); i++) {
-        if (!encode(&k_cases[i])) {
+        if (!ffmpeg_encode(&s_job->files, k_cases[i].arguments)) {
             print_message("%s: left out, cannot be encoded here\n", k_cases[i].name);
             continue;
         }
