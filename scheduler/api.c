@@ -123,6 +123,8 @@ static void heartbeat(struct scheduler *s, struct http_exchange *x, struct clust
     struct cluster_heartbeat_reply reply = {
         .lease_ms = (uint32_t)s->conf->lease_ms,
         .interval_ms = (uint32_t)s->conf->heartbeat_ms,
+        .settings_run = s->told.run,
+        .settings_seq = s->told.seq,
     };
     struct cluster_error error = {"out of memory"};
     uint64_t n_left_out = s->registry.n_left_out;

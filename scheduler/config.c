@@ -44,6 +44,8 @@ static const struct conf_field k_fields[] = {
         "File that holds the password of Redis; empty = none.", false),
     CONF_FIELD_STRING(C, token_file, "token_file", "", 4096,
         "File that holds the node token, and on a second line one that is accepted beside it; empty = only requests from this machine are served.", true),
+    CONF_FIELD_STRING(C, admin_tokens_file, "admin.tokens_file", "", 4096,
+        "File of tokens for people's API, a line each: name, scope (read, operate or admin), secret; its owner's alone (mode 0600); read again at SIGHUP; empty = none.", true),
     CONF_FIELD_ENUM(C, log_level, "log.level", "info", k_levels, "Least severe level written.", true),
     CONF_FIELD_STRING(C, log_file, "log.file", "", 4096, "Where log lines go; empty = standard error.", false),
     CONF_FIELD_UINT(C, lease_ms, "lease_ms", "5000", 500, 600000, "ms",

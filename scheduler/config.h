@@ -14,7 +14,7 @@ struct scheduler_conf {
     bool tls_verify;
     uint64_t tls_handshake_ms;
     int store_type; /* enum store_type */
-    char *redis_url, *redis_password_file, *token_file;
+    char *redis_url, *redis_password_file, *token_file, *admin_tokens_file;
     struct conf_list redis_sentinels;
     char *redis_master, *sentinel_user, *sentinel_password_file;
     int log_level; /* enum log_level */

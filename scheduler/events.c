@@ -127,7 +127,7 @@ static void on_ping(struct timer *timer)
 
 /* --- life --- */
 
-void events_init(struct events *events, struct loop *loop, events_lost *on_lost, void *arg)
+void events_begin(struct events *events, struct loop *loop, events_lost *on_lost, void *arg)
 {
     *events = (struct events){.on_lost = on_lost, .arg = arg};
     map_init(&events->by_node);
@@ -149,7 +149,7 @@ static void forget(struct events_conn *conn)
     free(conn);
 }
 
-void events_fini(struct events *events)
+void events_end(struct events *events)
 {
     struct map_cursor cursor = {0};
     const char *key;

@@ -20,9 +20,9 @@ struct events {
     void *arg;
 };
 
-void events_init(struct events *events, struct loop *loop, events_lost *on_lost, void *arg);
+void events_begin(struct events *events, struct loop *loop, events_lost *on_lost, void *arg);
 /* After the HTTP server is gone, or before: ends what is open. */
-void events_fini(struct events *events);
+void events_end(struct events *events);
 /* Takes the exchange. An instance has one connection: an older one is ended. */
 void events_open(struct events *events, struct http_exchange *x, const char *node,
                  uint64_t instance);

@@ -88,11 +88,15 @@ static void on_store_state(void *arg, bool is_up)
         log_warn("store", "msg=\"store away, answering from memory\"");
     if (is_up) /* what was granted meanwhile is written by the reports */
         registry_want_full(&s->registry);
+    told_doubt_store(&s->told);
 }
 
 static void on_store_emptied(void *arg)
 {
-    registry_want_full(&((struct scheduler *)arg)->registry);
+    struct scheduler *s = arg;
+
+    registry_want_full(&s->registry);
+    told_doubt_store(&s->told);
 }
 
 static void on_store_node(void *arg, const struct cluster_heartbeat *m)
@@ -171,9 +175,27 @@ static void on_store_event(void *arg, const struct store_event *event)
     s->quiet--;
 }
 
+static void on_store_settings(void *arg, struct cluster_settings *m)
+{
+    told_merge(&((struct scheduler *)arg)->told, m, true);
+}
+
+static void on_store_settings_read(void *arg)
+{
+    told_store_rest(&((struct scheduler *)arg)->told);
+}
+
+static void on_store_settings_refused(void *arg)
+{
+    told_doubt_store(&((struct scheduler *)arg)->told);
+}
+
 const struct store_watch k_news_of_store = {
     .on_state = on_store_state,
     .on_emptied = on_store_emptied,
     .on_node = on_store_node,
     .on_event = on_store_event,
+    .on_settings = on_store_settings,
+    .on_settings_read = on_store_settings_read,
+    .on_settings_refused = on_store_settings_refused,
 };

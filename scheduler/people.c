@@ -117,7 +117,8 @@ void people_nodes(struct http_exchange *x, void *arg)
     size_t limit;
     json_t *items;
 
-    if (!scheduler_admits(s, x) || (limit = take_limit(x, s)) == 0)
+    limit = take_limit(x, s);
+    if (limit == 0)
         return;
     limit = limit < NODES_PAGE_MAX ? limit : NODES_PAGE_MAX;
     items = json_array();
@@ -134,8 +135,6 @@ static void order_drain(struct http_exchange *x, struct scheduler *s, bool wante
 {
     struct registry_node *node;
 
-    if (!scheduler_admits(s, x) || (wanted && !scheduler_takes_json(x)))
-        return;
     node = registry_node(&s->registry, http_path_arg(x, "id"));
     if (!node) {
         http_respond_problem(x, 404, "no such node");
@@ -174,7 +173,8 @@ void people_streams(struct http_exchange *x, void *arg)
     size_t limit;
     json_t *items;
 
-    if (!scheduler_admits(s, x) || (limit = take_limit(x, s)) == 0)
+    limit = take_limit(x, s);
+    if (limit == 0)
         return;
     items = json_array();
     stream = registry_stream_after(&s->registry, take_after(x));
@@ -220,8 +220,6 @@ void people_stream(struct http_exchange *x, void *arg)
     const struct registry_stream *stream;
     json_t *root;
 
-    if (!scheduler_admits(s, x))
-        return;
     stream = registry_stream(&s->registry, http_path(x) + sizeof "/api/v1/streams/" - 1);
     if (!stream) {
         http_respond_problem(x, 404, "no node has the stream");

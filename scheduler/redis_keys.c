@@ -55,6 +55,28 @@ const char k_redis_refresh[] =
 const char k_redis_unlist[] = "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\n"
                               "return redis.call('SREM', KEYS[2], ARGV[1])\n";
 
+/* own: the setting that is there, or false. Versions are exact up to 2^53, as epochs are. */
+#define LUA_READ_SETTING                                                                        \
+    "local cur = redis.call('HGET', KEYS[1], ARGV[1]) or ''\n"                                  \
+    "local ok, m = pcall(cjson.decode, cur)\n"                                                  \
+    "local own = ok and type(m) == 'table' and type(m.settings) == 'table' and m.settings[1]\n" \
+    "local version = type(own) == 'table' and tonumber(own.version)\n"
+
+const char k_redis_set[] = LUA_READ_SETTING
+    "local mine = tonumber(ARGV[2])\n"
+    "if version and (version > mine or\n"
+    "    (version == mine and tostring(own.origin) >= ARGV[3])) then\n"
+    "  return {0, cur}\n"
+    "end\n"
+    "redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])\n"
+    "redis.call('SADD', KEYS[2], ARGV[5])\n"
+    "redis.call('XADD', KEYS[3], 'MAXLEN', '~', " REDIS_EVENTS_MAX ", '*', 'from',\n"
+    "  ARGV[6], 'event', '{\"v\":1,\"type\":\"settings\"}', 'setting', ARGV[4])\n"
+    "return {1, ''}\n";
+
+const char k_redis_unset[] = LUA_READ_SETTING "if version ~= tonumber(ARGV[2]) then return 0 end\n"
+                                              "return redis.call('HDEL', KEYS[1], ARGV[1])\n";
+
 /* The value is the body of a publish message without "v", so that codec reads it. */
 bool redis_owner_parse(const redisReply *value, struct store_owner *out)
 {

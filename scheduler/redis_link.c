@@ -121,8 +121,7 @@ static void drop(struct redis_link *link, const char *why)
     }
 }
 
-/* Redis refused a command that nobody waits for: an ACL, no memory left, too few replicas. */
-static void note_refusal(struct redis_link *link, const redisReply *reply)
+void redis_link_note_refusal(struct redis_link *link, const redisReply *reply)
 {
     if (!link->said_refused)
         log_warn("redis", "msg=\"redis refuses commands\" link=%s reason=%s", link->conf.name,
@@ -150,7 +149,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
     if (p->done)
         p->done(p->arg, reply);
     else if (r && r->type == REDIS_REPLY_ERROR)
-        note_refusal(link, r);
+        redis_link_note_refusal(link, r);
     free(p);
     if (r && is_read_only(r) && link->ac == ac)
         drop(link, "it became a replica");

@@ -58,6 +58,9 @@ bool redis_link_command(struct redis_link *link, redis_link_done *done, void *ar
 /* The same for a list of words. */
 bool redis_link_command_argv(struct redis_link *link, redis_link_done *done, void *arg, int n_words,
                              const char **words);
+/* Redis refused a command: an ACL, no memory left, too few replicas. Said once while the link is
+ * up; commands without done() do so by themselves. reply is an error. */
+void redis_link_note_refusal(struct redis_link *link, const redisReply *reply);
 /* From here on the connection is for what is said on that channel; done gets each message, never
  * NULL. One channel a link, after each on_up(). */
 bool redis_link_subscribe(struct redis_link *link, redis_link_done *done, void *arg,

@@ -64,11 +64,24 @@ static bool is_about_owner(enum cluster_event_type type)
     return type == CLUSTER_EVENT_PUBLISHED || type == CLUSTER_EVENT_ENDED;
 }
 
+/* Old or new: its version says what counts. */
+static void on_setting(const struct redis_log *log, const redisReply *value)
+{
+    struct cluster_settings m;
+    struct cluster_error error;
+
+    if (cluster_settings_decode(buf_view_of(value->str, value->len), &m, &error) != E_OK)
+        return;
+    log->watch->on_settings(log->watch->arg, &m);
+    cluster_settings_fini(&m);
+}
+
 /* One event: a flat list of fields. */
 static void on_entry(struct redis_log *log, struct event_id id, const redisReply *fields)
 {
     struct store_event event = {.is_old = !is_above(id, log->news)};
     struct cluster_event m = {.type = CLUSTER_EVENT_UNKNOWN};
+    const redisReply *setting = NULL;
     struct cluster_error error;
     bool is_own = false;
 
@@ -83,11 +96,15 @@ static void on_entry(struct redis_log *log, struct event_id id, const redisReply
             event.owner.instance = strtoull(value->str, NULL, 10);
         else if (strcmp(key->str, "run") == 0)
             event.owner.run = strtoull(value->str, NULL, 10);
+        else if (strcmp(key->str, "setting") == 0)
+            setting = value;
         else if (strcmp(key->str, "event") == 0 &&
                  cluster_event_decode(buf_view_of(value->str, value->len), &m, &error) != E_OK)
             return;
     }
-    if (is_own || m.type == CLUSTER_EVENT_UNKNOWN || m.type == CLUSTER_EVENT_PING ||
+    if (setting && !is_own)
+        on_setting(log, setting);
+    if (setting || is_own || m.type == CLUSTER_EVENT_UNKNOWN || m.type == CLUSTER_EVENT_PING ||
         (event.is_old && !is_about_owner(m.type)))
         return;
     event.type = m.type;
@@ -215,6 +232,11 @@ struct redis_log *redis_log_create(const struct redis_link_conf *conf,
         return NULL;
     }
     return log;
+}
+
+const char *redis_log_self(const struct redis_log *log)
+{
+    return log->self;
 }
 
 void redis_log_destroy(struct redis_log **log)

@@ -18,6 +18,8 @@ struct redis_log *redis_log_create(const struct redis_link_conf *conf,
                                    const struct store_watch *watch,
                                    void (*on_positioned)(void *arg));
 /* After the link that was appended over. */
+/* What this log signs its events with; lent. */
+const char *redis_log_self(const struct redis_log *log);
 void redis_log_destroy(struct redis_log **log);
 /* The target changed, or Redis was emptied: connects again and looks where the log ends. */
 void redis_log_restart(struct redis_log *log);

@@ -1,47 +1,64 @@
-/* What is served where, and who may ask. */
+/* What is served where, and who may ask: what nodes ask is looked at by its handler, what people
+ * ask before it, by the scope in the last column. */
 #include <string.h>
 #include <strings.h>
 
+#include "common/net/api_access.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/stats.h"
 
+#define OPEN API_SCOPE(API_NONE)
+#define READ API_SCOPE(API_READ)
+#define ADMIN API_SCOPE(API_ADMIN)
+
 /* clang-format off */
 const struct http_route k_scheduler_api[] = {
-    {"GET",    "/v1/route",                             api_route,       0}, /* the busiest first */
-    {"POST",   "/v1/nodes/{id}/heartbeat",              api_heartbeat,   0},
-    {"GET",    "/v1/nodes/{id}/events",                 api_events,      0},
-    {"POST",   "/v1/streams/{app}/{name}/publish",      api_publish,     0},
-    {"POST",   "/v1/streams/{app}/{sub}/{name}/publish", api_publish,    0},
-    {"DELETE", "/v1/streams/{app}/{name}/publish",      api_unpublish,   0},
-    {"DELETE", "/v1/streams/{app}/{sub}/{name}/publish", api_unpublish,  0},
-    {"GET",    "/v1/trace",                             people_trace,    0},
-    {"GET",    "/api/v1/nodes",                         people_nodes,    0},
-    {"POST",   "/api/v1/nodes/{id}/drain",              people_drain,    0},
-    {"DELETE", "/api/v1/nodes/{id}/drain",              people_undrain,  0},
-    {"GET",    "/api/v1/streams",                       people_streams,  0},
-    {"GET",    "/api/v1/streams/{app}/{name}",          people_stream,   0},
-    {"GET",    "/api/v1/streams/{app}/{sub}/{name}",    people_stream,   0},
-    {"GET",    "/healthz",                              people_healthz,  0},
-    {"GET",    "/readyz",                               people_readyz,   0},
-    {"GET",    "/metrics",                              people_metrics,  0},
-    {"GET",    "/{app}/{name}",                         entry_redirect,  HTTP_ROUTE_CORS},
-    {"GET",    "/{app}/{sub}/{name}",                   entry_redirect,  HTTP_ROUTE_CORS},
+    {"GET",    "/v1/route",                             api_route,       OPEN}, /* the busiest first */
+    {"POST",   "/v1/nodes/{id}/heartbeat",              api_heartbeat,   OPEN},
+    {"GET",    "/v1/nodes/{id}/events",                 api_events,      OPEN},
+    {"POST",   "/v1/streams/{app}/{name}/publish",      api_publish,     OPEN},
+    {"POST",   "/v1/streams/{app}/{sub}/{name}/publish", api_publish,    OPEN},
+    {"DELETE", "/v1/streams/{app}/{name}/publish",      api_unpublish,   OPEN},
+    {"DELETE", "/v1/streams/{app}/{sub}/{name}/publish", api_unpublish,  OPEN},
+    {"GET",    "/v1/settings",                          api_get_settings, OPEN},
+    {"POST",   "/v1/settings",                          api_post_settings, OPEN},
+    {"GET",    "/v1/trace",                             people_trace,    OPEN},
+    {"GET",    "/api/v1/nodes",                         people_nodes,    READ},
+    {"POST",   "/api/v1/nodes/{id}/drain",              people_drain,    ADMIN},
+    {"DELETE", "/api/v1/nodes/{id}/drain",              people_undrain,  ADMIN},
+    {"GET",    "/api/v1/streams",                       people_streams,  READ},
+    {"GET",    "/api/v1/streams/{app}/{name}",          people_stream,   READ},
+    {"GET",    "/api/v1/streams/{app}/{sub}/{name}",    people_stream,   READ},
+    {"GET",    "/healthz",                              people_healthz,  OPEN},
+    {"GET",    "/readyz",                               people_readyz,   OPEN},
+    {"GET",    "/metrics",                              people_metrics,  OPEN},
+    {"GET",    "/{app}/{name}",                         entry_redirect,  HTTP_ROUTE_CORS | OPEN},
+    {"GET",    "/{app}/{sub}/{name}",                   entry_redirect,  HTTP_ROUTE_CORS | OPEN},
     {NULL, NULL, NULL, 0},
 };
 const struct http_route k_scheduler_entry[] = {
-    {"GET",    "/healthz",                              people_healthz,  0},
-    {"GET",    "/readyz",                               people_readyz,   0},
-    {"GET",    "/{app}/{name}",                         entry_redirect,  HTTP_ROUTE_CORS},
-    {"GET",    "/{app}/{sub}/{name}",                   entry_redirect,  HTTP_ROUTE_CORS},
+    {"GET",    "/healthz",                              people_healthz,  OPEN},
+    {"GET",    "/readyz",                               people_readyz,   OPEN},
+    {"GET",    "/{app}/{name}",                         entry_redirect,  HTTP_ROUTE_CORS | OPEN},
+    {"GET",    "/{app}/{sub}/{name}",                   entry_redirect,  HTTP_ROUTE_CORS | OPEN},
     {NULL, NULL, NULL, 0},
 };
 /* clang-format on */
 
-bool scheduler_admits(struct scheduler *s, struct http_exchange *x)
+bool scheduler_knows_token(const struct http_exchange *x, void *arg)
 {
+    const struct scheduler *s = arg;
+
     for (unsigned i = 0; i < SCHEDULER_N_TOKENS; i++)
         if (http_bearer_is(x, s->tokens.token[i])) /* "" is nobody's */
             return true;
+    return false;
+}
+
+bool scheduler_admits(struct scheduler *s, struct http_exchange *x)
+{
+    if (scheduler_knows_token(x, s))
+        return true;
     if (s->is_on_loopback && http_is_local(x))
         return true;
     stats_count(STAT_REQUEST_DENIED);

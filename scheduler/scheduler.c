@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/net/api_access.h"
 #include "scheduler/stats.h"
 
 #define SWEEP_MS 1000
@@ -112,6 +113,12 @@ static enum err open_tls(struct scheduler *s, struct conf_error *error)
     return s->tls ? E_OK : E_INVAL;
 }
 
+static enum err read_people_tokens(struct scheduler *s, struct conf_error *error)
+{
+    return api_access_read_tokens(s->access, "admin.tokens_file", s->conf->admin_tokens_file,
+                                  error);
+}
+
 enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error)
 {
     struct tls_setup_conf tls = tls_conf(s->conf);
@@ -129,6 +136,8 @@ enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error)
     explicit_bzero(&tokens, sizeof tokens);
     if (s->tls)
         tls_setup_reload(s->tls, &tls);
+    if (s->access && e == E_OK)
+        e = read_people_tokens(s, error);
     return e;
 }
 
@@ -253,6 +262,31 @@ static enum err open_faces(struct scheduler *s, struct conf_error *error)
     return e;
 }
 
+static void count_refused(void *arg)
+{
+    (void)arg;
+    stats_count(STAT_REQUEST_DENIED);
+}
+
+/* What people ask; scheduler_admits() looks at what nodes ask. */
+static enum err open_access(struct scheduler *s, struct conf_error *error)
+{
+    struct api_access_conf conf = {.loop = s->loop,
+                                   .area = "api",
+                                   .is_on_loopback = s->is_on_loopback,
+                                   .bears_node_token = scheduler_knows_token,
+                                   .on_refused = count_refused,
+                                   .arg = s};
+
+    s->access = api_access_create(&conf);
+    if (!s->access) {
+        snprintf(error->text, sizeof error->text, "out of memory");
+        return E_NOMEM;
+    }
+    http_server_set_guard(s->api, api_access_guard(s->access));
+    return read_people_tokens(s, error);
+}
+
 /* --- life --- */
 
 static void on_events_lost(void *arg, const char *id, uint64_t instance)
@@ -281,7 +315,8 @@ static void init(struct scheduler *s, struct loop *loop, const struct scheduler_
     probes_init(&s->probes, s);
     publish_jobs_init(&s->jobs, s);
     traces_init(&s->traces, s);
-    events_init(&s->events, loop, on_events_lost, s);
+    told_init(&s->told, s);
+    events_begin(&s->events, loop, on_events_lost, s);
     timer_init(&s->sweep, loop, on_sweep);
     timer_init(&s->work, loop, on_work);
     timer_init(&s->pulse, loop, on_pulse);
@@ -302,6 +337,8 @@ enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct sch
         e = open_store(s, error);
     if (e == E_OK)
         e = open_faces(s, error);
+    if (e == E_OK)
+        e = open_access(s, error);
     if (e != E_OK)
         scheduler_close(s);
     else if (!*s->tokens.token[0] && !s->is_on_loopback)
@@ -317,13 +354,15 @@ void scheduler_close(struct scheduler *s)
     s->is_stopping = true;
     for (unsigned i = 0; i < N_FACES; i++)
         listener_close(&s->listeners[i]);
-    events_fini(&s->events);
+    events_end(&s->events);
     http_server_destroy(&s->api);
     http_server_destroy(&s->entry);
+    api_access_destroy(&s->access);
     traces_fini(&s->traces);
     probes_fini(&s->probes);
     store_destroy(&s->store);
     publish_jobs_fini(&s->jobs);
+    told_fini(&s->told);
     timer_stop(&s->sweep);
     timer_stop(&s->work);
     timer_stop(&s->pulse);

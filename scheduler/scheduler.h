@@ -14,6 +14,7 @@
 #include "scheduler/registry.h"
 #include "scheduler/route.h"
 #include "scheduler/store.h"
+#include "scheduler/told.h"
 #include "scheduler/trace.h"
 
 /* Where it listens: scheduler.c has a row for each. */
@@ -33,7 +34,9 @@ struct scheduler {
     struct probes probes;
     struct publish_jobs jobs;
     struct traces traces;
+    struct told told;
     struct http_server *api, *entry;
+    struct api_access *access; /* to what people ask the API */
     struct listener *listeners[N_FACES];
     char addresses[N_FACES][ADDR_TEXT_SIZE]; /* as bound; "" = off */
     struct timer sweep, work, pulse;
@@ -51,8 +54,8 @@ struct scheduler {
 enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct scheduler_conf *conf,
                         struct conf_error *error);
 void scheduler_close(struct scheduler *s);
-/* After a reload; of the certificates, too. E_IO, E_INVAL: the token file could not be read, the
- * old tokens stay. */
+/* After a reload; of the certificates, too. E_IO, E_INVAL: a file of tokens could not be read, the
+ * old ones stay. */
 enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error);
 
 /* Monotonic. Notices when this process did not run, say since it was stopped by a signal: then
@@ -89,7 +92,9 @@ void scheduler_forget_orphans(struct scheduler *s);
 /* The operator's order to a node, or its end. */
 void scheduler_drain(struct scheduler *s, struct registry_node *node, bool wanted);
 
-/* True when the request may use the API; otherwise it was answered. */
+/* The request bears the node token. arg = struct scheduler. */
+bool scheduler_knows_token(const struct http_exchange *x, void *arg);
+/* True when the request may use the API of nodes; otherwise it was answered. */
 bool scheduler_admits(struct scheduler *s, struct http_exchange *x);
 /* Changes come as JSON: a page of another site cannot send that without being asked first. False:
  * it was answered. */

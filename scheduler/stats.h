@@ -48,6 +48,8 @@
       "times that this process did not run for more than a second")                               \
     X(TRACE_FOUND, COUNTER, "headwater_traces_total", "answer=\"found\"", "sessions looked for")  \
     X(TRACE_LOST, COUNTER, "headwater_traces_total", "answer=\"lost\"", "")                       \
+    X(SETTINGS, GAUGE, "headwater_settings", "",                                                  \
+      "what operators told, and what they removed of late")                                       \
     X(STORE_UP, GAUGE, "headwater_store_up", "", "1 while the store answers")                     \
     X(REDIS_COMMANDS, COUNTER, "headwater_redis_commands_total", "",                              \
       "commands sent to Redis and to its sentinels")                                              \

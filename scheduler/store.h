@@ -43,6 +43,13 @@ struct store_watch {
     /* Another scheduler's news about a node, about once a second each. */
     void (*on_node)(void *arg, const struct cluster_heartbeat *node);
     void (*on_event)(void *arg, const struct store_event *event);
+    /* What the store holds of what operators told, old and new; items may be taken out of m. */
+    void (*on_settings)(void *arg, struct cluster_settings *m);
+    /* All of it was said: what is known here and was not is to be put. */
+    void (*on_settings_read)(void *arg);
+    /* It would not write some that were put: all that it has is said next, on_settings_read() then.
+     */
+    void (*on_settings_refused)(void *arg);
     void *arg;
 };
 
@@ -70,6 +77,10 @@ struct store_ops {
                     const struct store_owner *owner);
     /* Tells the other schedulers. */
     void (*announce)(struct store *store, const struct store_event *event);
+    /* Writes it unless a newer one is there, which on_settings() says then; tells the others. */
+    void (*put_setting)(struct store *store, const struct cluster_setting *setting);
+    /* Forgets it, if it has that version still: it has ended. */
+    void (*drop_setting)(struct store *store, const struct cluster_setting *setting);
 };
 
 struct store { /* first member of each kind */

@@ -132,6 +132,11 @@ static void memory_announce(struct store *store, const struct store_event *event
     (void)store, (void)event; /* there is nobody else */
 }
 
+static void memory_setting(struct store *store, const struct cluster_setting *setting)
+{
+    (void)store, (void)setting; /* the scheduler has it */
+}
+
 static const struct store_ops k_memory_ops = {
     .destroy = memory_destroy,
     .is_up = memory_is_up,
@@ -141,6 +146,8 @@ static const struct store_ops k_memory_ops = {
     .lookup = memory_lookup,
     .refresh = memory_refresh,
     .announce = memory_announce,
+    .put_setting = memory_setting,
+    .drop_setting = memory_setting,
 };
 
 struct store *store_memory_create(const struct store_watch *watch)

@@ -9,6 +9,7 @@
 #include "scheduler/redis_master.h"
 #include "scheduler/redis_nodes.h"
 #include "scheduler/redis_streams.h"
+#include "scheduler/redis_told.h"
 #include "scheduler/store.h"
 
 const struct store_redis_conf k_store_redis_default = {
@@ -31,6 +32,7 @@ struct redis {
     struct redis_master *master; /* NULL: the target is fixed */
     struct redis_nodes nodes;
     struct redis_streams streams;
+    struct redis_told told;
 };
 
 /* --- calls --- */
@@ -81,7 +83,24 @@ static void redis_announce(struct store *store, const struct store_event *event)
     announce(store, event); /* its first member */
 }
 
+static void redis_put_setting(struct store *store, const struct cluster_setting *setting)
+{
+    redis_told_put(&((struct redis *)store)->told, setting);
+}
+
+static void redis_drop_setting(struct store *store, const struct cluster_setting *setting)
+{
+    redis_told_drop(&((struct redis *)store)->told, setting);
+}
+
 /* --- what happens --- */
+
+/* Once the position in the event log is known: what is read from there on misses nothing. */
+static void read_all(struct redis *redis)
+{
+    redis_streams_read_all(&redis->streams);
+    redis_told_read_all(&redis->told);
+}
 
 static void on_up(void *arg)
 {
@@ -91,7 +110,7 @@ static void on_up(void *arg)
     redis->store.watch.on_state(redis->store.watch.arg, true);
     redis_nodes_start(&redis->nodes); /* nodes first: a stream counts with its node only */
     if (redis_log_is_positioned(redis->log))
-        redis_streams_read_all(&redis->streams);
+        read_all(redis);
 }
 
 static void on_down(void *arg)
@@ -100,6 +119,7 @@ static void on_down(void *arg)
 
     redis_nodes_stop(&redis->nodes);
     redis_streams_forget(&redis->streams);
+    redis_told_forget(&redis->told);
     redis->store.watch.on_state(redis->store.watch.arg, false);
 }
 
@@ -111,7 +131,7 @@ static void on_failed(void *arg, const char *why)
 
 static void on_log_positioned(void *arg)
 {
-    redis_streams_read_all(&((struct redis *)arg)->streams);
+    read_all(arg);
 }
 
 static void on_emptied(void *arg)
@@ -120,6 +140,7 @@ static void on_emptied(void *arg)
 
     redis_log_restart(redis->log);
     redis->store.watch.on_emptied(redis->store.watch.arg);
+    redis_told_read_all(&redis->told);
 }
 
 /* What is connected to the old one is dropped: it may not know yet that it is a replica now. */
@@ -139,6 +160,7 @@ static void redis_destroy(struct store *store)
 {
     struct redis *redis = (struct redis *)store;
 
+    redis_told_forget(&redis->told);
     redis_master_destroy(&redis->master);
     redis_link_destroy(&redis->link);
     redis_log_destroy(&redis->log);
@@ -157,6 +179,8 @@ static const struct store_ops k_redis_ops = {
     .lookup = redis_lookup,
     .refresh = redis_refresh,
     .announce = redis_announce,
+    .put_setting = redis_put_setting,
+    .drop_setting = redis_drop_setting,
 };
 
 static enum err set_target(struct redis *redis, const struct store_redis_conf *conf,
@@ -194,9 +218,10 @@ static enum err open_links(struct redis *redis, struct loop *loop,
     };
 
     redis->link = redis_link_create(&link);
-    redis->nodes.link = redis->streams.link = redis->link;
+    redis->nodes.link = redis->streams.link = redis->told.link = redis->link;
     if (redis->link)
         redis->log = redis_log_create(&link, &redis->store.watch, on_log_positioned);
+    redis->told.log = redis->log;
     return redis->log ? E_OK : E_NOMEM;
 }
 
@@ -234,6 +259,7 @@ struct store *store_redis_create(struct loop *loop, const struct store_redis_con
     redis->store = (struct store){&k_redis_ops, *watch};
     redis_nodes_init(&redis->nodes, loop, &redis->store.watch, conf->poll_ms, on_emptied, redis);
     redis_streams_init(&redis->streams, loop, &redis->store.watch, announce, redis);
+    redis_told_init(&redis->told, loop, conf->retry_ms, &redis->store.watch);
     if (set_target(redis, conf, why) != E_OK)
         goto fail;
     *why = "out of memory";

@@ -107,6 +107,7 @@ struct agent *agent_create(struct node *node, const char **why)
     agent_publish_init(agent);
     agent_route_init(agent);
     agent_return_init(agent);
+    agent_settings_init(agent);
     agent->beat_client = make_client(node, BEAT_TIMEOUT_MS, BEAT_ANSWER_MAX_BYTES, why);
     if (agent->beat_client)
         agent->ask_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
@@ -114,7 +115,9 @@ struct agent *agent_create(struct node *node, const char **why)
         agent->publish_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
     if (agent->publish_client)
         agent->look_client = make_client(node, ASK_SERVER_MS, ANSWER_MAX_BYTES, why);
-    if (!agent->look_client)
+    if (agent->look_client)
+        agent->settings.client = make_client(node, ASK_SERVER_MS, SETTINGS_MAX_BYTES, why);
+    if (!agent->settings.client)
         agent_destroy(&agent);
     return agent;
 }
@@ -131,6 +134,7 @@ void agent_destroy(struct agent **agent)
     agent_publish_fini(a);
     agent_beat_fini(a);
     agent_return_fini(a);
+    agent_settings_fini(a);
     http_client_destroy(&a->look_client);
     http_client_destroy(&a->ask_client);
     http_client_destroy(&a->publish_client);
@@ -159,7 +163,8 @@ bool agent_drain_is_known(const struct agent *agent)
 
 void agent_set_token(struct agent *agent, const char *token)
 {
-    struct http_client *clients[] = {agent->beat_client, agent->ask_client, agent->publish_client};
+    struct http_client *clients[] = {agent->beat_client, agent->ask_client, agent->publish_client,
+                                     agent->settings.client};
 
     for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++)
         if (http_client_set_token(clients[i], token) != E_OK)

@@ -217,6 +217,7 @@ static void on_acknowledged(struct agent *agent, const struct cluster_heartbeat_
         agent->beat_again = true;
     }
     agent_on_beat_reply(agent, reply);
+    agent_settings_on_beat(agent, reply, server);
     agent_events_want(agent, recovered);
 }
 

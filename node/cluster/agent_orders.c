@@ -104,6 +104,12 @@ static void on_resume(struct agent *agent, const struct cluster_event *event)
         node_resume(agent->node);
 }
 
+static void on_settings(struct agent *agent, const struct cluster_event *event)
+{
+    (void)event;
+    agent_settings_on_event(agent);
+}
+
 /* --- events --- */
 
 static const struct {
@@ -118,6 +124,7 @@ static const struct {
     [CLUSTER_EVENT_LEAVING] = {on_leaving, &m_cluster_events_leaving},
     [CLUSTER_EVENT_DRAIN] = {on_drain, &m_cluster_events_drain},
     [CLUSTER_EVENT_RESUME] = {on_resume, &m_cluster_events_resume},
+    [CLUSTER_EVENT_SETTINGS] = {on_settings, &m_cluster_events_settings},
 };
 
 void agent_on_event(struct agent *agent, const struct cluster_event *event)

@@ -20,6 +20,7 @@
 #define BEAT_MIN_GAP_MS 50    /* however often the agent is poked */
 #define ANSWER_MAX_BYTES 65536
 #define BEAT_ANSWER_MAX_BYTES (16u << 20)
+#define SETTINGS_MAX_BYTES (16u << 20) /* CLUSTER_PART_SETTINGS of the longest, either way */
 
 enum agent_link {
     LINK_UNKNOWN, /* no heartbeat has ended yet */
@@ -34,6 +35,16 @@ struct agent_sample { /* for rates between two heartbeats */
     int64_t at_us, cpu_us;
     int64_t in_bytes, out_bytes;
     struct cluster_load load; /* rates as last computed */
+};
+
+struct agent_settings { /* agent_settings.c */
+    struct http_client *client;
+    struct http_call *call;        /* the one under way */
+    struct cluster_settings batch; /* of a POST under way */
+    uint64_t run, seq;             /* of the scheduler, up to where this node has its settings */
+    bool is_known;                 /* the scheduler has settings */
+    bool wants_sync, wants_round, in_round;
+    bool is_behind; /* something could not be brought: with the next heartbeat */
 };
 
 struct agent {
@@ -70,6 +81,8 @@ struct agent {
     struct map
         queues; /* stream name -> struct name_queue, owned: publishes and releases in order */
     struct list held_ops; /* they wait for the heartbeat under way */
+
+    struct agent_settings settings;
 
     struct route_cache routes;
     struct list flights; /* route questions under way */
@@ -118,6 +131,13 @@ void agent_orders_init(struct agent *agent);
 void agent_orders_fini(struct agent *agent);
 void agent_on_event(struct agent *agent, const struct cluster_event *event);
 void agent_on_beat_reply(struct agent *agent, const struct cluster_heartbeat_reply *reply);
+
+/* agent_settings.c */
+void agent_settings_init(struct agent *agent);
+void agent_settings_fini(struct agent *agent);
+void agent_settings_on_beat(struct agent *agent, const struct cluster_heartbeat_reply *reply,
+                            const char *server);
+void agent_settings_on_event(struct agent *agent);
 
 /* agent_publish.c */
 void agent_publish_init(struct agent *agent);

@@ -327,6 +327,15 @@ void conn_charge(struct conn *c, struct conn_budget *budget)
     c->budget = budget;
 }
 
+enum err conn_set_peer(struct conn *c, const struct addr *peer)
+{
+    if (c->budget)
+        conn_budget_move(c->budget, &c->peer, peer);
+    c->peer = *peer;
+    addr_format(peer, c->peer_text);
+    return E_OK;
+}
+
 void conn_set_ops(struct conn *c, const struct conn_ops *ops, void *arg)
 {
     c->ops = ops;

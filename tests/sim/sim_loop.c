@@ -58,11 +58,14 @@ void random_bytes(void *out, size_t size_bytes)
         to[i] = (uint8_t)sim_random();
 }
 
+double random_unit(void)
+{
+    return (double)(sim_random() >> 11) * 0x1p-53;
+}
+
 int64_t jitter_ms(int64_t base_ms, double fraction)
 {
-    double unit = (double)(sim_random() >> 11) * 0x1p-53; /* [0, 1) */
-
-    return (int64_t)((double)base_ms * (1.0 - fraction + 2.0 * fraction * unit) + 0.5);
+    return (int64_t)((double)base_ms * (1.0 - fraction + 2.0 * fraction * random_unit()) + 0.5);
 }
 
 /* --- turns --- */

@@ -25,7 +25,7 @@ void tls_setup_destroy(struct tls_setup **setup)
 
 enum err tls_setup_check(const struct conf_list *certificates, struct tls_error *error)
 {
-    (void)error;
+    (void)certificates, (void)error; /* the former is read by the assertion alone */
     assert(certificates->n_items == 0);
     return E_OK;
 }

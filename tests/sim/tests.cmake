@@ -6,10 +6,10 @@ file(GLOB sim_daemons CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/node/*.c ${CMAKE_SOU
   ${CMAKE_SOURCE_DIR}/scheduler/*.c ${CMAKE_SOURCE_DIR}/common/net/*.c)
 list(FILTER sim_daemons EXCLUDE REGEX "/(node|scheduler)/main\\.c$")
 list(FILTER sim_daemons EXCLUDE REGEX
-  "/common/net/(clock|loop|poller|tick|linger|conn|conn_[a-z]+|tls_[a-z]+|listener|http_link)\\.c$")
+  "/common/net/(clock|loop|poller|tick|linger|conn|conn_[a-z]+|tls_[a-z]+|listener|listener_proxy|http_link)\\.c$")
 add_executable(headwater-sim ${sim_sources} ${sim_daemons})
 target_link_libraries(headwater-sim PRIVATE hw_options hw_common_media hw_common_base hw_proto_flv
-  hw_proto_rtmp hw_proto_http hw_proto_cluster hw_proto_ts hw_proto_mp4 hw_proto_ws hw_proto_hls hw_proto_codec PkgConfig::LIBEVENT PkgConfig::NGHTTP2 PkgConfig::HIREDIS
+  hw_proto_rtmp hw_proto_http hw_proto_cluster hw_proto_access hw_proto_ts hw_proto_mp4 hw_proto_ws hw_proto_hls hw_proto_proxy hw_proto_codec hw_node_openapi PkgConfig::LIBEVENT PkgConfig::OPENSSL PkgConfig::NGHTTP2 PkgConfig::HIREDIS
   PkgConfig::JANSSON Threads::Threads m)
 foreach(symbol log_line getrandom getrusage close metrics_register metrics_register_histogram publish_decide)
   target_link_options(headwater-sim PRIVATE -Wl,--wrap=${symbol})

@@ -40,6 +40,8 @@ struct world {
     struct store_event news;                   /* the last one that is not old */
     struct store_event of_x;                   /* the last one about live/x */
     unsigned n_news;
+    unsigned n_settings, n_settings_read, n_settings_refused;
+    char setting[700]; /* the last one */
     bool (*until)(const struct world *w);
     /* the last answer */
     bool is_answered;
@@ -96,6 +98,33 @@ static inline void on_event(void *arg, const struct store_event *event)
     if (strcmp(event->name.text, "live/x") == 0)
         w->of_x = *event;
     stop_if_done(w);
+}
+
+static inline void on_settings(void *arg, struct cluster_settings *m)
+{
+    struct world *w = arg;
+
+    for (size_t i = 0; i < m->n_settings; i++) {
+        const struct cluster_setting *setting = &m->settings[i];
+
+        w->n_settings++;
+        snprintf(w->setting, sizeof w->setting, "%s %s %llu %s %s", setting->kind, setting->id,
+                 (unsigned long long)setting->version, setting->origin,
+                 setting->item ? setting->item : "-");
+    }
+    stop_if_done(w);
+}
+
+static inline void on_settings_read(void *arg)
+{
+    ((struct world *)arg)->n_settings_read++;
+    stop_if_done(arg);
+}
+
+static inline void on_settings_refused(void *arg)
+{
+    ((struct world *)arg)->n_settings_refused++;
+    stop_if_done(arg);
 }
 
 static inline void on_deadline(struct timer *timer)
@@ -225,7 +254,9 @@ static inline void open_redis(struct world *w, const struct store_watch *watch)
 
 static inline void open_world(struct world *w, bool is_redis)
 {
-    struct store_watch watch = {on_state, on_emptied, on_node, on_event, w};
+    struct store_watch watch = {
+        on_state,         on_emptied,          on_node, on_event, on_settings,
+        on_settings_read, on_settings_refused, w};
 
     memset(w, 0, sizeof *w);
     w->is_redis = is_redis;

@@ -437,7 +437,9 @@ static void test_create_gives_null_and_why_when_the_address_is_wrong(void **stat
                  {"unix:///a", 1, "m"},
                  {"redis://a", 1, ""},
                  {"redis://a", 2, "m"}};
-    struct store_watch watch = {on_state, on_emptied, on_node, on_event, &g_world};
+    struct store_watch watch = {
+        on_state,         on_emptied,          on_node, on_event, on_settings,
+        on_settings_read, on_settings_refused, &g_world};
     struct loop *loop = loop_create("test", 0);
 
     (void)state;

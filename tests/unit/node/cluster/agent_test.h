@@ -17,6 +17,7 @@
 
 #include "common/base/log.h"
 #include "node/cluster/agent.h"
+#include "node/control/settings_sync.h"
 #include "node/drain.h"
 #include "node/handover.h"
 #include "node/node.h"
@@ -49,6 +50,9 @@ struct rig {
     struct http_exchange *held[8];
     unsigned n_held;
     char calls[LOG_SIZE]; /* "P" publish, "R" release, in order */
+    const char *settings; /* the answer to GET /v1/settings */
+    unsigned n_gets, n_posts, post_status;
+    char asked[128], posted[2048]; /* the last ones */
 
     /* what reached the streams */
     struct source source;
@@ -233,12 +237,33 @@ static inline void on_route(struct http_exchange *x, void *arg)
     http_set_pending(x, NULL, NULL);
 }
 
+static inline void on_get_settings(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    rig->n_gets++;
+    snprintf(rig->asked, sizeof rig->asked, "%s", http_query(x));
+    http_respond(x, 200, "application/json", buf_view_str(rig->settings));
+}
+
+static inline void on_post_settings(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    rig->n_posts++;
+    assert_true(buf_view_to_str(http_body(x), rig->posted, sizeof rig->posted));
+    if (rig->post_status)
+        http_respond_problem(x, rig->post_status, "not today");
+    else
+        http_respond(x, 200, "application/json", buf_view_str("{\"v\":1}"));
+}
+
 static const struct http_route k_routes[] = {
     {"POST", "/v1/nodes/{id}/heartbeat", on_beat, 0},
     {"GET", "/v1/nodes/{id}/events", on_events, 0},
     {"POST", "/v1/streams/{rest...}", on_publish, 0},
     {"DELETE", "/v1/streams/{rest...}", on_release, 0},
     {"GET", "/v1/route", on_route, 0},
+    {"GET", "/v1/settings", on_get_settings, 0},
+    {"POST", "/v1/settings", on_post_settings, 0},
     {NULL, NULL, NULL, 0},
 };
 
@@ -289,6 +314,7 @@ static inline void node_open(void)
     node->control = rig->control;
     node->stream_conf = k_conf;
     node->registry = registry_create(&node->stream_conf, &hooks);
+    node->settings = settings_create(rig->control, node->id);
     node->n_loops = 1;
     node->loops = &rig->media;
     rig->media.node = node;
@@ -314,6 +340,7 @@ static inline int setup(void **state)
     log_set_level(LOG_ERROR);
     rig->token = "secret";
     rig->beat_status = 200;
+    rig->settings = "{\"v\":1}";
     rig->beat_reply = (struct cluster_heartbeat_reply){.lease_ms = 5000, .interval_ms = 100};
     rig->control = loop_create("control", 0);
     rig->media_loop = loop_create("media", 0);
@@ -329,6 +356,7 @@ static inline int teardown(void **state)
 
     (void)state;
     agent_destroy(&rig->node.agent);
+    settings_destroy(&rig->node.settings);
     scheduler_close();
     cluster_heartbeat_fini(&rig->beat);
     free(rig->beat_reply.fenced);
