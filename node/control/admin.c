@@ -4,44 +4,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/net/budget.h"
 #include "common/net/tls_setup.h"
+#include "node/compat/compat.h"
+#include "node/control/settings.h"
 #include "node/token.h"
 
 #define METRICS_MAX_BYTES ((size_t)1 << 20)
 
 /* --- access --- */
 
-bool admin_may_see(struct admin *admin, struct http_exchange *x)
+static bool bears_node_token(const struct http_exchange *x, void *arg)
 {
-    if (addr_is_loopback(&admin->node->admin_addr) && http_is_local(x))
-        return true;
-    if (node_bears_token(admin->node, x))
-        return true;
-    log_info("admin", "msg=\"request refused\" peer=%s method=%s path=%s", http_peer(x),
-             LOG_STR(http_method(x)), LOG_STR(http_path(x)));
-    http_add_header(x, "WWW-Authenticate", "Bearer");
-    http_respond_problem(x, 401,
-                         "needs the node token, or a request from this machine with a loopback "
-                         "Host and no foreign Origin");
-    return false;
+    return node_bears_token(((struct admin *)arg)->node, x);
 }
 
-/* The content type keeps foreign web pages out: a browser does not send it across sites unasked. */
-bool admin_may_change(struct admin *admin, struct http_exchange *x)
+static bool check_query(struct http_exchange *x, const struct http_route *route, void *arg)
 {
-    static const char k_json[] = "application/json";
-    const char *type = http_header(x, "content-type");
+    return openapi_check_query(((struct admin *)arg)->openapi, x, route);
+}
 
-    if (!admin_may_see(admin, x))
-        return false;
-    if (type && strncasecmp(type, k_json, sizeof k_json - 1) == 0 &&
-        strchr("; \t", type[sizeof k_json - 1]))
-        return true;
-    http_respond_problem(x, 415, "changes need Content-Type: application/json");
-    return false;
+/* At the start a file that cannot be used is an error; later what was there stays. */
+static enum err read_tokens(struct admin *admin, struct conf_error *error)
+{
+    return api_access_read_tokens(admin->access, "admin.tokens_file",
+                                  admin->node->conf.admin_tokens_file, error);
+}
+
+void admin_reload(struct admin *admin)
+{
+    struct conf_error error;
+
+    if (read_tokens(admin, &error) != E_OK)
+        log_error("admin", "msg=\"the tokens stay as they were\" reason=%s", LOG_STR(error.text));
 }
 
 /* --- requests --- */
@@ -85,6 +83,12 @@ static void on_collected(void *arg)
 {
     struct admin_request *request = arg;
 
+    if (request->goes_on) {
+        request->goes_on = false;
+        if (gather(request->admin->node, request->collect, on_collected, request) == E_OK)
+            return;
+        request->listing.failed = E_NOMEM;
+    }
     if (request->x && request->listing.failed != E_OK)
         http_respond_problem(request->x, 503, "%s", err_text(request->listing.failed));
     else if (request->x)
@@ -143,6 +147,19 @@ bool admin_read_page(struct admin_request *request, size_t item_bytes)
     return false;
 }
 
+json_t *admin_read_body(struct http_exchange *x)
+{
+    struct buf_view body = http_body(x);
+    json_error_t error;
+    json_t *json = json_loadb(body.size_bytes ? (const char *)body.data : "", body.size_bytes,
+                              JSON_REJECT_DUPLICATES, &error);
+
+    if (!json)
+        http_respond_problem(x, 400, "body: line %d, column %d: %s", error.line, error.column,
+                             error.text);
+    return json;
+}
+
 /* --- /metrics --- */
 
 static void count_stream(struct stream *stream, void *arg)
@@ -178,12 +195,8 @@ static void answer_metrics(struct admin_request *request)
 
 static void get_metrics(struct http_exchange *x, void *arg)
 {
-    struct admin *admin = arg;
-    struct admin_request *request;
+    struct admin_request *request = admin_request_create(arg, x);
 
-    if (!admin_may_see(admin, x))
-        return;
-    request = admin_request_create(admin, x);
     if (!request)
         return;
     node_totals_begin(&request->totals);
@@ -204,35 +217,167 @@ static void get_readyz(struct http_exchange *x, void *arg)
     node_handle_readyz(x, ((struct admin *)arg)->node);
 }
 
+/* Who owns settings has told so by the first time that somebody asks. */
+static enum err describe(const struct admin *admin)
+{
+    struct openapi_schema schemas[1 + ADMIN_N_PARTS + N_SETTING_KINDS] = {
+        {"Config", &k_node_schema}};
+    size_t n = 1 + ADMIN_N_PARTS;
+
+    admin_parts_schemas(admin->parts, &schemas[1]);
+    for (unsigned i = 0; i < N_SETTING_KINDS; i++) {
+        const struct setting_owner *owner =
+            settings_owner(admin->node->settings, (enum setting_kind)i);
+
+        if (owner)
+            schemas[n++] = (struct openapi_schema){k_setting_kinds[i].path, owner->schema};
+    }
+    return openapi_set_schemas(admin->openapi, schemas, n);
+}
+
+static void get_openapi(struct http_exchange *x, void *arg)
+{
+    const struct admin *admin = arg;
+
+    if (!openapi_text(admin->openapi).size_bytes && describe(admin) != E_OK)
+        http_respond_problem(x, 503, "%s", err_text(E_NOMEM));
+    else
+        http_respond(x, 200, "application/json", openapi_text(admin->openapi));
+}
+
+static void get_events(struct http_exchange *x, void *arg)
+{
+    event_feed_open(((struct admin *)arg)->feed, x);
+}
+
+#define NONE API_SCOPE(API_NONE)
+#define READ API_SCOPE(API_READ)
+#define OPERATE API_SCOPE(API_OPERATE)
+#define ADMIN API_SCOPE(API_ADMIN)
+
+/* Who may ask stands in the last column; openapi.json describes each row. */
 /* clang-format off */
+/* A path of the table in settings.h; who may look, and who may change. */
+#define SETTING_ROUTES(path, see, change)                                       \
+    {"GET",    "/api/v1/" path,             admin_list_settings,    see},       \
+    {"POST",   "/api/v1/" path,             admin_put_setting,      change},    \
+    {"GET",    "/api/v1/" path "/{id...}",  admin_get_setting,      see},       \
+    {"DELETE", "/api/v1/" path "/{id...}",  admin_remove_setting,   change}
+
 static const struct http_route k_routes[] = {
-    {"GET",    "/healthz",                 get_healthz,         0},
-    {"GET",    "/readyz",                  get_readyz,          0},
-    {"GET",    "/metrics",                 get_metrics,         0},
-    {"GET",    "/api/v1/node",             admin_get_node,      0},
-    {"GET",    "/api/v1/config",           admin_get_config,    0},
-    {"GET",    "/api/v1/streams",          admin_list_streams,  0},
-    {"GET",    "/api/v1/streams/{name...}", admin_get_stream,   0},
-    {"DELETE", "/api/v1/streams/{name...}", admin_kick_stream,  0},
-    {"GET",    "/api/v1/sessions",         admin_list_sessions, 0},
-    {"GET",    "/api/v1/sessions/{id}",    admin_get_session,   0},
-    {"DELETE", "/api/v1/sessions/{id}",    admin_kick_session,  0},
-    {"GET",    "/api/v1/trace",            admin_get_trace,     0},
-    {"GET",    "/api/v1/hls/groups",       admin_list_hls_groups, 0},
-    {"POST",   "/api/v1/hls/groups",       admin_set_hls_group, 0},
-    {"DELETE", "/api/v1/hls/groups/{name...}", admin_remove_hls_group, 0},
-    {"POST",   "/api/v1/nodes/{id}/drain", admin_drain,         0},
-    {"DELETE", "/api/v1/nodes/{id}/drain", admin_undrain,       0},
-    {NULL,     NULL,                       NULL,                0},
+    {"GET",    "/healthz",                      get_healthz,            NONE},
+    {"GET",    "/readyz",                       get_readyz,             NONE},
+    {"GET",    "/metrics",                      get_metrics,            READ},
+    {"GET",    "/api/v1/openapi.json",          get_openapi,            NONE},
+    {"GET",    "/api/v1/node",                  admin_get_node,         READ},
+    {"GET",    "/api/v1/config",                admin_get_config,       ADMIN},
+    {"GET",    "/api/v1/limits",                admin_get_limits,       READ},
+    {"PUT",    "/api/v1/limits",                admin_put_limits,       ADMIN},
+    {"GET",    "/api/v1/log/level",             admin_get_log_level,    READ},
+    {"PUT",    "/api/v1/log/level",             admin_put_log_level,    ADMIN},
+    {"GET",    "/api/v1/events",                get_events,             READ},
+    {"GET",    "/api/v1/streams",               admin_list_streams,     READ},
+    {"GET",    "/api/v1/streams/{app}/{name...}/snapshot.jpg", admin_get_snapshot, READ},
+    {"GET",    "/api/v1/streams/{name...}",     admin_get_stream,       READ},
+    {"DELETE", "/api/v1/streams/{name...}",     admin_kick_stream,      OPERATE},
+    {"GET",    "/api/v1/sessions",              admin_list_sessions,    READ},
+    {"DELETE", "/api/v1/sessions",              admin_kick_sessions,    OPERATE},
+    {"GET",    "/api/v1/sessions/{id}",         admin_get_session,      READ},
+    {"DELETE", "/api/v1/sessions/{id}",         admin_kick_session,     OPERATE},
+    {"GET",    "/api/v1/trace",                 admin_get_trace,        READ},
+    {"GET",    "/api/v1/hooks",                 admin_list_hooks,       READ},
+    {"GET",    "/api/v1/relays",                admin_list_relays,      READ},
+    SETTING_ROUTES("bans", READ, OPERATE),
+    SETTING_ROUTES("stream-keys", ADMIN, ADMIN),
+    SETTING_ROUTES("relays/pulls", READ, OPERATE),
+    SETTING_ROUTES("relays/pushes", READ, OPERATE),
+    SETTING_ROUTES("records/rules", READ, OPERATE),
+    SETTING_ROUTES("hls/groups", READ, OPERATE),
+    {"GET",    "/api/v1/records",               admin_list_records,     READ},
+    {"GET",    "/api/v1/records/running",       admin_list_recorders,   READ},
+    {"GET",    "/api/v1/records/files/{name...}", admin_get_record,     READ},
+    {"DELETE", "/api/v1/records/files/{name...}", admin_remove_record,  OPERATE},
+    {"POST",   "/api/v1/nodes/{id}/drain",      admin_drain,            ADMIN},
+    {"DELETE", "/api/v1/nodes/{id}/drain",      admin_undrain,          ADMIN},
+    {NULL,     NULL,                            NULL,                   0},
 };
 /* clang-format on */
+
+/* Ours first: nothing of another server hides them. */
+static struct http_route *make_routes(const struct node *node)
+{
+    size_t n = sizeof k_routes / sizeof k_routes[0] - 1;
+    struct http_route *routes = calloc(n + COMPAT_MAX_ROUTES + 1, sizeof *routes);
+
+    if (!routes)
+        return NULL;
+    memcpy(routes, k_routes, n * sizeof *routes);
+    compat_add_routes(node->compat, routes + n);
+    return routes;
+}
+
+/* What the server needs. False: *error says why not. */
+static bool make_parts(struct admin *admin, struct listen_error *error)
+{
+    struct node *node = admin->node;
+    struct api_access_conf conf = {.loop = node->control,
+                                   .area = "admin",
+                                   .is_on_loopback = addr_is_loopback(&node->admin_addr),
+                                   .bears_node_token = bears_node_token,
+                                   .check = check_query,
+                                   .arg = admin};
+    struct conf_error why;
+
+    admin->routes = make_routes(node);
+    admin->parts = admin_parts_create();
+    admin->openapi = openapi_create();
+    admin->feed = event_feed_create(node);
+    admin->access = api_access_create(&conf);
+    if (!admin->routes || !admin->parts || !admin->openapi || !admin->feed || !admin->access)
+        return false;
+    if (read_tokens(admin, &why) == E_OK)
+        return true;
+    snprintf(error->text, sizeof error->text, "%.*s", (int)sizeof error->text - 1, why.text);
+    return false;
+}
+
+/* Proxies, and programs on this machine, stand for many. */
+static bool stands_for_many(const struct admin *admin, const struct addr *peer)
+{
+    return addr_is_loopback(peer) || trust_has(&admin->node->rules.trust, peer);
+}
+
+static void accept_one(void *arg, int fd, const struct addr *peer)
+{
+    struct admin *admin = arg;
+    char text[ADDR_TEXT_SIZE];
+    enum budget_answer answer;
+    uint64_t limit = 0;
+    bool say = false;
+
+    answer = conn_budget_take(admin->node->admin_budget, peer, stands_for_many(admin, peer), &limit,
+                              &say);
+    if (answer != BUDGET_OK) {
+        metric_add(answer == BUDGET_TOTAL ? &m_connections_refused_admin_total
+                                          : &m_connections_refused_admin_per_ip,
+                   1);
+        if (say)
+            log_warn("admin", "msg=\"connection refused\" peer=%s reason=\"%s\" limit=%llu",
+                     addr_format(peer, text),
+                     answer == BUDGET_TOTAL ? "too many connections" : "too many of one address",
+                     (unsigned long long)limit);
+        close(fd);
+    } else if (admin->node->conf.admin_tls) {
+        http_server_accept_tls(admin->server, fd, peer);
+    } else {
+        http_server_accept(admin->server, fd, peer);
+    }
+}
 
 struct admin *admin_create(struct node *node, const int *fds, unsigned n_fds,
                            struct listen_error *error)
 {
     struct admin *admin = calloc(1, sizeof *admin);
-    void (*accept)(void *server, int fd, const struct addr *peer) =
-        node->conf.admin_tls ? http_server_accept_tls : http_server_accept;
 
     snprintf(error->text, sizeof error->text, "admin.listen: %s", err_text(E_NOMEM));
     if (!admin)
@@ -240,17 +385,24 @@ struct admin *admin_create(struct node *node, const int *fds, unsigned n_fds,
     admin->node = node;
     admin->started_us = clock_mono_us();
     list_init(&admin->requests);
-    admin->server =
-        http_server_create(node->control, &k_http_limits_default, "admin", k_routes, admin);
-    if (admin->server)
+    if (make_parts(admin, error))
+        admin->server = http_server_create(node->control, &k_http_limits_default, "admin",
+                                           admin->routes, admin);
+    if (admin->server) {
         http_server_set_tls(admin->server, tls_setup_server(node->tls, TLS_FOR_HTTP));
+        http_server_set_guard(admin->server, api_access_guard(admin->access));
+        http_server_charge(admin->server, node->admin_budget);
+    }
     if (admin->server && n_fds)
-        admin->listener = listener_adopt(node->control, fds, n_fds, accept, admin->server, error);
+        admin->listener = listener_adopt(node->control, fds, n_fds, accept_one, admin, error);
     else if (admin->server)
-        admin->listener =
-            listener_open(node->control, &node->admin_addr, accept, admin->server, error);
-    if (!admin->listener)
+        admin->listener = listener_open(node->control, &node->admin_addr, accept_one, admin, error);
+    if (!admin->listener) {
         admin_destroy(&admin);
+        return NULL;
+    }
+    http_server_set_trust(admin->server, &node->rules.trust);
+    listener_set_proxies(admin->listener, &node->rules.trust);
     return admin;
 }
 
@@ -273,6 +425,11 @@ void admin_destroy(struct admin **admin)
         return;
     listener_close(&a->listener);
     http_server_destroy(&a->server);
+    free(a->routes);
+    event_feed_destroy(&a->feed);
+    api_access_destroy(&a->access);
+    openapi_destroy(&a->openapi);
+    admin_parts_destroy(&a->parts);
     list_for_each_safe(node, tmp, &a->requests) /* their walk has ended with the loops */
         request_free(list_entry(node, struct admin_request, node));
     free(a);

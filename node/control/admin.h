@@ -14,6 +14,8 @@ struct admin *admin_create(struct node *node, const int *fds, unsigned n_fds,
                            struct listen_error *error);
 /* Control loop is stopped. */
 void admin_destroy(struct admin **admin);
+/* The tokens are read again; what cannot be read leaves what was. Control loop. */
+void admin_reload(struct admin *admin);
 /* For a process that replaces this one; NULL after admin_stop_listening(). */
 const struct listener *admin_listener(const struct admin *admin);
 /* Connections that are there are served to their end. */

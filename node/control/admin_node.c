@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "node/cluster/agent.h"
+#include "node/hooks/hooks.h"
 
 static const char *cluster_text(const struct node *node)
 {
@@ -48,6 +50,82 @@ void node_handle_readyz(struct http_exchange *x, void *arg)
     admin_respond_json_as(x, draining || refused ? 503 : 200, json);
 }
 
+/* --- /api/v1/hooks --- */
+
+void admin_list_hooks(struct http_exchange *x, void *arg)
+{
+    const struct admin *admin = arg;
+
+    admin_respond_json(x, json_pack("{s:o, s:n}", "items", hooks_json(admin->node->hooks), "next"));
+}
+
+/* --- what may be shown --- */
+
+const char *admin_mask_url(const char *text, char *out, size_t size)
+{
+    const char *host = strstr(text, "://");
+    const char *path, *at;
+
+    if (!host) {
+        snprintf(out, size, "%s", text);
+        return out;
+    }
+    host += 3;
+    path = host + strcspn(host, "/?#");
+    at = memrchr(host, '@', (size_t)(path - host));
+    snprintf(out, size, "%.*s%s%.*s%s", (int)(host - text), text, at ? "***@" : "",
+             (int)(path - (at ? at + 1 : host)), at ? at + 1 : host, *path ? "/***" : "");
+    return out;
+}
+
+/* Keys whose values are secrets: what they are called, or end in. Names of files are none. */
+static bool is_secret_key(const char *key, size_t key_bytes)
+{
+    static const char *const k_words[] = {"secret", "password", "passwd", "token", "key", "hash"};
+
+    for (size_t i = 0; i < sizeof k_words / sizeof k_words[0]; i++) {
+        size_t size = strlen(k_words[i]);
+
+        if (key_bytes >= size && !strncasecmp(key + key_bytes - size, k_words[i], size))
+            return true;
+    }
+    return false;
+}
+
+static void write_shown(struct buf_writer *out, const char *word)
+{
+    const char *equals = strchr(word, '='), *url = strstr(word, "://");
+    char masked[1024];
+
+    if (equals && (!url || equals < url) && is_secret_key(word, (size_t)(equals - word)))
+        buf_printf(out, "%.*s=***", (int)(equals - word), word);
+    else
+        buf_write_str(out, admin_mask_url(word, masked, sizeof masked));
+}
+
+/* The words of it, each by itself: items of lists are "value key=value ...". */
+json_t *admin_shown_text(const char *text)
+{
+    struct buf_writer out;
+    json_t *json = NULL;
+    char word[1024];
+
+    buf_writer_init(&out, 65536);
+    while (*text) {
+        size_t size = strcspn(text, " ");
+
+        snprintf(word, sizeof word, "%.*s", (int)size, text);
+        write_shown(&out, word);
+        text += size;
+        if (*text)
+            buf_write_u8(&out, (uint8_t)*text++);
+    }
+    if (buf_writer_status(&out) == E_OK)
+        json = json_stringn(out.used_bytes ? (const char *)out.data : "", out.used_bytes);
+    buf_writer_fini(&out);
+    return json;
+}
+
 /* --- /api/v1/node --- */
 
 static json_t *addr_json(const struct addr *addr)
@@ -55,15 +133,6 @@ static json_t *addr_json(const struct addr *addr)
     char text[ADDR_TEXT_SIZE];
 
     return addr->size_bytes ? json_string(addr_format(addr, text)) : json_null();
-}
-
-static json_t *list_json(const struct conf_list *list)
-{
-    json_t *items = json_array();
-
-    for (size_t i = 0; i < list->n_items; i++)
-        json_array_append_new(items, json_string(list->items[i]));
-    return items;
 }
 
 static json_t *node_json(const struct admin *admin)
@@ -84,15 +153,14 @@ static json_t *node_json(const struct admin *admin)
         addr_json(&node->bound[PROTOCOL_HTTP]), "rtmps", addr_json(&node->bound[PROTOCOL_RTMPS]),
         "https", addr_json(&node->bound[PROTOCOL_HTTPS]), "admin", addr_json(&node->admin_addr),
         "cluster", "state", cluster_text(node), "schedulers",
-        list_json(&node->conf.cluster_schedulers));
+        conf_list_to_json(&node->conf.cluster_schedulers, admin_shown_text));
 }
 
 void admin_get_node(struct http_exchange *x, void *arg)
 {
     struct admin *admin = arg;
 
-    if (admin_may_see(admin, x))
-        admin_respond_json(x, node_json(admin));
+    admin_respond_json(x, node_json(admin));
 }
 
 /* --- drain --- */
@@ -110,7 +178,7 @@ void admin_drain(struct http_exchange *x, void *arg)
 {
     struct admin *admin = arg;
 
-    if (!admin_may_change(admin, x) || !is_this_node(admin, x))
+    if (!is_this_node(admin, x))
         return;
     node_drain(admin->node, DRAIN_ORDER);
     admin_respond_json(x, node_json(admin));
@@ -120,7 +188,7 @@ void admin_undrain(struct http_exchange *x, void *arg)
 {
     struct admin *admin = arg;
 
-    if (!admin_may_change(admin, x) || !is_this_node(admin, x))
+    if (!is_this_node(admin, x))
         return;
     node_resume(admin->node);
     admin_respond_json(x, node_json(admin));
@@ -128,64 +196,14 @@ void admin_undrain(struct http_exchange *x, void *arg)
 
 /* --- /api/v1/config --- */
 
-const char *admin_mask_url(const char *text, char *out, size_t size)
-{
-    const char *host = strstr(text, "://");
-    const char *path, *at;
-
-    if (!host) {
-        snprintf(out, size, "%s", text);
-        return out;
-    }
-    host += 3;
-    path = host + strcspn(host, "/?#");
-    at = memchr(host, '@', (size_t)(path - host));
-    snprintf(out, size, "%.*s%s%.*s%s", (int)(host - text), text, at ? "***@" : "",
-             (int)(path - (at ? at + 1 : host)), at ? at + 1 : host, *path ? "/***" : "");
-    return out;
-}
-
-static json_t *list_field_json(const struct conf_field *field, const struct conf_list *list)
-{
-    json_t *items;
-    char masked[1024];
-
-    if (strcmp(field->key, "pull.sources") != 0)
-        return list_json(list);
-    items = json_array();
-    for (size_t i = 0; i < list->n_items; i++)
-        json_array_append_new(items,
-                              json_string(admin_mask_url(list->items[i], masked, sizeof masked)));
-    return items;
-}
-
-static json_t *field_json(const struct conf_field *field, const void *member)
-{
-    switch (field->type) {
-    case CONF_BOOL:
-        return json_boolean(*(const bool *)member);
-    case CONF_UINT:
-        return json_integer((json_int_t) * (const uint64_t *)member);
-    case CONF_ENUM:
-        return json_string(field->choices[*(const int *)member]);
-    case CONF_LIST:
-        return list_field_json(field, member);
-    case CONF_STRING:
-    case CONF_ADDR:
-        break;
-    }
-    return json_string(*(char *const *)member);
-}
-
 /* The effective configuration, secrets masked. Returns a new reference, or NULL. */
 static json_t *config_json(const struct conf_schema *schema, const void *conf)
 {
     json_t *object = json_object();
 
     for (size_t i = 0; i < schema->n_fields; i++)
-        json_object_set_new(
-            object, schema->fields[i].key,
-            field_json(&schema->fields[i], (const char *)conf + schema->fields[i].offset));
+        json_object_set_new(object, schema->fields[i].key,
+                            conf_value_to_json(&schema->fields[i], conf, admin_shown_text));
     return object;
 }
 
@@ -193,6 +211,5 @@ void admin_get_config(struct http_exchange *x, void *arg)
 {
     struct admin *admin = arg;
 
-    if (admin_may_see(admin, x))
-        admin_respond_json(x, config_json(&k_node_schema, &admin->node->conf));
+    admin_respond_json(x, config_json(&k_node_schema, &admin->node->conf));
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "node/record/snapshot.h"
+
 struct stream_item {
     char key[LISTING_KEY_SIZE];
     struct stream_info info;
@@ -45,7 +47,7 @@ void admin_add_lag(json_t *json, const struct stream_info *info)
                         is_known ? json_integer(info->lag_unc_us) : json_null());
 }
 
-static json_t *stream_json(const struct stream_info *info)
+json_t *admin_stream_json(const struct stream_info *info)
 {
     char epoch[24];
     json_t *json;
@@ -93,19 +95,15 @@ static void answer_streams(struct admin_request *request)
     for (size_t i = 0; i < request->listing.n_items; i++) {
         const struct stream_item *item = listing_at(&request->listing, i);
 
-        json_array_append_new(items, stream_json(&item->info));
+        json_array_append_new(items, admin_stream_json(&item->info));
     }
     admin_respond_page(request, items);
 }
 
 void admin_list_streams(struct http_exchange *x, void *arg)
 {
-    struct admin *admin = arg;
-    struct admin_request *request;
+    struct admin_request *request = admin_request_create(arg, x);
 
-    if (!admin_may_see(admin, x))
-        return;
-    request = admin_request_create(admin, x);
     if (!request)
         return;
     if (!admin_read_page(request, sizeof(struct stream_item))) {
@@ -129,7 +127,7 @@ static void collect_one(struct media_loop *ml, void *arg)
 
 static void answer_one(struct admin_request *request)
 {
-    json_t *json = stream_json(&request->read.info);
+    json_t *json = admin_stream_json(&request->read.info);
 
     json_object_set_new(json, "hops", trace_hops_json(request->admin->node, &request->read));
     admin_respond_json(request->x, json);
@@ -141,6 +139,7 @@ static void collect_kick(struct media_loop *ml, void *arg)
 
     if (stream_home(request->stream) == ml)
         stream_kick(request->stream);
+    admin_kick_from_stream(ml, request);
 }
 
 static void answer_kick(struct admin_request *request)
@@ -166,11 +165,8 @@ static struct admin_request *request_stream(struct admin *admin, struct http_exc
 
 void admin_get_stream(struct http_exchange *x, void *arg)
 {
-    struct admin_request *request;
+    struct admin_request *request = request_stream(arg, x);
 
-    if (!admin_may_see(arg, x))
-        return;
-    request = request_stream(arg, x);
     if (!request)
         return;
     request->collect = collect_one;
@@ -178,13 +174,19 @@ void admin_get_stream(struct http_exchange *x, void *arg)
     admin_request_run(request);
 }
 
+/* A longer name is none: what is cut off is not found. */
+void admin_get_snapshot(struct http_exchange *x, void *arg)
+{
+    char stream[STREAM_NAME_SIZE + 1];
+
+    snprintf(stream, sizeof stream, "%s/%s", http_path_arg(x, "app"), http_path_arg(x, "name"));
+    snapshots_handle(((struct admin *)arg)->node->snapshots, x, stream);
+}
+
 void admin_kick_stream(struct http_exchange *x, void *arg)
 {
-    struct admin_request *request;
+    struct admin_request *request = request_stream(arg, x);
 
-    if (!admin_may_change(arg, x))
-        return;
-    request = request_stream(arg, x);
     if (!request)
         return;
     request->collect = collect_kick;

@@ -61,6 +61,7 @@ static const struct {
     {"rtmp", "standby", &m_sessions_rtmp_standby},
     {"rtmp", "play", &m_sessions_rtmp_play},
     {"rtmp", "pull", &m_sessions_rtmp_pull},
+    {"rtmp", "push", &m_sessions_rtmp_push},
     {"flv", "publish", &m_sessions_flv_publish},
     {"flv", "standby", &m_sessions_flv_standby},
     {"flv", "play", &m_sessions_flv_play},

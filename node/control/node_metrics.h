@@ -15,10 +15,34 @@ struct node;
 #define NODE_METRIC_MAP(X) \
     X(m_connections,                   GAUGE,   "connections", "",                                       "Open client connections (gathered)") \
     X(m_connections_refused_total,     COUNTER, "connections_refused_total", "reason=\"total\"",       "Connections closed at accept") \
+    X(m_events_lost,                   COUNTER, "events_lost_total", "",                                 "Events that nobody could be told of, for want of memory") \
+    X(m_event_readers,                 GAUGE,   "event_readers", "",                                     "Readers of /api/v1/events") \
+    X(m_record_streams,                GAUGE,   "record_streams", "",                                    "Streams that are recorded") \
+    X(m_record_paused,                 GAUGE,   "record_paused", "",                                     "1 while there is no room on the disk") \
+    X(m_record_queue_bytes,            GAUGE,   "record_queue_bytes", "",                                "Frames that wait for the disk") \
+    X(m_record_files_flv,              COUNTER, "record_files_total", "format=\"flv\"",                  "Records that were finished") \
+    X(m_record_files_ts,               COUNTER, "record_files_total", "format=\"ts\"",                   "Records that were finished") \
+    X(m_record_files_mp4,              COUNTER, "record_files_total", "format=\"mp4\"",                  "Records that were finished") \
+    X(m_record_files_hls,              COUNTER, "record_files_total", "format=\"hls\"",                  "Records that were finished") \
+    X(m_record_bytes,                  COUNTER, "record_bytes_total", "",                                "Bytes of records that were finished") \
+    X(m_record_played_bytes,           COUNTER, "record_played_bytes_total", "",                         "Bytes of finished records sent to players") \
+    X(m_snapshots_ok,                  COUNTER, "snapshots_total", "result=\"ok\"",                       "Pictures that were made of key frames") \
+    X(m_snapshots_failed,              COUNTER, "snapshots_total", "result=\"failed\"",                   "Pictures that were made of key frames") \
+    X(m_record_dropped_gops,           COUNTER, "record_dropped_gops_total", "",                         "GOPs left out because the disk did not keep up") \
+    X(m_record_errors,                 COUNTER, "record_errors_total", "",                               "Records that could not be written or finished") \
+    X(m_record_recovered,              COUNTER, "record_recovered_total", "",                            "Records that a crash had left and that were finished at start") \
+    X(m_record_removed_age,            COUNTER, "record_removed_total", "reason=\"age\"",                "Records that retention removed") \
+    X(m_record_removed_size,           COUNTER, "record_removed_total", "reason=\"size\"",               "Records that retention removed") \
+    X(m_connections_refused_ban,       COUNTER, "connections_refused_total", "reason=\"ban\"",           "Connections closed at accept") \
+    X(m_bans,                          GAUGE,   "bans", "",                                              "Bans in force") \
+    X(m_bans_sessions_ended,           COUNTER, "bans_sessions_ended_total", "",                         "Sessions that a new ban ended") \
     X(m_connections_refused_per_ip,    COUNTER, "connections_refused_total", "reason=\"per_ip\"",        "Connections closed at accept") \
+    X(m_connections_refused_admin_total, COUNTER, "connections_refused_total", "reason=\"admin_total\"",  "Connections closed at accept") \
+    X(m_connections_refused_admin_per_ip, COUNTER, "connections_refused_total", "reason=\"admin_per_ip\"", "Connections closed at accept") \
     X(m_sessions_total_rtmp_publish,   COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"publish\"",  "Sessions that began") \
     X(m_sessions_total_rtmp_play,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"play\"",     "Sessions that began") \
     X(m_sessions_total_rtmp_pull,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"pull\"",     "Sessions that began") \
+    X(m_sessions_total_rtmp_push,      COUNTER, "sessions_total", "protocol=\"rtmp\",kind=\"push\"",     "Sessions that began") \
     X(m_sessions_total_flv_play,       COUNTER, "sessions_total", "protocol=\"flv\",kind=\"play\"",      "Sessions that began") \
     X(m_sessions_total_ts_play, COUNTER, "sessions_total", "protocol=\"ts\",kind=\"play\"", "Sessions that began") \
     X(m_sessions_total_mp4_play, COUNTER, "sessions_total", "protocol=\"mp4\",kind=\"play\"", "Sessions that began") \
@@ -37,6 +61,7 @@ struct node;
     X(m_sessions_rtmp_standby,         GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"standby\"", "Sessions (gathered)") \
     X(m_sessions_rtmp_play,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"play\"",           "Sessions (gathered)") \
     X(m_sessions_rtmp_pull,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"pull\"",           "Sessions (gathered)") \
+    X(m_sessions_rtmp_push,            GAUGE,   "sessions", "protocol=\"rtmp\",kind=\"push\"",            "Sessions (gathered)") \
     X(m_sessions_flv_play,             GAUGE,   "sessions", "protocol=\"flv\",kind=\"play\"",            "Sessions (gathered)") \
     X(m_sessions_ts_play, GAUGE, "sessions", "protocol=\"ts\",kind=\"play\"", "Sessions (gathered)") \
     X(m_sessions_mp4_play, GAUGE, "sessions", "protocol=\"mp4\",kind=\"play\"", "Sessions (gathered)") \
@@ -71,6 +96,25 @@ struct node;
     X(m_play_refused_limit,            COUNTER, "play_refused_total", "reason=\"limit\"",                "Viewers turned away") \
     X(m_play_refused_denied,           COUNTER, "play_refused_total", "reason=\"denied\"",               "Viewers turned away") \
     X(m_play_refused_draining,         COUNTER, "play_refused_total", "reason=\"draining\"", "Viewers turned away") \
+    X(m_limit_draining, COUNTER, "limit_refused_total", "limit=\"draining\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_egress, COUNTER, "limit_refused_total", "limit=\"egress\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_viewers, COUNTER, "limit_refused_total", "limit=\"viewers\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_publishers, COUNTER, "limit_refused_total", "limit=\"publishers\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_connections_per_ip, COUNTER, "limit_refused_total", "limit=\"connections_per_ip\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_hls_sessions_per_ip, COUNTER, "limit_refused_total", "limit=\"hls_sessions_per_ip\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_viewers_per_ip, COUNTER, "limit_refused_total", "limit=\"viewers_per_ip\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_publishers_per_ip, COUNTER, "limit_refused_total", "limit=\"publishers_per_ip\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_egress_per_ip, COUNTER, "limit_refused_total", "limit=\"egress_per_ip\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_viewers_per_stream, COUNTER, "limit_refused_total", "limit=\"viewers_per_stream\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_egress_per_stream, COUNTER, "limit_refused_total", "limit=\"egress_per_stream\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_viewers_per_app, COUNTER, "limit_refused_total", "limit=\"viewers_per_app\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_publishers_per_app, COUNTER, "limit_refused_total", "limit=\"publishers_per_app\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_egress_per_app, COUNTER, "limit_refused_total", "limit=\"egress_per_app\"", "Clients turned away, or closed, by a limit") \
+    X(m_limit_ingress, COUNTER, "limit_refused_total", "limit=\"ingress\"", "Clients turned away, or closed, by a limit") \
+    X(m_access_refused_referrer, COUNTER, "access_refused_total", "check=\"referrer\"", "Requests that a check of access refused") \
+    X(m_access_log_lines, COUNTER, "access_log_lines_total", "", "Lines written to the access log") \
+    X(m_access_log_lost_queue, COUNTER, "access_log_lost_total", "reason=\"queue\"", "Lines that the access log has not got") \
+    X(m_access_log_lost_file, COUNTER, "access_log_lost_total", "reason=\"file\"", "Lines that the access log has not got") \
     X(m_play_redirected,               COUNTER, "play_redirected_total", "", "Viewers sent to another node") \
     X(m_publish_reconnects,            COUNTER, "publish_reconnect_requests_total", "", "Publishers that were asked to go on over a new connection") \
     X(m_play_reconnects,               COUNTER, "play_reconnect_requests_total", "", "RTMP players that were asked to go on over a new connection") \
@@ -130,6 +174,12 @@ struct node;
     X(m_relay_pushes_unreachable,      COUNTER, "relay_pushes_total", "result=\"unreachable\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_stalled,          COUNTER, "relay_pushes_total", "result=\"stalled\"", "Streams of encoders here sent to an origin") \
     X(m_relay_pushes_lost,             COUNTER, "relay_pushes_total", "result=\"lost\"", "Streams of encoders here sent to an origin") \
+    X(m_relay_targets_connected, COUNTER, "relay_targets_total", "result=\"connected\"", "Streams sent on to foreign servers") \
+    X(m_relay_targets_refused, COUNTER, "relay_targets_total", "result=\"refused\"", "Streams sent on to foreign servers") \
+    X(m_relay_targets_unreachable, COUNTER, "relay_targets_total", "result=\"unreachable\"", "Streams sent on to foreign servers") \
+    X(m_relay_targets_lost, COUNTER, "relay_targets_total", "result=\"lost\"", "Streams sent on to foreign servers") \
+    X(m_relay_targets_slow, COUNTER, "relay_targets_total", "result=\"slow\"", "Streams sent on to foreign servers") \
+    X(m_relay_targets_ended, COUNTER, "relay_targets_total", "result=\"ended\"", "Streams sent on to foreign servers") \
     X(m_hls_channels, GAUGE, "hls_channels", "", "Streams that are cut into segments, a container and choice of tracks each") \
     X(m_hls_disk_errors, COUNTER, "hls_disk_errors_total", "", "Segments and lists that could not be written or removed") \
     X(m_hls_channels_opened, COUNTER, "hls_channels_opened_total", "", "Likewise, since the start") \
@@ -162,6 +212,7 @@ struct node;
     X(m_cluster_events_leaving,        COUNTER, "cluster_events_total", "type=\"leaving\"", "Events from the scheduler") \
     X(m_cluster_events_drain,          COUNTER, "cluster_events_total", "type=\"drain\"", "Events from the scheduler") \
     X(m_cluster_events_resume,         COUNTER, "cluster_events_total", "type=\"resume\"", "Events from the scheduler") \
+    X(m_cluster_events_settings,        COUNTER, "cluster_events_total", "type=\"settings\"", "Events from the scheduler") \
     X(m_cluster_events_bad,            COUNTER, "cluster_events_total", "type=\"bad\"",                  "Events from the scheduler") \
     X(m_cluster_events_connects,       COUNTER, "cluster_events_connects_total", "",                     "Events connections made")
 /* clang-format on */

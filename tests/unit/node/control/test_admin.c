@@ -9,6 +9,7 @@
 #include "node/control/admin.h"
 #include "node/control/admin_private.h"
 #include "node/control/node_metrics.h"
+#include "node/control/settings.h"
 #include "node/node.h"
 
 #define PATIENCE_US 10000000
@@ -100,9 +101,13 @@ static int setup(void **state)
     rig->node.token_also = k_other;
     rig->node.budget = conn_budget_create(100, 0);
     assert_non_null(rig->node.budget);
+    rig->node.admin_budget = conn_budget_create(100, 0);
+    assert_non_null(rig->node.admin_budget);
     rig->node.stream_conf = k_conf;
     rig->node.registry = registry_create(&rig->node.stream_conf, &hooks);
     rig->node.control = loop_create("control", N_LOOPS);
+    rig->node.settings = settings_create(rig->node.control, rig->node.id);
+    assert_non_null(rig->node.settings);
     rig->node.n_loops = N_LOOPS;
     rig->node.loops = rig->loops;
     for (unsigned i = 0; i < N_LOOPS; i++) {
@@ -127,6 +132,7 @@ static int teardown(void **state)
     struct list *node, *tmp;
 
     (void)state;
+    settings_destroy(&rig->node.settings);
     admin_destroy(&rig->node.admin);
     for (unsigned i = 0; i < N_LOOPS; i++) {
         list_for_each_safe(node, tmp, &rig->loops[i].media.streams) {
@@ -138,6 +144,7 @@ static int teardown(void **state)
     loop_destroy(&rig->node.control);
     registry_destroy(&rig->node.registry);
     conn_budget_destroy(&rig->node.budget);
+    conn_budget_destroy(&rig->node.admin_budget);
     conf_free(&k_node_schema, &rig->node.conf);
     free(rig);
     return 0;
@@ -241,6 +248,67 @@ static void test_request_gives_the_status_of_its_rights(void **state)
             fail_msg("row %zu: %u instead of %u", i, rig->status, k_access[i].status);
     }
     assert_int_equal(rig->n_kicked, 0);
+}
+
+/* Each token asks what needs each scope. */
+static void test_token_gives_what_its_scope_may(void **state)
+{
+    static const char k_file[] = "eye read eye-secret-012345\nhand operate hand-secret-01234\n"
+                                 "boss admin boss-secret-01234\n";
+    static const struct {
+        const char *request;
+        unsigned eye, hand, boss; /* status */
+    } k_rows[] = {
+        {"GET /api/v1/node", 200, 200, 200},
+        {"GET /metrics", 200, 200, 200},
+        {"GET /api/v1/limits", 200, 200, 200},
+        {"GET /api/v1/log/level", 200, 200, 200},
+        {"DELETE /api/v1/streams/live/none", 403, 404, 404},
+        {"DELETE /api/v1/sessions/none", 403, 404, 404},
+        {"DELETE /api/v1/sessions?stream=live/none", 403, 200, 200},
+        {"GET /api/v1/config", 403, 403, 200},
+        {"PUT /api/v1/log/level", 403, 403, 400}, /* no body */
+        {"POST /api/v1/nodes/n2/drain", 403, 403, 404},
+    };
+    static const char *const k_secrets[] = {"eye-secret-012345", "hand-secret-01234",
+                                            "boss-secret-01234"};
+    char path[] = "/tmp/test_admin.XXXXXX", headers[256];
+    int fd = mkstemp(path); /* mode 0600 */
+
+    (void)state;
+    assert_int_equal(write(fd, k_file, sizeof k_file - 1), (int)sizeof k_file - 1);
+    close(fd);
+    free(rig->node.conf.admin_tokens_file);
+    rig->node.conf.admin_tokens_file = strdup(path);
+    admin_reload(rig->node.admin);
+    unlink(path);
+    for (size_t i = 0; i < sizeof k_rows / sizeof k_rows[0]; i++)
+        for (unsigned who = 0; who < 3; who++) {
+            const unsigned wanted[] = {k_rows[i].eye, k_rows[i].hand, k_rows[i].boss};
+
+            snprintf(headers, sizeof headers,
+                     "Host: x.example\r\nAuthorization: Bearer %s\r\n" JSON, k_secrets[who]);
+            ask(k_rows[i].request, headers);
+            if (rig->status != wanted[who])
+                fail_msg("%s as %u: %u", k_rows[i].request, who, rig->status);
+        }
+}
+
+static void test_sessions_that_match_are_ended_and_others_stay(void **state)
+{
+    (void)state;
+    ask("DELETE /api/v1/sessions?stream=live/a&kind=play", LOCAL JSON);
+    assert_int_equal(rig->status, 200);
+    ASSERT_SAYS("{\"closed\":1}");
+    assert_int_equal(rig->n_kicked, 1);
+    ask("GET /api/v1/sessions", LOCAL);
+    ASSERT_SAYS("s-0");
+    ASSERT_SAYS_NOT("s-1");
+    ASSERT_SAYS("s-2");
+    ask("DELETE /api/v1/sessions?client=10.0.0.0/24&min_lag_ms=33", LOCAL JSON);
+    ASSERT_SAYS("{\"closed\":2}");
+    ask("DELETE /api/v1/sessions?client=10.0.0.0/24", LOCAL JSON);
+    ASSERT_SAYS("{\"closed\":0}");
 }
 
 /* --- health --- */
@@ -477,11 +545,13 @@ static void test_hls_groups_are_told_listed_and_removed(void **state)
          400},
         {"[]", 400},
         {"{", 400},
+        {"{\"name\":\"live/y\",\"renditions\":[\"live/z\"],\"colour\":1}", 400},
         {"", 400},
     };
 
     (void)state;
     rig->node.hls = hls_create(rig->node.registry, N_LOOPS, &rig->node.hls_conf);
+    hls_own_settings(rig->node.hls, rig->node.settings);
     for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
         post_group(k_cases[i].body);
         if (rig->status != k_cases[i].status)
@@ -490,6 +560,16 @@ static void test_hls_groups_are_told_listed_and_removed(void **state)
     ask("GET /api/v1/hls/groups", LOCAL);
     ASSERT_SAYS("{\"items\":[{\"name\":\"live/a\",\"renditions\":[\"live/a1\"]},{\"name\":\"live/"
                 "x\",\"renditions\":[\"live/hi\",\"live/lo\"]}],\"next\":null}");
+    ask("GET /api/v1/hls/groups?limit=1", LOCAL);
+    ASSERT_SAYS(
+        "{\"items\":[{\"name\":\"live/a\",\"renditions\":[\"live/a1\"]}],\"next\":\"live/a\"}");
+    ask("GET /api/v1/hls/groups?limit=1&after=live/a", LOCAL);
+    ASSERT_SAYS("{\"items\":[{\"name\":\"live/x\"");
+    ASSERT_SAYS("\"next\":null}");
+    ask("GET /api/v1/hls/groups/live/a", LOCAL);
+    ASSERT_SAYS("{\"name\":\"live/a\",\"renditions\":[\"live/a1\"]}");
+    ask("GET /api/v1/hls/groups/live/b", LOCAL);
+    assert_int_equal(rig->status, 404);
     ask("DELETE /api/v1/hls/groups/live/x", LOCAL JSON);
     assert_int_equal(rig->status, 204);
     ask("DELETE /api/v1/hls/groups/live/x", LOCAL JSON);
@@ -524,6 +604,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_request_gives_the_status_of_its_rights),
+        TEST(test_token_gives_what_its_scope_may),
+        TEST(test_sessions_that_match_are_ended_and_others_stay),
         TEST(test_readyz_gives_503_when_draining_and_healthz_does_not),
         TEST(test_drain_gives_a_node_that_is_not_ready_until_it_is_taken_back),
         TEST(test_streams_gives_sorted_pages),
