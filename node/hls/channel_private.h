@@ -106,9 +106,9 @@ void hls_window_clear(struct hls_channel *c);
 /* The longest segment that is to be expected. */
 int64_t hls_window_target_us(const struct hls_channel *c);
 
-/* --- channel_record.c, home loop; nothing without hls.disk.dir --- */
+/* --- channel_record.c, home loop --- */
 
-/* The segment is complete. */
+/* The segment is complete: it goes to disk (with hls.disk.dir), and who wants to know is told. */
 void hls_record_segment(struct hls_channel *c, const struct hls_segment *segment,
                         struct hls_data *data);
 /* It is no longer in memory. */
@@ -161,8 +161,6 @@ struct hls_groups; /* those that were told; opaque */
 struct hls_groups *hls_groups_create(void);
 void hls_groups_destroy(struct hls_groups **groups);
 struct hls_groups *hls_groups_of(const struct hls *hls);
-/* The name that this one is a rendition of, else the name itself. Any thread. */
-struct stream_name hls_base_of(struct hls *hls, const struct stream_name *name);
 
 /* --- channel.c --- */
 

@@ -18,6 +18,7 @@ static void name_of(const struct hls_channel *c, const struct hls_segment *s,
 {
     struct hls_name name = {.kind = kind,
                             .container = kind == HLS_INIT ? HLS_FMP4 : c->form.container,
+                            .only = c->form.only,
                             .run = s->run,
                             .number = kind == HLS_INIT ? s->map : s->msn};
 
@@ -83,23 +84,49 @@ static bool is_new_init(const struct hls_channel *c, const struct hls_segment *s
            (!c->is_recorded || c->recorded.run != s->run || c->recorded.map != s->map);
 }
 
-void hls_record_segment(struct hls_channel *c, const struct hls_segment *segment,
-                        struct hls_data *data)
+static void tell(const struct hls_channel *c, const struct hls_segment *s, bool is_on_disk)
 {
-    struct hls_disk *disk = disk_of(c);
+    const struct hls_conf *conf = hls_conf_of(c->hls);
+    struct hls_told told = {.stream = &c->name,
+                            .form = c->form,
+                            .is_on_disk = is_on_disk,
+                            .msn = s->msn,
+                            .duration_us = s->duration_us,
+                            .size_bytes = s->size_bytes};
     char name[HLS_NAME_SIZE];
 
-    if (!disk || !data)
+    if (!conf->on_segment)
         return;
+    name_of(c, s, HLS_SEGMENT, name);
+    told.file = name;
+    conf->on_segment(conf->arg, &told);
+}
+
+/* False: it is not there, and not in the list then. */
+static bool record(struct hls_channel *c, struct hls_disk *disk, const struct hls_segment *segment,
+                   struct hls_data *data)
+{
+    char name[HLS_NAME_SIZE];
+
     if (is_new_init(c, segment) && segment->map == c->mux.map) {
         name_of(c, segment, HLS_INIT, name);
         (void)hls_disk_write(disk, &c->name, name, c->mux.init);
     }
     name_of(c, segment, HLS_SEGMENT, name);
     if (!hls_disk_write(disk, &c->name, name, data))
-        return; /* not in the list then */
+        return false;
     if (hls_conf_of(c->hls)->cleanup != HLS_CLEAN_WINDOW)
         list_segment(c, disk, segment, name);
+    return true;
+}
+
+void hls_record_segment(struct hls_channel *c, const struct hls_segment *segment,
+                        struct hls_data *data)
+{
+    struct hls_disk *disk = disk_of(c);
+
+    if (data)
+        tell(c, segment, disk && record(c, disk, segment, data));
 }
 
 void hls_record_dropped(struct hls_channel *c, const struct hls_segment *segment)

@@ -131,6 +131,7 @@ static bool is_twice(const struct hls_group *group, size_t at)
     return !strcmp(group->base.text, name);
 }
 
+/* Rules and keys are an app's: whoever may play a stream may play its renditions. */
 static enum err check(const struct hls_groups *g, const struct hls_group *group)
 {
     const struct hls_group *old = map_get(&g->by_base, group->base.text);
@@ -138,7 +139,7 @@ static enum err check(const struct hls_groups *g, const struct hls_group *group)
     for (size_t i = 0; i < group->n_members; i++) {
         const struct hls_group *other = map_get(&g->by_member, group->members[i].text);
 
-        if (is_twice(group, i))
+        if (is_twice(group, i) || !stream_name_is_of_app(&group->members[i], &group->base))
             return E_INVAL;
         if ((other && other != old) || map_get(&g->by_base, group->members[i].text))
             return E_BUSY;
@@ -174,6 +175,17 @@ static enum err put_in(struct hls_groups *g, struct hls_group *group)
     return e;
 }
 
+enum err hls_group_check(struct hls *hls, const struct hls_group *group)
+{
+    struct hls_groups *g = hls_groups_of(hls);
+    enum err e;
+
+    pthread_mutex_lock(&g->lock);
+    e = check(g, group);
+    pthread_mutex_unlock(&g->lock);
+    return e;
+}
+
 enum err hls_group_set(struct hls *hls, const struct hls_group *group)
 {
     struct hls_groups *g = hls_groups_of(hls);
@@ -204,18 +216,4 @@ bool hls_group_remove(struct hls *hls, const char *base)
     found = take_out(g, base);
     pthread_mutex_unlock(&g->lock);
     return found;
-}
-
-void hls_group_each(struct hls *hls, void (*each)(const struct hls_group *group, void *arg),
-                    void *arg)
-{
-    struct hls_groups *g = hls_groups_of(hls);
-    struct map_cursor at = {0};
-    const char *key;
-    void *group;
-
-    pthread_mutex_lock(&g->lock);
-    while (map_next(&g->by_base, &at, &key, &group))
-        each(group, arg);
-    pthread_mutex_unlock(&g->lock);
 }

@@ -6,6 +6,7 @@
 #include "node/hls/disk.h"
 
 struct node;
+struct settings;
 
 enum hls_mode {
     HLS_OFF,
@@ -15,7 +16,19 @@ enum hls_mode {
 
 #define HLS_MAX_RENDITIONS 8
 
-struct hls_conf { /* fixed after start */
+struct hls_told { /* a segment that is complete; lent */
+    const struct stream_name *stream;
+    struct hls_form form;
+    const char *file; /* its name, in URLs and on disk */
+    bool is_on_disk;  /* it is on its way there */
+    uint64_t msn;
+    int64_t duration_us;
+    size_t size_bytes;
+};
+
+struct hls_conf {                                               /* fixed after start */
+    void (*on_segment)(void *arg, const struct hls_told *told); /* home loop; NULL = nobody */
+    void *arg;
     enum hls_mode mode;
     enum hls_container container;  /* of multivariant playlists that are not asked otherwise */
     int64_t window_us;             /* playlists reach back so far */
@@ -53,16 +66,19 @@ struct hls_group { /* as it is told; it comes before hls_conf.renditions */
 size_t hls_renditions(struct hls *hls, const struct stream_name *base,
                       struct stream_name out[HLS_MAX_RENDITIONS]);
 bool hls_has_renditions(struct hls *hls, const struct stream_name *base);
+/* The name that this one is a rendition of, else the name itself. */
+struct stream_name hls_base_of(struct hls *hls, const struct stream_name *name);
 /* Borrows group; one of the same base is replaced. Not E_OK: there is no more than before.
  *   E_INVAL  a member is the base, or is in it twice
  *   E_BUSY   one of them is in another group, or a member has a group itself
  *   E_LIMIT  HLS_MAX_GROUPS */
 enum err hls_group_set(struct hls *hls, const struct hls_group *group);
+/* Whether that would be E_OK. */
+enum err hls_group_check(struct hls *hls, const struct hls_group *group);
 /* False: there was none. */
 bool hls_group_remove(struct hls *hls, const char *base);
-/* each() is called under a lock: it looks and copies. */
-void hls_group_each(struct hls *hls, void (*each)(const struct hls_group *group, void *arg),
-                    void *arg);
+/* settings.c: the settings SETTING_HLS_GROUP are these groups from now on. */
+void hls_own_settings(struct hls *hls, struct settings *settings);
 
 /* HLS_ALWAYS: a stream has got a source. Home loop. */
 void hls_on_stream_changed(struct hls *hls, struct stream *stream);

@@ -6,6 +6,7 @@
 
 #define CACHE_TARGETS 6 /* bis 6.2.5.1: what a blocked request got stays true */
 #define CACHE_PIECE "public, max-age=31536000, immutable"
+#define CACHE_PRIVATE "private, max-age=3600, immutable" /* of a piece: the player's own cache */
 #define CACHE_NOW "no-cache" /* may be kept, but is asked for again, by its ETag */
 #define ETAG_SIZE 40
 
@@ -18,9 +19,8 @@ static void on_sent(void *arg)
     hls_data_unref(&data);
 }
 
-/* Takes data. */
-void hls_respond_data(struct hls_ask *a, struct hls_data *data, const char *type,
-                      const char *cache_control)
+static void respond(struct hls_ask *a, struct hls_data *data, const char *type,
+                    const char *cache_control)
 {
     struct http_shared answer = {
         .status = 200, .content_type = type, .cache_control = cache_control};
@@ -32,11 +32,35 @@ void hls_respond_data(struct hls_ask *a, struct hls_data *data, const char *type
     answer.parts = hls_data_views(data, &answer.n_parts);
     answer.done = on_sent;
     answer.arg = data;
-    if (!http_is_head(a->x))
-        hls_session_count(a->nl, a->x, a->kind->is_playlist ? a->session : NULL,
-                          http_shared_bytes(a->x, &answer));
+    if (!http_is_head(a->x) && !hls_session_count(a->nl, a->x, a->session[0] ? a->session : NULL,
+                                                  &a->name, http_shared_bytes(a->x, &answer))) {
+        hls_data_unref(&data);
+        metric_add(&m_play_refused_denied, 1);
+        hls_refuse(a, 403, "closed by the operator");
+        return;
+    }
     http_respond_shared(a->x, &answer);
     a->x = NULL;
+}
+
+/* Takes data. */
+void hls_respond_data(struct hls_ask *a, struct hls_data *data, const char *type,
+                      const char *cache_control)
+{
+    struct hls_data *own;
+
+    if (!a->is_personal) {
+        respond(a, data, type, cache_control);
+    } else if (!a->kind->is_playlist) {
+        respond(a, data, type, CACHE_PRIVATE);
+    } else {
+        own = hls_grant_playlist(a, data);
+        hls_data_unref(&data);
+        if (own)
+            respond(a, own, type, "no-store");
+        else
+            hls_refuse(a, 503, err_text(E_NOMEM));
+    }
 }
 
 void hls_refuse(struct hls_ask *a, unsigned status, const char *why)

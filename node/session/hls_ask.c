@@ -8,33 +8,31 @@
 
 #include "node/control/node_metrics.h"
 #include "node/session/hls_ask.h"
+#include "node/session/http_asked.h"
 #include "node/session/redirect.h"
 #include "node/session/selection.h"
 #include "node/session/session.h"
 
 bool hls_let_in(struct hls_ask *a)
 {
-    const char *why = NULL;
+    const bool is_entry = a->kind == &k_hls_multivariant; /* the rest has no place elsewhere */
+    struct admission_refusal no;
 
     if (http_is_head(a->x))
         return true;
-    switch (hls_session_ask(a->nl, a->x, a->session, &a->name, a->channel, &why)) {
+    switch (hls_session_ask(a->nl, a->x, a->session, &a->name, a->channel, &no)) {
     case HLS_WELCOME:
         return true;
     case HLS_KICKED:
         metric_add(&m_play_refused_denied, 1);
-        hls_refuse(a, 403, why);
+        hls_refuse(a, 403, no.why);
         return false;
     case HLS_TURNED_AWAY:
         break;
     }
-    if (a->kind == &k_hls_multivariant) {
-        redirect_away(a->x, a->nl, &a->name, "m3u8", why);
-        a->x = NULL;
-        return false;
-    }
-    http_add_header(a->x, "Retry-After", "2");
-    hls_refuse(a, 503, why);
+    http_log_refused(a->x, a->nl->node, "play", "hls", &a->name, no.text);
+    http_refuse_admission(a->x, a->nl, &a->name, is_entry ? "m3u8" : NULL, &no);
+    a->x = NULL;
     return false;
 }
 
@@ -42,7 +40,7 @@ static void serve(struct hls_ask *a)
 {
     struct hls_snapshot *s;
 
-    if (a->kind->is_playlist)
+    if (!a->session[0] && (a->kind->is_playlist || a->is_personal))
         hls_session_id(a->x, a->kind == &k_hls_multivariant, a->session);
     if (a->kind == &k_hls_record) { /* the stream may be gone */
         (void)a->kind->answer(a, NULL);
@@ -135,13 +133,16 @@ static bool take_query(struct hls_ask *a, const char **why)
     return a->kind != &k_hls_media || hls_parse_directives(query, &a->want, why) == E_OK;
 }
 
-static void serve_here(struct http_exchange *x, void *arg)
+static void serve_here(struct http_exchange *x, void *arg, const struct stream_name *name)
 {
     struct hls_ask a = {.x = x, .nl = arg};
     const char *why;
 
-    if (take_path(x, &a) && take_query(&a, &why))
+    (void)name;
+    if (take_path(x, &a) && take_query(&a, &why)) {
+        a.is_personal = access_is_personal(a.nl->node, ACCESS_PLAY, &a.name);
         serve(&a);
+    }
 }
 
 /* True: the exchange is answered, now or later. */
@@ -156,6 +157,66 @@ static bool is_sent_away(const struct hls_ask *a)
     return a->kind == &k_hls_media && redirect_drained(a->x, a->nl, &a->name, file, serve_here);
 }
 
+/* Players follow names in playlists: they are sent to the other one. */
+static void send_to(struct hls_ask *a, const struct stream_name *name)
+{
+    struct buf_writer location;
+
+    buf_writer_init(&location, REDIRECT_MAX_BYTES);
+    buf_write_u8(&location, '/');
+    http_percent_encode(buf_view_str(name->text), &location);
+    buf_write_str(&location, HLS_SUFFIX);
+    (void)redirect_to(a->x, &location);
+    a->x = NULL;
+}
+
+/* It may play. */
+static void give(struct hls_ask *a, const struct access_answer *answer)
+{
+    if (answer->is_renamed)
+        send_to(a, &answer->name);
+    else if (!is_sent_away(a))
+        serve(a);
+}
+
+static void go_on(struct http_exchange *x, struct node_loop *nl, const struct access_answer *answer)
+{
+    struct hls_ask a = {.x = x, .nl = nl};
+    const char *why;
+
+    if (take_path(x, &a) && take_query(&a, &why)) {
+        a.is_personal = access_is_personal(a.nl->node, ACCESS_PLAY, &a.name);
+        memcpy(a.session, answer->session, sizeof a.session);
+        give(&a, answer);
+    }
+}
+
+/* Who has begun is not asked again what only concerns beginnings. */
+static bool has_begun(struct hls_ask *a)
+{
+    const char *session = http_query_arg(a->x, "session");
+
+    if (a->is_personal)
+        return hls_grant_holds(a);
+    return !a->kind->is_playlist ||
+           (session && hls_session_is_known(a->nl, a->x, session, &a->name));
+}
+
+static void ask(struct hls_ask *a)
+{
+    struct access_request request;
+    struct access_answer answer;
+
+    http_access_request(a->x, ACCESS_PLAY, &a->name, "hls", &request);
+    a->is_personal = access_is_personal(a->nl->node, ACCESS_PLAY, &a->name);
+    request.goes_on = has_begun(a);
+    if (a->kind->is_playlist || a->is_personal)
+        hls_session_id(a->x, a->kind == &k_hls_multivariant, a->session);
+    request.session = a->session;
+    if (http_ask_access(a->x, a->nl, &request, &answer, go_on))
+        give(a, &answer);
+}
+
 bool http_hls_handle(struct http_exchange *x, struct node_loop *nl)
 {
     struct hls_ask a = {.x = x, .nl = nl};
@@ -163,13 +224,9 @@ bool http_hls_handle(struct http_exchange *x, struct node_loop *nl)
 
     if (!nl->node->hls || !take_path(x, &a))
         return false;
-    if (!nl->node->conf.play_open) {
-        metric_add(&m_play_refused_closed, 1);
-        hls_refuse(&a, 403, "playing is closed on this server");
-    } else if (!take_query(&a, &why)) {
+    if (!take_query(&a, &why))
         hls_refuse(&a, 400, why);
-    } else if (!is_sent_away(&a)) {
-        serve(&a);
-    }
+    else
+        ask(&a);
     return true;
 }

@@ -3,7 +3,8 @@
  *   hls_answer.c        media playlists and pieces
  *   hls_stored.c        what only the disk has
  *   hls_multivariant.c  multivariant playlists
- *   hls_wait.c          requests that wait for what they ask for */
+ *   hls_wait.c          requests that wait for what they ask for
+ *   hls_grant.c         what only streams that not everybody may play have */
 #ifndef HW_NODE_SESSION_HLS_ASK_H
 #define HW_NODE_SESSION_HLS_ASK_H
 
@@ -28,7 +29,8 @@ struct hls_ask {
     const struct hls_kind *kind;
     struct stream_name name;
     struct hls_form form;
-    bool is_inside; /* the path is /{app}/{name}/... */
+    bool is_inside;   /* the path is /{app}/{name}/... */
+    bool is_personal; /* not everybody may play it */
     struct hls_name piece;
     struct hls_directives want;
     struct hls_channel *channel; /* owned reference */
@@ -53,6 +55,16 @@ void hls_refuse(struct hls_ask *a, unsigned status, const char *why);
  * done. */
 bool hls_respond_stored(struct hls_ask *a, const char *file, const char *type,
                         const char *cache_control);
+
+#define HLS_PRIVATE_MAX_BYTES (16u << 20)
+/* hls_grant.c: its address says that it was let in. */
+bool hls_grant_holds(struct hls_ask *a);
+/* "&hw_grant=..." for a playlist of name, in the address that follows; nothing when everybody may
+ * play it. */
+void hls_grant_write(const struct hls_ask *a, const struct stream_name *name,
+                     struct buf_writer *out);
+/* Returns the playlist for who asks; NULL when out of memory. */
+struct hls_data *hls_grant_playlist(const struct hls_ask *a, struct hls_data *shared);
 
 /* It could not be answered: waits. Takes the channel of *asked. */
 void hls_wait(const struct hls_ask *asked);

@@ -30,6 +30,7 @@ static void write_uri(const struct hls_ask *a, const struct stream_name *name, e
     if (only != HLS_ALL_TRACKS)
         buf_printf(out, "only=%s&", hls_only_name(only));
     buf_printf(out, "session=%s", a->session);
+    hls_grant_write(a, name, out);
     buf_write_u8(out, 0);
 }
 
@@ -64,7 +65,8 @@ static bool has_both(const struct hls_snapshot *s)
     return s && s->facts.codecs[0][0] && s->facts.codecs[1][0];
 }
 
-/* The stream's own, and its renditions: those that there are. */
+/* The stream's own, and its renditions: those that there are. They are of its app, so that who may
+ * play it may play them. */
 static void list_variants(struct multivariant *m, const struct hls_ask *a)
 {
     const struct hls_conf *conf = &a->nl->node->hls_conf;

@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
+#include "node/session/http_asked.h"
 #include "node/session/session.h"
 
 #define LOOK_MS 500
@@ -32,8 +33,9 @@ struct hls_session {
     _Atomic uint64_t bytes_out;
     bool is_kicked; /* under the lock: it stays for as long as its player asks, and gets nothing */
     char client[CLIENT_KEY_SIZE];
+    char address[ADDR_KEY_SIZE];
     char peer[ADDR_TEXT_SIZE];
-    char stream[]; /* its name, for info */
+    char words[]; /* for info */
 };
 
 struct hls_sessions *hls_sessions_create(struct node *node)
@@ -89,6 +91,91 @@ void hls_session_id(struct http_exchange *x, bool fresh, char id[HLS_SESSION_ID_
         format_id(fresh ? random_u64() : client_hash(x), id);
 }
 
+/* The first is the one that the session began with. */
+static bool is_rendition(struct hls *hls, const char *first, const struct stream_name *name)
+{
+    struct stream_name base = hls_base_of(hls, name), began;
+    char path[STREAM_NAME_SIZE + 1];
+    const char *why;
+
+    snprintf(path, sizeof path, "/%s", first);
+    if (stream_name_from_path(&began, buf_view_str(path), &why) != E_OK)
+        return false;
+    began = hls_base_of(hls, &began);
+    return !strcmp(began.text, base.text);
+}
+
+/* --- who has the same id --- */
+
+struct seen { /* of the session of an id */
+    bool is_there, is_kicked, is_same_address;
+    char first[STREAM_NAME_SIZE]; /* the stream that it began with */
+};
+
+static struct seen see(struct node_loop *nl, const struct http_exchange *x, const char *id)
+{
+    struct hls_sessions *all = nl->node->hls_sessions;
+    struct seen seen = {.is_there = false};
+    char address[ADDR_KEY_SIZE];
+    const struct hls_session *s;
+
+    addr_client_key(http_peer_addr(x), address);
+    pthread_mutex_lock(&all->lock);
+    s = map_get(&all->by_id, id);
+    if (s) {
+        seen.is_there = true;
+        seen.is_kicked = s->is_kicked;
+        seen.is_same_address = !strcmp(s->address, address);
+        snprintf(seen.first, sizeof seen.first, "%s", s->info.stream);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return seen;
+}
+
+/* Of another viewer with this id. */
+static void other_id(struct node_loop *nl, const struct http_exchange *x, const char *id,
+                     const struct stream_name *name, char out[HLS_SESSION_ID_SIZE])
+{
+    struct stream_name base = hls_base_of(nl->node->hls, name);
+    char text[HLS_SESSION_ID_SIZE + ADDR_KEY_SIZE + STREAM_NAME_SIZE], address[ADDR_KEY_SIZE];
+    int n = snprintf(text, sizeof text, "%s %s %s", id, addr_client_key(http_peer_addr(x), address),
+                     base.text);
+
+    format_id(map_hash(text, (size_t)n), out);
+}
+
+/* An id is one viewer's: one address, one stream. Whoever has it from somebody else (the address of
+ * a playlist is easily passed on), or for another stream, is a viewer of his own, or limits would
+ * count all of them as one. But what an operator has ended has ended for all who have the id. */
+static void own_id(struct node_loop *nl, const struct http_exchange *x, const char *id,
+                   const struct stream_name *name, char out[HLS_SESSION_ID_SIZE])
+{
+    struct seen seen = see(nl, x, id);
+
+    snprintf(out, HLS_SESSION_ID_SIZE, "%s", id);
+    if (seen.is_kicked || (seen.is_same_address && !strcmp(seen.first, name->text)))
+        return;
+    other_id(nl, x, id, name, out);
+    if (see(nl, x, out).is_there || (seen.is_there && !seen.is_same_address) ||
+        (seen.is_there && !is_rendition(nl->node->hls, seen.first, name)))
+        return;
+    snprintf(out, HLS_SESSION_ID_SIZE, "%s", id);
+}
+
+bool hls_session_is_known(struct node_loop *nl, const struct http_exchange *x, const char *id,
+                          const struct stream_name *name)
+{
+    struct seen seen = see(nl, x, id);
+    char own[HLS_SESSION_ID_SIZE];
+
+    if (seen.is_there && is_rendition(nl->node->hls, seen.first, name))
+        return true; /* a viewer's address may change on the way */
+    if (!is_id(id))
+        return false;
+    own_id(nl, x, id, name, own);
+    return strcmp(own, id) != 0 && see(nl, x, own).is_there;
+}
+
 /* --- the end --- */
 
 /* Under the lock. */
@@ -130,6 +217,7 @@ static void leave(struct hls_session *s, const char *why)
     struct hls_channel *channel;
 
     say_end(s, why);
+    session_tell(s->nl->node, EVENT_PLAY_DONE, &s->info, why);
     pthread_mutex_lock(&all->lock);
     channel = move_to(s, NULL);
     pthread_mutex_unlock(&all->lock);
@@ -137,7 +225,7 @@ static void leave(struct hls_session *s, const char *why)
     metric_add(&m_bytes_out_hls,
                (int64_t)atomic_load_explicit(&s->bytes_out, memory_order_relaxed));
     session_info_fini(&s->info, &s->nl->media);
-    admission_give(s->nl->node);
+    admission_give(s->nl->node, &s->info.pass);
 }
 
 /* Under the lock. A node that drains does not wait for who has gone on elsewhere. */
@@ -220,50 +308,58 @@ void hls_sessions_destroy(struct hls_sessions **sessions)
 
 static void session_count(const struct session_info *info, struct session_counts *counts)
 {
-    const struct hls_session *s =
-        (const struct hls_session *)(const void *)((const char *)info -
-                                                   offsetof(struct hls_session, info));
+    const struct hls_session *s = list_entry_const(info, struct hls_session, info);
 
     counts->bytes_out = atomic_load_explicit(&s->bytes_out, memory_order_relaxed);
 }
 
 static struct hls_session *make(struct node_loop *nl, struct http_exchange *x, const char *id,
-                                const struct stream_name *name)
+                                const struct stream_name *name, const struct pass *pass)
 {
-    size_t name_size = strlen(name->text) + 1;
-    struct hls_session *s = calloc(1, sizeof *s + name_size);
+    struct hls_session *s;
+    struct words words;
 
+    http_words(x, nl->node, name, &words);
+    s = calloc(1, sizeof *s + words_size(&words));
     if (!s)
         return NULL;
     s->nl = nl;
-    memcpy(s->stream, name->text, name_size);
     snprintf(s->peer, sizeof s->peer, "%s", http_peer(x));
     client_key(x, s->client);
-    session_info_init(&s->info, &nl->media, 'h', "hls", s->peer);
+    addr_client_key(http_peer_addr(x), s->address);
+    session_info_init(&s->info, &nl->media, '\0', "hls", s->peer);
     snprintf(s->info.id, sizeof s->info.id, "%s", id);
     s->info.kind = "play";
-    s->info.stream = s->stream;
+    s->info.pass = *pass;
+    words_put(&words, &s->info, s->words);
     s->info.count = session_count;
     s->info.kick = session_kick;
     timer_init(&s->timer, nl->media.loop, on_look);
     timer_start_ms(&s->timer, LOOK_MS);
-    metric_add(&m_sessions_total_hls_play, 1);
-    log_info("hls", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
-             s->info.stream);
     return s;
 }
 
-/* Under the lock. NULL: not let in, for *why. */
+/* Its loop; not under the lock. */
+static void say_play(const struct hls_session *s)
+{
+    metric_add(&m_sessions_total_hls_play, 1);
+    log_info("hls", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
+             s->info.stream);
+    session_tell(s->nl->node, EVENT_PLAY, &s->info, NULL);
+}
+
+/* Under the lock. NULL: not let in, for *no. */
 static struct hls_session *enter(struct hls_sessions *all, struct node_loop *nl,
                                  struct http_exchange *x, const char *id,
-                                 const struct stream_name *name, const char **why)
+                                 const struct stream_name *name, struct admission_refusal *no)
 {
+    struct admission_ask ask = {ADMISSION_HLS_VIEWER, http_peer_addr(x), name};
+    struct pass pass = {0};
     struct hls_session *s;
 
-    *why = admission_take(nl->node);
-    if (*why)
+    if (!admission_take(nl->node, &ask, &pass, no))
         return NULL;
-    s = make(nl, x, id, name);
+    s = make(nl, x, id, name, &pass);
     if (s && map_set(&all->by_id, id, s) == E_OK)
         return s;
     if (s) {
@@ -271,27 +367,30 @@ static struct hls_session *enter(struct hls_sessions *all, struct node_loop *nl,
         session_info_fini(&s->info, &nl->media);
     }
     free(s);
-    admission_give(nl->node);
-    *why = err_text(E_NOMEM);
+    admission_give(nl->node, &pass);
+    *no = (struct admission_refusal){.why = err_text(E_NOMEM), .status = 503};
+    snprintf(no->text, sizeof no->text, "%s", no->why);
     return NULL;
 }
 
 enum hls_welcome hls_session_ask(struct node_loop *nl, struct http_exchange *x, const char *id,
                                  const struct stream_name *name, struct hls_channel *channel,
-                                 const char **why)
+                                 struct admission_refusal *no)
 {
     struct hls_sessions *all = nl->node->hls_sessions;
     enum hls_welcome welcome = HLS_TURNED_AWAY;
     struct hls_channel *old = NULL;
-    struct hls_session *s;
+    struct hls_session *s, *fresh = NULL;
+    char own[HLS_SESSION_ID_SIZE];
 
+    own_id(nl, x, id, name, own);
     pthread_mutex_lock(&all->lock);
-    s = map_get(&all->by_id, id);
+    s = map_get(&all->by_id, own);
     if (s && s->is_kicked) {
         s->used_us = clock_mono_us();
         welcome = HLS_KICKED;
-        *why = "closed by the operator";
-    } else if (s || (s = enter(all, nl, x, id, name, why))) {
+        no->why = "closed by the operator";
+    } else if (s || (s = fresh = enter(all, nl, x, own, name, no))) {
         welcome = HLS_WELCOME;
         s->used_us = clock_mono_us();
         old = move_to(s, channel);
@@ -299,24 +398,33 @@ enum hls_welcome hls_session_ask(struct node_loop *nl, struct http_exchange *x, 
     }
     pthread_mutex_unlock(&all->lock);
     hls_channel_unref(&old);
+    if (fresh) /* it is this loop's */
+        say_play(fresh);
     return welcome;
 }
 
-void hls_session_count(struct node_loop *nl, struct http_exchange *x, const char *id,
-                       uint64_t bytes)
+bool hls_session_count(struct node_loop *nl, struct http_exchange *x, const char *id,
+                       const struct stream_name *name, uint64_t bytes)
 {
     struct hls_sessions *all = nl->node->hls_sessions;
-    char key[CLIENT_KEY_SIZE];
+    char key[CLIENT_KEY_SIZE], own[HLS_SESSION_ID_SIZE] = "";
     struct hls_session *s;
+    bool is_kicked;
 
     client_key(x, key);
+    if (id)
+        own_id(nl, x, id, name, own);
     pthread_mutex_lock(&all->lock);
-    s = id ? map_get(&all->by_id, id) : map_get(&all->by_client, key);
-    if (s && !s->is_kicked) {
+    s = map_get(id ? &all->by_id : &all->by_client, id ? own : key);
+    if (!s && id) /* who asks for playlists from another address */
+        s = map_get(&all->by_id, id);
+    is_kicked = s && s->is_kicked;
+    if (s)
         s->used_us = clock_mono_us();
+    if (s && !is_kicked)
         atomic_fetch_add_explicit(&s->bytes_out, bytes, memory_order_relaxed);
-    }
     pthread_mutex_unlock(&all->lock);
     if (!s)
         metric_add(&m_bytes_out_hls, (int64_t)bytes);
+    return !is_kicked;
 }

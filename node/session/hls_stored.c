@@ -57,6 +57,8 @@ bool hls_respond_stored(struct hls_ask *a, const char *file, const char *type,
     s->ask.x = a->x;
     s->ask.nl = a->nl;
     s->ask.kind = a->kind;
+    s->ask.name = a->name;
+    s->ask.is_personal = a->is_personal;
     snprintf(s->ask.session, sizeof s->ask.session, "%s", a->session);
     s->type = type;
     s->cache_control = cache_control;

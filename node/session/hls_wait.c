@@ -3,6 +3,7 @@
 
 #include "node/control/node_metrics.h"
 #include "node/session/hls_ask.h"
+#include "node/session/http_asked.h"
 
 #define WAIT_TARGETS 3 /* bis 6.2.5.2: a blocked request gets 503 after so many */
 #define POLL_MS 250    /* a multivariant playlist of a group that is not ready */
@@ -30,6 +31,14 @@ static void on_gone(struct http_exchange *x, void *arg)
     ask_free(arg);
 }
 
+/* Who has waited in vain, or may not wait, has come for nothing: no session says so at its end. */
+static void refuse(struct hls_ask *a, unsigned status, const char *why)
+{
+    if (a->kind->is_playlist && !hls_session_is_known(a->nl, a->x, a->session, &a->name))
+        http_log_refused(a->x, a->nl->node, "play", "hls", &a->name, why);
+    hls_refuse(a, status, why);
+}
+
 /* Several channels: the news of one are not those of the others. */
 static bool is_of_group(const struct hls_ask *a)
 {
@@ -46,7 +55,7 @@ static bool look(struct hls_ask *a, struct hls_snapshot **seen)
         struct hls_snapshot *s = hls_channel_look(a->channel);
 
         if (s->edge.ended && !s->is_playable && !is_of_group(a))
-            hls_refuse(a, 404, "no such stream");
+            refuse(a, 404, "no such stream");
         if (!a->x || a->kind->answer(a, s)) {
             hls_snapshot_unref(&s);
             return true;
@@ -81,7 +90,7 @@ static bool answer_late(struct hls_ask *a, const struct hls_snapshot *s)
         return true;
     }
     metric_add(&m_timeout_play_wait, !s->is_playable);
-    hls_refuse(a, 404, s->is_playable ? "no such segment" : "no such stream");
+    refuse(a, 404, s->is_playable ? "no such segment" : "no such stream");
     return true;
 }
 
@@ -126,7 +135,7 @@ void hls_wait(const struct hls_ask *asked)
     if (!a) {
         struct hls_ask lost = *asked;
 
-        hls_refuse(&lost, 503, err_text(E_NOMEM));
+        refuse(&lost, 503, err_text(E_NOMEM));
         hls_channel_unref(&lost.channel);
         return;
     }
@@ -145,7 +154,7 @@ void hls_wait(const struct hls_ask *asked)
     hls_snapshot_unref(&seen);
     if (a->is_parked && a->nl->media.n_parked > conf->max_parked) {
         metric_add(&m_play_refused_limit, 1);
-        hls_refuse(a, 503, "too many viewers are waiting (limits.parked_viewers)");
+        refuse(a, 503, "too many viewers are waiting (limits.parked_viewers)");
         ask_free(a);
     }
 }

@@ -3,6 +3,7 @@
 
 #include "node/control/node_metrics.h"
 #include "node/session/admission.h"
+#include "node/session/http_asked.h"
 #include "node/session/http_play.h"
 #include "node/session/redirect.h"
 #include "node/session/session.h"
@@ -48,14 +49,8 @@ static bool read_selection(struct http_exchange *x, struct play_request *r)
 
 static bool parse_request(struct http_exchange *x, struct node *node, struct play_request *r)
 {
-    if (!find_form(x, r) || !read_selection(x, r) || !play_relay_check(x, node, r) ||
-        !play_ws_check(x, node, r))
-        return false;
-    if (r->hops || node->conf.play_open)
-        return true;
-    metric_add(&m_play_refused_closed, 1);
-    http_respond_problem(x, 403, "playing is closed on this server");
-    return false;
+    return find_form(x, r) && read_selection(x, r) && play_relay_check(x, node, r) &&
+           play_ws_check(x, node, r);
 }
 
 static bool is_here(struct node *node, const struct stream_name *name)
@@ -81,21 +76,33 @@ static const char *why_no_relay(struct node *node, const struct play_request *r)
                                                                     : NULL;
 }
 
-/* May it come? Else it is answered. */
-static bool admit(struct http_exchange *x, struct node_loop *nl, const struct play_request *r)
+static bool admit_relay(struct http_exchange *x, struct node *node, const struct play_request *r)
 {
-    const char *why = r->hops ? why_no_relay(nl->node, r) : admission_take(nl->node);
+    const char *why = why_no_relay(node, r);
 
-    if (!why)
-        return true;
-    if (r->hops)
+    if (why)
         http_respond_problem(x, 503, "%s", why);
-    else
-        redirect_away(x, nl, &r->name, r->form->asked, why);
+    return !why;
+}
+
+/* May it come? Then the pass of the request is in, unless it is a relay's. Else it is answered. */
+static bool admit(struct http_exchange *x, struct node_loop *nl, struct play_request *r)
+{
+    struct admission_ask ask = {ADMISSION_VIEWER, http_peer_addr(x), &r->name};
+    struct admission_refusal no;
+
+    if (r->hops)
+        return admit_relay(x, nl->node, r);
+    if (!http_may_take_conn(x, nl, ADMISSION_VIEWER, r->form->protocol, &r->name))
+        return false;
+    if (admission_take(nl->node, &ask, &r->pass, &no))
+        return true;
+    http_log_refused(x, nl->node, "play", r->form->protocol, &r->name, no.text);
+    http_refuse_admission(x, nl, &r->name, r->form->asked, &no);
     return false;
 }
 
-static void serve(struct http_exchange *x, struct node_loop *nl, const struct play_request *r)
+static void serve(struct http_exchange *x, struct node_loop *nl, struct play_request *r)
 {
     struct play_session *s;
 
@@ -104,25 +111,54 @@ static void serve(struct http_exchange *x, struct node_loop *nl, const struct pl
 }
 
 /* There is no better place. */
-static void serve_here(struct http_exchange *x, void *arg)
+static void serve_here(struct http_exchange *x, void *arg, const struct stream_name *name)
 {
     struct node_loop *nl = arg;
     struct play_request r = {0};
 
-    if (parse_request(x, nl->node, &r))
-        serve(x, nl, &r);
+    if (!parse_request(x, nl->node, &r))
+        return;
+    r.name = *name;
+    serve(x, nl, &r);
+}
+
+/* It may play. */
+static void give(struct http_exchange *x, struct node_loop *nl, struct play_request *r)
+{
+    if (http_is_head(x))
+        answer_head(x, nl->node, r);
+    else if (r->hops || r->form->websocket || /* browsers follow no redirect of a WebSocket */
+             !redirect_viewer(x, nl, &r->name, r->form->asked, serve_here))
+        serve(x, nl, r);
+}
+
+static void go_on(struct http_exchange *x, struct node_loop *nl, const struct access_answer *answer)
+{
+    struct play_request r = {0};
+
+    if (!parse_request(x, nl->node, &r))
+        return;
+    r.name = answer->name;
+    memcpy(r.session, answer->session, sizeof r.session);
+    give(x, nl, &r);
 }
 
 void http_play_handle(struct http_exchange *x, void *arg)
 {
     struct node_loop *nl = arg;
     struct play_request r = {0};
+    struct access_request request;
+    struct access_answer answer;
 
     if (http_hls_handle(x, nl) || !parse_request(x, nl->node, &r))
         return;
-    if (http_is_head(x))
-        answer_head(x, nl->node, &r);
-    else if (r.hops || r.form->websocket || /* browsers follow no redirect of a WebSocket */
-             !redirect_viewer(x, nl, &r.name, r.form->asked, serve_here))
-        serve(x, nl, &r);
+    if (!r.hops) {
+        session_id_make(r.session, r.form->letter);
+        http_access_request(x, ACCESS_PLAY, &r.name, r.form->protocol, &request);
+        request.session = r.session;
+        if (!http_ask_access(x, nl, &request, &answer, go_on))
+            return;
+        r.name = answer.name;
+    }
+    give(x, nl, &r);
 }

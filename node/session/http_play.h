@@ -35,7 +35,9 @@ struct play_request {
     const struct play_form *form;
     struct stream_name name;
     struct play_selection selection;
-    const char *hops; /* lent by the request; NULL = a person */
+    char session[SESSION_ID_SIZE]; /* the id that it is to have; "" = any */
+    const char *hops;              /* lent by the request; NULL = a person */
+    struct pass pass;              /* until a session has it; a relay's is empty */
     uint64_t have_run, have_gop;
     bool has_segment; /* the two below are said */
     uint64_t have_msn, have_discontinuities;
@@ -50,19 +52,30 @@ struct play_session {
     const struct play_form *form;
     struct conn *conn;
     struct viewer viewer;
-    struct play_relay *relay; /* NULL for people */
-    struct play_ws *ws;       /* NULL for plain HTTP */
+    union {                       /* by form */
+        struct play_relay *relay; /* k_relay_form: another node */
+        struct play_ws *ws;       /* a WebSocket */
+    };
     bool busy, closed;
-    bool is_admitted;    /* a person */
     bool flush_at_close; /* what is queued is to reach the player */
-    char stream[];       /* its name, for info */
+    char words[];        /* for info */
 };
+
+static inline bool play_is_relay(const struct play_session *s)
+{
+    return s->form == &k_relay_form;
+}
+
+static inline bool play_is_ws(const struct play_session *s)
+{
+    return s->form->websocket;
+}
 
 /* --- http_play.c --- */
 
-/* Makes a session of somebody who was admitted. NULL: answered. */
+/* Makes a session of somebody who was admitted, and takes the pass. NULL: answered. */
 struct play_session *play_session_create(struct http_exchange *x, struct node_loop *nl,
-                                         const struct play_request *r);
+                                         struct play_request *r);
 /* The connection has been taken. */
 void play_session_join(struct play_session *s, const struct play_request *r);
 void play_session_close(struct play_session *s, const char *why);

@@ -1,5 +1,5 @@
-/* HTTP-FLV publishers: the body of a request is the media. */
-#include "node/session/http_publish.h"
+/* HTTP-FLV publishers: the body of a request is the media. http_publish_ask.c lets them in. */
+#include "node/session/http_publish_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,39 +7,13 @@
 #include "common/base/log.h"
 #include "node/cluster/clocks.h"
 #include "node/control/node_metrics.h"
-#include "node/node.h"
-#include "node/relay/push_wire.h"
+#include "node/session/http_asked.h"
+#include "node/session/admission.h"
 #include "node/session/publisher.h"
 #include "node/session/session.h"
-#include "node/token.h"
 #include "proto/flv/flv.h"
 
-#define SUFFIX ".flv"
 #define MAX_READ_BYTES (1u << 20) /* that came with the head; the server reads less */
-
-struct http_publish {
-    struct session_info info;
-    struct node_loop *nl;
-    struct conn *conn;
-    unsigned busy; /* depth of our own calls on the stack: then closing only marks */
-    bool closed;   /* to be freed when not busy */
-    bool moving;   /* to another loop, when not busy */
-    bool said;     /* why it closes was logged already */
-    bool answered; /* the last answer is queued: it is worth sending */
-    bool expects_continue;
-    bool told_tracks;
-    struct http_body body;
-    struct buf_writer read; /* of the body, with the head */
-    struct flv_decoder *flv;
-    struct ts_unwrap unwrap;
-    struct publisher publisher;
-    struct push_request from; /* the edge that forwards it; edge "" = a person */
-    struct clock_peer *clock; /* the edge's */
-    struct timer beat;        /* to the edge, and a look at what came from it */
-    uint64_t heard_bytes;     /* so much had come at heard_us */
-    int64_t heard_us;
-    char stream[]; /* its name, for info */
-};
 
 static bool is_from_edge(const struct http_publish *s)
 {
@@ -49,14 +23,16 @@ static bool is_from_edge(const struct http_publish *s)
 /* --- life --- */
 
 /* What belongs to no loop. */
-static void session_discard(void *session)
+void http_publish_discard(void *session)
 {
     struct http_publish *s = session;
 
     buf_writer_fini(&s->read);
     flv_decoder_destroy(&s->flv);
     clocks_drop(&s->clock);
+    admission_give(s->nl->node, &s->info.pass);
     conn_close(&s->conn);
+    free(s->stream);
     free(s);
 }
 
@@ -65,7 +41,7 @@ static void session_free(struct http_publish *s)
     publisher_release(&s->publisher);
     timer_stop(&s->beat);
     session_info_fini(&s->info, &s->nl->media);
-    session_discard(s);
+    http_publish_discard(s);
 }
 
 static void session_close(struct http_publish *s, const char *why)
@@ -76,6 +52,12 @@ static void session_close(struct http_publish *s, const char *why)
              "msg=closed session=%s peer=%s kind=%s stream=%s bytes_in=%llu reason=%s", s->info.id,
              s->info.peer, s->info.kind, s->info.stream, (unsigned long long)conn_bytes_in(s->conn),
              LOG_STR(why));
+    if (publisher_tell_done(&s->publisher, why))
+        ; /* it is in the access log */
+    else if (is_from_edge(s) || publisher_was_accepted(&s->publisher))
+        session_log(s->nl->node, &s->info, why);
+    else
+        session_log_refused(s->nl->node, &s->info, "publish", why);
     metric_add(is_from_edge(s) ? &m_bytes_in_relay : &m_bytes_in_flv,
                (int64_t)conn_bytes_in(s->conn));
     if (s->answered)
@@ -99,17 +81,23 @@ static enum err send_answer(struct http_publish *s, const struct buf_writer *out
     return e == E_OK ? conn_write(s->conn, buf_writer_view(out)) : e;
 }
 
-/* The last answer, with the reason. */
-static void session_end(struct http_publish *s, unsigned status, const char *why)
+/* The last answer, with the reason; fields are more lines of its head. */
+static void session_end_with(struct http_publish *s, unsigned status, const char *fields,
+                             const char *why)
 {
     struct buf_writer *out;
 
     if (s->closed)
         return;
     out = begin_answer(s);
-    push_write_final(out, status, why);
+    push_write_final(out, status, fields, why);
     s->answered = send_answer(s, out) == E_OK;
     session_close(s, why);
+}
+
+static void session_end(struct http_publish *s, unsigned status, const char *why)
+{
+    session_end_with(s, status, "", why);
 }
 
 static void enter(void *session)
@@ -272,10 +260,10 @@ static void feed(struct http_publish *s, struct buf_view bytes)
 /* --- what the publisher says --- */
 
 static const unsigned k_statuses[PUBLISHER_N_FAULTS] = {
-    [PUBLISHER_CLOSED] = 403,  [PUBLISHER_LEAVING] = 503,   [PUBLISHER_BUSY] = 409,
-    [PUBLISHER_REFUSED] = 409, [PUBLISHER_NO_MEMORY] = 503, [PUBLISHER_NO_ORIGIN] = 503,
-    [PUBLISHER_TAKEN] = 409,   [PUBLISHER_FENCED] = 409,    [PUBLISHER_SILENT] = 408,
-    [PUBLISHER_KICKED] = 403,
+    [PUBLISHER_DENIED] = 403,    [PUBLISHER_ELSEWHERE] = 302, [PUBLISHER_LEAVING] = 503,
+    [PUBLISHER_BUSY] = 409,      [PUBLISHER_REFUSED] = 409,   [PUBLISHER_NO_MEMORY] = 503,
+    [PUBLISHER_NO_ORIGIN] = 503, [PUBLISHER_TAKEN] = 409,     [PUBLISHER_FENCED] = 409,
+    [PUBLISHER_SILENT] = 408,    [PUBLISHER_KICKED] = 403,
 };
 
 static void must_move(void *session)
@@ -283,6 +271,20 @@ static void must_move(void *session)
     struct http_publish *s = session;
 
     s->moving = true;
+}
+
+static bool on_renamed(void *session, const struct stream_name *name)
+{
+    struct http_publish *s = session;
+    char *block = words_rename(&s->info, name->text);
+
+    if (!block) {
+        session_end(s, 503, err_text(E_NOMEM));
+        return false;
+    }
+    free(s->stream);
+    s->stream = block;
+    return true;
 }
 
 /* An edge sends nothing before it has the stream; a person may wait for leave, or not. */
@@ -302,6 +304,27 @@ static void on_accepted(void *session, bool live)
         session_close(s, "connection lost");
 }
 
+/* What access_ask() said. */
+static void end_refused(struct http_publish *s, enum publisher_fault fault, const char *text)
+{
+    const struct access_denial *denial = publisher_denial(&s->publisher);
+    struct buf_writer fields;
+
+    buf_writer_init(&fields, ACCESS_TEXT_SIZE + HTTP_DENIAL_BYTES);
+    if (fault == PUBLISHER_ELSEWHERE)
+        buf_printf(&fields, "Location: %s\r\n", text);
+    else
+        http_write_denial(&fields, denial);
+    buf_write_u8(&fields, 0);
+    if (buf_writer_status(&fields) != E_OK)
+        session_end(s, 503, err_text(E_NOMEM));
+    else if (fault == PUBLISHER_ELSEWHERE)
+        session_end_with(s, 302, (const char *)fields.data, "the stream is published elsewhere");
+    else
+        session_end_with(s, denial->status, (const char *)fields.data, text);
+    buf_writer_fini(&fields);
+}
+
 static void on_over(void *session, enum publisher_fault fault, const char *text)
 {
     struct http_publish *s = session;
@@ -310,7 +333,10 @@ static void on_over(void *session, enum publisher_fault fault, const char *text)
         log_warn(s->info.protocol, "msg=refused session=%s peer=%s stream=%s reason=%s", s->info.id,
                  s->info.peer, s->info.stream, LOG_STR(text));
     s->said = true;
-    session_end(s, k_statuses[fault], text);
+    if (fault == PUBLISHER_DENIED || fault == PUBLISHER_ELSEWHERE)
+        end_refused(s, fault, text);
+    else
+        session_end(s, k_statuses[fault], text);
 }
 
 /* --- the connection's side --- */
@@ -345,9 +371,10 @@ static const struct publisher_ops k_flv_ops = {.protocol = "flv",
                                                .must_move = must_move,
                                                .enter = enter,
                                                .leave = leave,
+                                               .on_renamed = on_renamed,
                                                .on_accepted = on_accepted,
                                                .on_over = on_over,
-                                               .discard = session_discard};
+                                               .discard = http_publish_discard};
 static const struct publisher_ops k_relay_ops = {.protocol = "relay",
                                                  .conn_ops = &k_conn_ops,
                                                  .sessions = &m_sessions_total_relay_publish,
@@ -356,7 +383,7 @@ static const struct publisher_ops k_relay_ops = {.protocol = "relay",
                                                  .leave = leave,
                                                  .on_accepted = on_accepted,
                                                  .on_over = on_over,
-                                                 .discard = session_discard};
+                                                 .discard = http_publish_discard};
 
 /* An edge whose origin stops looks for another one; one whose encoder was kicked does not. */
 static void session_kick(struct session_info *info)
@@ -368,75 +395,31 @@ static void session_kick(struct session_info *info)
 
 static void session_count(const struct session_info *info, struct session_counts *counts)
 {
-    const struct http_publish *s =
-        (const struct http_publish *)(const void *)((const char *)info -
-                                                    offsetof(struct http_publish, info));
+    const struct http_publish *s = list_entry_const(info, struct http_publish, info);
 
     counts->bytes_in = conn_bytes_in(s->conn);
     counts->bytes_out = conn_bytes_out(s->conn);
-    counts->frames_in = s->publisher.source.n_frames;
+    publisher_count(&s->publisher, counts);
 }
 
-/* --- requests --- */
+/* --- beginning --- */
 
-/* Forwards: who is it? False: answered. */
-static bool check_edge(struct http_exchange *x, struct node *node, struct push_request *from)
+struct http_publish *http_publish_create(struct node_loop *nl, const struct stream_name *name,
+                                         const struct push_request *from)
 {
-    const char *forward = http_header(x, PUSH_FORWARD_HEADER);
-
-    *from = (struct push_request){.edge = ""};
-    if (!forward)
-        return true;
-    if (!node_trusts(node, x)) {
-        metric_add(&m_publish_refused_closed, 1);
-        http_respond_problem(x, 401, "a node needs the node token (cluster.token_file)");
-        return false;
-    }
-    if (push_read_request(forward, http_header(x, PUSH_RUN_HEADER), from) != E_OK) {
-        http_respond_problem(x, 400, PUSH_FORWARD_HEADER " is not \"<node>,<address>\"");
-        return false;
-    }
-    if (strcmp(from->edge, node->id) != 0)
-        return true;
-    metric_add(&m_relay_loops_refused, 1);
-    http_respond_problem(x, 508, "node %s forwards to itself", node->id);
-    return false;
-}
-
-static bool parse_path(struct http_exchange *x, struct stream_name *name)
-{
-    const char *path = http_path(x), *why = NULL;
-    size_t size = strlen(path), suffix = strlen(SUFFIX);
-
-    if (size <= suffix || strcmp(path + size - suffix, SUFFIX)) {
-        http_respond_problem(x, 404, "nothing is here: publish at /{app}/{name}.flv");
-        return false;
-    }
-    if (stream_name_from_path(name, buf_view_of(path, size - suffix), &why) == E_OK)
-        return true;
-    metric_add(&m_publish_refused_name, 1);
-    http_respond_problem(x, 404, "%s", why);
-    return false;
-}
-
-static struct http_publish *session_create(struct node_loop *nl, const struct stream_name *name,
-                                           const struct push_request *from)
-{
-    size_t name_size = strlen(name->text) + 1;
-    struct http_publish *s = calloc(1, sizeof *s + name_size);
+    struct http_publish *s = calloc(1, sizeof *s);
 
     if (!s)
         return NULL;
-    s->flv = flv_decoder_create(nl->node->conf.limits_message_bytes);
-    if (!s->flv) {
-        free(s);
-        return NULL;
-    }
     s->nl = nl;
     s->from = *from;
-    memcpy(s->stream, name->text, name_size);
     buf_writer_init(&s->read, MAX_READ_BYTES);
-    return s;
+    s->flv = flv_decoder_create(nl->node->conf.limits_message_bytes);
+    s->stream = strdup(name->text);
+    if (s->flv && s->stream)
+        return s;
+    http_publish_discard(s);
+    return NULL;
 }
 
 /* x is gone after this. False: the peer is, too. */
@@ -458,28 +441,34 @@ static bool take(struct http_publish *s, struct http_exchange *x)
     return true;
 }
 
-void http_publish_handle(struct http_exchange *x, void *arg)
+static bool take_words(struct http_publish *s, const struct access_request *access)
 {
-    struct node_loop *nl = arg;
-    struct push_request from;
-    struct stream_name name;
-    struct http_publish *s;
-    struct publisher_request request = {.name = &name};
+    struct words words = {s->stream, access->referrer, access->agent, NULL};
+    char *block = words_make(&words, &s->info);
 
-    if (!parse_path(x, &name) || !check_edge(x, nl->node, &from))
-        return;
-    s = session_create(nl, &name, &from);
-    if (!s) {
-        http_respond_problem(x, 503, "%s", err_text(E_NOMEM));
-        return;
+    if (!block) {
+        session_info_fini(&s->info, &s->nl->media);
+        return false;
     }
-    if (!take(s, x)) {
-        session_discard(s);
-        return;
+    free(s->stream);
+    s->stream = block;
+    return true;
+}
+
+/* The connection is the session's. access NULL: an edge's stream. */
+static void begin(struct http_publish *s, const struct stream_name *name,
+                  struct access_request *access)
+{
+    struct publisher_request request = {.name = name,
+                                        .client = is_from_edge(s) ? s->from.client : s->info.peer,
+                                        .edge = s->from.edge,
+                                        .run = s->from.run,
+                                        .access = access};
+
+    if (access) {
+        access->peer = s->info.peer;
+        access->session = s->info.id;
     }
-    request.client = is_from_edge(s) ? s->from.client : s->info.peer;
-    request.edge = s->from.edge;
-    request.run = s->from.run;
     s->publisher = (struct publisher){.ops = is_from_edge(s) ? &k_relay_ops : &k_flv_ops,
                                       .session = s,
                                       .nl = &s->nl,
@@ -493,4 +482,16 @@ void http_publish_handle(struct http_exchange *x, void *arg)
     else
         publisher_begin(&s->publisher, &request);
     leave(s);
+}
+
+void http_publish_take(struct http_publish *s, struct http_exchange *x,
+                       const struct stream_name *name, struct access_request *access)
+{
+    /* Who encodes what an edge forwards is known there. */
+    bool has_words = access && words_are_wanted(s->nl->node);
+
+    if (take(s, x) && (!has_words || take_words(s, access)))
+        begin(s, name, access);
+    else
+        http_publish_discard(s);
 }

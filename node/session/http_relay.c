@@ -6,7 +6,7 @@
 #include "common/base/log.h"
 #include "node/control/node_metrics.h"
 #include "node/session/http_play.h"
-#include "node/token.h"
+#include "node/session/http_asked.h"
 #include "proto/flv/flv.h"
 
 struct play_relay {
@@ -58,7 +58,7 @@ bool play_relay_check(struct http_exchange *x, struct node *node, struct play_re
 
     if (!hops)
         return true;
-    if (!node_trusts(node, x)) {
+    if (!http_is_node(x, node, ACCESS_PLAY, &r->name)) {
         metric_add(&m_play_refused_denied, 1);
         http_respond_problem(x, 401, "a relay needs the node token (cluster.token_file)");
         return false;
@@ -84,8 +84,6 @@ enum err play_relay_begin(struct play_session *s, const struct play_request *r)
 {
     struct play_relay *relay;
 
-    if (!r->hops)
-        return E_OK;
     relay = s->relay = calloc(1, sizeof *relay);
     if (!relay)
         return E_NOMEM;

@@ -59,8 +59,6 @@ bool play_ws_check(struct http_exchange *x, const struct node *node, struct play
 
 enum err play_ws_begin(struct play_session *s, const struct play_request *r)
 {
-    if (!r->form->websocket)
-        return E_OK;
     s->ws = calloc(1, sizeof *s->ws);
     if (!s->ws)
         return E_NOMEM;

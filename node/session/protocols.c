@@ -6,9 +6,11 @@
 #include "common/net/tls_setup.h"
 #include "node/cluster/clocks.h"
 #include "node/control/admin.h"
+#include "node/control/bans.h"
 #include "node/control/node_metrics.h"
 #include "node/control/trace.h"
 #include "node/session/http_publish.h"
+#include "node/session/record_play.h"
 #include "node/session/session.h"
 
 static const char *rtmp_listen(const struct node_conf *conf)
@@ -60,9 +62,15 @@ bool connection_admit(struct node *node, int fd, const struct addr *peer, const 
 {
     uint64_t limit = 0;
     bool say = false;
-    enum budget_answer answer = conn_budget_take(node->budget, peer, &limit, &say);
+    enum budget_answer answer;
     char text[ADDR_TEXT_SIZE];
 
+    if (bans_refuse(node, peer, area)) {
+        close(fd);
+        return false;
+    }
+    answer =
+        conn_budget_take(node->budget, peer, trust_has(&node->rules.trust, peer), &limit, &say);
     if (answer == BUDGET_OK)
         return true;
     metric_add(
@@ -79,7 +87,16 @@ bool connection_admit(struct node *node, int fd, const struct addr *peer, const 
 
 const char *sessions_kick_reason(const struct node_loop *nl)
 {
-    return nl->closed ? "this node is shutting down" : "closed by the operator";
+    if (nl->closed)
+        return "this node is shutting down";
+    return nl->kick_why ? nl->kick_why : "closed by the operator";
+}
+
+void session_kick_for(struct session_info *info, struct node_loop *nl, const char *why)
+{
+    nl->kick_why = why;
+    info->kick(info);
+    nl->kick_why = NULL;
 }
 
 void sessions_close_all(struct node_loop *nl)
@@ -96,6 +113,17 @@ void sessions_close_all(struct node_loop *nl)
 
 /* --- the media HTTP port --- */
 
+/* At accept it was a proxy's, or there was no ban yet. */
+bool http_session_admit(struct http_exchange *x, const struct http_route *route, void *arg)
+{
+    (void)route;
+    if (!bans_refuse(arg, http_peer_addr(x), "http"))
+        return true;
+    http_add_header(x, "Cache-Control", "no-store");
+    http_respond_problem(x, 403, "%s", "this address is banned");
+    return false;
+}
+
 static void handle_healthz(struct http_exchange *x, void *arg)
 {
     node_handle_healthz(x, ((struct node_loop *)arg)->node);
@@ -111,6 +139,7 @@ const struct http_route k_media_routes[] = {
     {"GET", "/readyz", handle_readyz, 0},
     {"GET", "/v1/clock", clocks_handle, 0},
     {"GET", "/v1/trace", trace_handle, 0},
+    {"GET", "/records/{path...}", http_record_handle, HTTP_ROUTE_CORS},
     {"GET", "/{path...}", http_play_handle, HTTP_ROUTE_CORS},
     {"POST", "/{path...}", http_publish_handle, HTTP_ROUTE_UPLOAD},
     {"PUT", "/{path...}", http_publish_handle, HTTP_ROUTE_UPLOAD},

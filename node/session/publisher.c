@@ -1,6 +1,7 @@
 /* Publishing, whatever the protocol. */
 #include "node/session/publisher_private.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,16 @@
 #include "node/conf.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/push.h"
+#include "node/session/admission.h"
+#include "node/session/session.h"
 #include "proto/flv/flv.h"
 
 static const struct {
     const char *text;
     struct metric *refused, *ended; /* NULL = not counted */
 } k_faults[PUBLISHER_N_FAULTS] = {
-    [PUBLISHER_CLOSED] = {"publishing is closed on this server", &m_publish_refused_closed, NULL},
+    [PUBLISHER_DENIED] = {"not allowed", NULL, NULL}, /* counted where it was decided */
+    [PUBLISHER_ELSEWHERE] = {"", NULL, NULL},
     [PUBLISHER_LEAVING] = {"this node is shutting down", &m_publish_refused_closed, NULL},
     [PUBLISHER_BUSY] = {"the stream has a publisher already (publish.duplicate is refuse)",
                         &m_publish_refused_busy, NULL},
@@ -117,7 +121,12 @@ static void on_arrival(struct loop_msg *msg)
 static void on_lost(struct loop_msg *msg)
 {
     struct publisher *p = list_entry(msg, struct publisher, msg);
+    const char *why = k_faults[PUBLISHER_LEAVING].text;
 
+    if (p->accepted || p->from_edge)
+        session_log(publisher_node(p), p->info, why);
+    else
+        session_log_refused(publisher_node(p), p->info, "publish", why);
     stream_unref(&p->stream);
     track_set_fini(&p->kept);
     p->ops->discard(p->session);
@@ -129,6 +138,7 @@ static void prepare(struct publisher *p, const struct publisher_request *request
 {
     p->run = request->run ? request->run : random_u64() | 1; /* 0 is "unknown" */
     p->from_edge = request->edge[0] != '\0';
+    p->duplicate = -1;
     snprintf(p->client, sizeof p->client, "%s", request->client);
     list_init(&p->node);
     list_init(&p->standby.node);
@@ -143,24 +153,97 @@ static void prepare(struct publisher *p, const struct publisher_request *request
                                 .set_pace = set_pace};
 }
 
-void publisher_begin(struct publisher *p, const struct publisher_request *request)
+/* Counts it, unless a limit is met. What an edge forwards was counted there. */
+static bool let_in(struct publisher *p, const struct stream_name *name)
+{
+    struct admission_ask ask = {ADMISSION_PUBLISHER, conn_peer_addr(*p->conn), name};
+    struct admission_refusal no;
+
+    if (p->from_edge || admission_take(publisher_node(p), &ask, &p->info->pass, &no))
+        return true;
+    p->denial = (struct access_denial){.status = no.status, .retry_after_s = no.retry_after_s};
+    publisher_over(p, PUBLISHER_DENIED, no.text);
+    return false;
+}
+
+/* It may. */
+static void find_stream(struct publisher *p, const struct stream_name *name)
 {
     struct node *node = publisher_node(p);
 
-    prepare(p, request);
-    if (!p->from_edge && !node->conf.publish_open) { /* an edge has looked, and has a token */
-        publisher_over(p, PUBLISHER_CLOSED, NULL);
-        return;
-    }
+    p->state = PUBLISHER_OUT;
     if (atomic_load(&node->draining)) {
         publisher_over(p, PUBLISHER_LEAVING, NULL);
         return;
     }
-    p->stream = registry_get(node->registry, request->name);
+    if (!let_in(p, name))
+        return;
+    p->stream = registry_get(node->registry, name);
     if (p->stream)
         publisher_look(p);
     else
         publisher_over(p, PUBLISHER_NO_MEMORY, NULL);
+}
+
+void publisher_count(const struct publisher *p, struct session_counts *counts)
+{
+    counts->frames_in = p->source.n_frames;
+    counts->max_in_bps = p->max_in_bps;
+}
+
+static void use_options(struct publisher *p, const struct publish_options *options)
+{
+    p->duplicate = options->duplicate;
+    p->source.record = options->record;
+    p->max_in_bps = options->ingress_bps;
+    if (p->max_in_bps)
+        admission_note_own_limit(publisher_node(p));
+    if (options->record == PUBLISH_RECORD_ON && !publisher_node(p)->record)
+        log_warn(p->ops->protocol,
+                 "msg=\"a gate has it recorded, and there is no record.dir\" session=%s stream=%s",
+                 p->info->id, p->info->stream);
+}
+
+static void apply(struct publisher *p, const struct access_answer *answer)
+{
+    p->denial = answer->denial;
+    if (answer->decision == ACCESS_DENY) {
+        publisher_over(p, PUBLISHER_DENIED, answer->text);
+        return;
+    }
+    if (answer->decision == ACCESS_REDIRECT) {
+        publisher_over(p, PUBLISHER_ELSEWHERE, answer->text);
+        return;
+    }
+    use_options(p, &answer->options);
+    if (answer->is_renamed && !p->ops->on_renamed(p->session, &answer->name))
+        return;
+    find_stream(p, &answer->name);
+}
+
+static void on_access(void *arg, const struct access_answer *answer)
+{
+    struct publisher *p = arg;
+    struct publisher_guard guard = publisher_enter(p);
+
+    apply(p, answer);
+    publisher_leave(guard);
+}
+
+void publisher_begin(struct publisher *p, const struct publisher_request *request)
+{
+    struct access_answer answer;
+
+    prepare(p, request);
+    if (!request->access) {
+        find_stream(p, request->name);
+        return;
+    }
+    p->state = PUBLISHER_ASKED;
+    if (access_ask(*p->nl, request->access, &answer, &p->access, on_access, p))
+        apply(p, &answer);
+    else
+        publisher_pause(p);
 }
 
 void publisher_move(struct publisher *p)
@@ -177,7 +260,7 @@ void publisher_move(struct publisher *p)
 
 bool publisher_is_pending(const struct publisher *p)
 {
-    return p->state == PUBLISHER_DECIDING && !p->accepted;
+    return p->state == PUBLISHER_ASKED || (p->state == PUBLISHER_DECIDING && !p->accepted);
 }
 
 bool publisher_is_live(const struct publisher *p)
@@ -188,6 +271,11 @@ bool publisher_is_live(const struct publisher *p)
 bool publisher_was_accepted(const struct publisher *p)
 {
     return p->accepted;
+}
+
+const struct access_denial *publisher_denial(const struct publisher *p)
+{
+    return &p->denial;
 }
 
 uint64_t publisher_epoch(const struct publisher *p)
@@ -273,13 +361,34 @@ void publisher_expect_tracks(struct publisher *p, bool audio, bool video)
     stream_expect_tracks(&p->source, audio, video);
 }
 
+/* The encoder of a stream that an edge forwards is the edge's to tell of. */
+void publisher_tell_live(struct publisher *p)
+{
+    p->is_told = !p->from_edge;
+    if (p->is_told)
+        session_tell(publisher_node(p), EVENT_PUBLISH, p->info, NULL);
+}
+
+bool publisher_tell_done(struct publisher *p, const char *reason)
+{
+    bool was_live = p->is_told;
+
+    if (was_live)
+        session_tell(publisher_node(p), EVENT_PUBLISH_DONE, p->info, reason);
+    p->is_told = false;
+    return was_live;
+}
+
 void publisher_release(struct publisher *p)
 {
     struct agent *agent = publisher_node(p)->agent;
 
+    access_cancel(&p->access);
+    admission_give(publisher_node(p), &p->info->pass);
+    p->state = PUBLISHER_OUT;
     if (!p->stream)
         return;
-    p->state = PUBLISHER_OUT;
+    assert(!p->is_told);
     publisher_settle(p);
     timer_stop(&p->timer);
     if (p->ask)

@@ -3,14 +3,15 @@
  * stream's source, or stands by until the source fails, and at an edge its stream is sent on to an
  * origin. A protocol parses, and says in its own words what comes of it.
  *
- *   begin -> (move) -> DECIDING -> LIVE
- *                      |    ^  \-> STANDBY -its turn-> DECIDING
- *                      over: on_over(), with the reason
+ *   begin -> ASKED -> (move) -> DECIDING -> LIVE
+ *            |                  |    ^  \-> STANDBY -its turn-> DECIDING
+ *            over: on_over(), with the reason
  *
  * Everything on the loop of the connection, which is the stream's home once it was moved. */
 #ifndef HW_NODE_SESSION_PUBLISHER_H
 #define HW_NODE_SESSION_PUBLISHER_H
 
+#include "node/access/access.h"
 #include "node/node.h"
 #include "proto/cluster/cluster.h"
 
@@ -19,7 +20,8 @@ struct agent_ask;
 
 /* Why a publish is refused, or ends. */
 enum publisher_fault {
-    PUBLISHER_CLOSED,    /* publish.open is false */
+    PUBLISHER_DENIED,    /* access_ask() says so: publisher_denial() has more */
+    PUBLISHER_ELSEWHERE, /* likewise: the text is where to go, an URL */
     PUBLISHER_LEAVING,   /* this node is shutting down */
     PUBLISHER_BUSY,      /* another publisher is live here, and the policy is refuse */
     PUBLISHER_REFUSED,   /* the scheduler, or the origin, says no: somebody else has the stream */
@@ -43,6 +45,8 @@ struct publisher_ops {
      * freed. After leave() it may be gone. */
     void (*enter)(void *session);
     void (*leave)(void *session);
+    /* It publishes under another name than it asked for. False: it closes, nothing more is done. */
+    bool (*on_renamed)(void *session, const struct stream_name *name);
     /* It is the source of the stream, or stands by for it; in that case called again when it has
      * become the source. */
     void (*on_accepted)(void *session, bool live);
@@ -55,6 +59,7 @@ struct publisher_ops {
 
 enum publisher_state {
     PUBLISHER_OUT,
+    PUBLISHER_ASKED,    /* whether it may */
     PUBLISHER_DECIDING, /* waits for another one's decision, for the scheduler, or for an origin */
     PUBLISHER_STANDBY,
     PUBLISHER_LIVE
@@ -69,8 +74,13 @@ struct publisher { /* embedded in the session, zeroed before publisher_begin() *
     struct session_info *info;
     /* The rest is private to publisher.c. */
     enum publisher_state state;
-    bool accepted;         /* the client was told */
-    bool from_edge;        /* another node forwards it: it numbers GOPs, and holds the media */
+    bool accepted;  /* the client was told */
+    bool is_told;   /* its end is to be told, too */
+    bool from_edge; /* another node forwards it: it numbers GOPs, and holds the media */
+    struct access_pending *access; /* ASKED */
+    struct access_denial denial;
+    int duplicate;         /* an enum cluster_duplicate; -1 = as configured */
+    uint64_t max_in_bps;   /* its own limit; 0 = as configured */
     struct stream *stream; /* owned reference */
     struct source source;
     struct standby standby;
@@ -91,6 +101,8 @@ struct publisher_request {
     const char *client; /* address of the encoder; copied */
     const char *edge;   /* "" = the encoder itself; else who forwards it, lent while it publishes */
     uint64_t run;       /* the edge's; an encoder's is made here */
+    /* May it? NULL: another node has asked, and forwards it. */
+    const struct access_request *access;
 };
 /* The caller is between its own enter() and leave(), as in all calls below but move(). */
 void publisher_begin(struct publisher *p, const struct publisher_request *request);
@@ -98,9 +110,13 @@ void publisher_begin(struct publisher *p, const struct publisher_request *reques
 void publisher_move(struct publisher *p);
 /* True while nothing may be read: the decision has not fallen. */
 bool publisher_is_pending(const struct publisher *p);
+/* What only it can count. */
+void publisher_count(const struct publisher *p, struct session_counts *counts);
 /* It is the stream's source; not while it stands by, when an edge sends nothing. */
 bool publisher_is_live(const struct publisher *p);
 bool publisher_was_accepted(const struct publisher *p); /* on_accepted() was called */
+/* Of PUBLISHER_DENIED. */
+const struct access_denial *publisher_denial(const struct publisher *p);
 uint64_t publisher_epoch(const struct publisher *p);
 /* One frame in FLV form; src_dts_us on the encoder's clock. E_PROTO with *why: it is broken. */
 enum err publisher_media(struct publisher *p, uint8_t flv_type, int64_t src_dts_us,
@@ -108,6 +124,9 @@ enum err publisher_media(struct publisher *p, uint8_t flv_type, int64_t src_dts_
 /* From an edge: what its @hw says, and which tracks come. */
 void publisher_set_upstream(struct publisher *p, const struct stream_upstream *said);
 void publisher_expect_tracks(struct publisher *p, bool audio, bool video);
+/* A publish that was live ends, for this reason (borrowed): to who listens to events. Once, while
+ * the session's counters can still be read; before publisher_release(). False: there was none. */
+bool publisher_tell_done(struct publisher *p, const char *reason);
 /* Lets go of stream, lease and origin. Fine when there is nothing. */
 void publisher_release(struct publisher *p);
 

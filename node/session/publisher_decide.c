@@ -79,6 +79,7 @@ static void go_live(struct publisher *p)
     log_info(p->ops->protocol, "msg=publish session=%s peer=%s stream=%s epoch=%llu run=%llx",
              p->info->id, p->info->peer, p->info->stream,
              (unsigned long long)stream_epoch(p->stream), (unsigned long long)p->run);
+    publisher_tell_live(p);
     publisher_settle(p);
     p->ops->on_accepted(p->session, true);
 }
@@ -129,6 +130,8 @@ static void find_again(struct publisher *p)
 
 static enum cluster_duplicate policy_of(const struct publisher *p)
 {
+    if (p->duplicate >= 0)
+        return (enum cluster_duplicate)p->duplicate;
     return (enum cluster_duplicate)node_conf_duplicate(&publisher_node(p)->conf,
                                                        stream_name_of(p->stream));
 }
@@ -293,7 +296,7 @@ static void on_answer(struct agent_ask *ask)
 }
 
 /* Until leave(): nothing is kept of a publisher that may be refused. */
-static void pause_reading(struct publisher *p)
+void publisher_pause(struct publisher *p)
 {
     if (publisher_is_pending(p))
         conn_set_reading(*p->conn, false);
@@ -316,7 +319,7 @@ static void ask_scheduler(struct publisher *p)
     ask->publish.run = p->run;
     memcpy(ask->publish.client, p->client, sizeof ask->publish.client);
     p->ask = ask;
-    pause_reading(p);
+    publisher_pause(p);
     agent_ask(publisher_node(p)->agent, ask);
 }
 
@@ -329,7 +332,7 @@ void publisher_decide(struct publisher *p)
     if (list_is_empty(&p->node))
         list_push_back(&(*p->nl)->deciding, &p->node);
     if (must_wait(p))
-        pause_reading(p); /* publisher_settle() wakes it */
+        publisher_pause(p); /* publisher_settle() wakes it */
     else if (e == E_STALE)
         find_again(p);
     else if (e == E_BUSY && !is_same_run(p) && policy_of(p) == CLUSTER_DUPLICATE_REFUSE)

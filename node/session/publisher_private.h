@@ -29,9 +29,13 @@ static inline void publisher_leave(struct publisher_guard guard)
 /* publisher.c: refused, or ended. Last statement of its callers: p may be gone. text NULL or "": as
  * the fault is usually said. */
 void publisher_over(struct publisher *p, enum publisher_fault fault, const char *text);
+/* publisher.c: it is live. */
+void publisher_tell_live(struct publisher *p);
 /* publisher.c: when a standby that says nothing more has been silent for too long. */
 int64_t publisher_silent_at_us(const struct publisher *p);
 
+/* publisher_decide.c: no reading while it is pending, until leave(). */
+void publisher_pause(struct publisher *p);
 /* publisher_decide.c: wherever its home is, and there. p may be gone after. */
 void publisher_look(struct publisher *p);
 void publisher_decide(struct publisher *p);

@@ -9,17 +9,17 @@
 #include "node/control/node_metrics.h"
 #include "proto/http/http.h"
 
-#define LOCATION_MAX_BYTES 8192
 #define STAY_US 1000000 /* who had no better place a moment ago has none now */
-#define RETRY_MAX_S 4   /* those who were turned away together do not come back together */
+#define REDIRECT_WHY_SIZE 192
+#define RETRY_MAX_S 4 /* those who were turned away together do not come back together */
 
 struct redirect {
     struct agent_ask ask;
     struct node_loop *nl;
     struct http_exchange *x; /* NULL: the viewer left */
-    /* When there is no better place: serve here, or say why not. One of them is NULL. */
-    void (*serve)(struct http_exchange *x, void *arg);
-    const char *why;
+    /* When there is no better place: serve here, or (NULL) say why not. */
+    void (*serve)(struct http_exchange *x, void *arg, const struct stream_name *name);
+    char why[REDIRECT_WHY_SIZE];
     const char *file; /* static: inside the stream's folder; NULL = the stream's own URL */
 };
 
@@ -45,36 +45,34 @@ static const char *end_of(const char *path, const char *file)
     return path + size - suffix;
 }
 
-/* The path is escaped: names may hold UTF-8 letters. The query stays raw as it came; the server let
- * no control characters in. */
-static enum err write_location(const char *url, const char *file, const char *query,
-                               struct buf_writer *out)
+/* The path is escaped: names may hold UTF-8 letters. */
+static void write_location(const char *url, const char *file, struct buf_writer *out)
 {
     const char *path = strstr(url, "://"), *end;
 
     path = path ? strchr(path + 3, '/') : NULL;
     end = path ? end_of(path, file) : NULL;
-    if (!end)
-        return E_INVAL;
+    if (!end) {
+        out->failed = E_INVAL;
+        return;
+    }
     buf_write(out, url, (size_t)(path - url));
     http_percent_encode(buf_view_of(path, (size_t)(end - path)), out);
     if (file)
         buf_printf(out, "/%s", file);
-    buf_printf(out, "%s%s", query[0] ? "?" : "", query);
-    buf_write_u8(out, 0);
-    return buf_writer_status(out);
 }
 
-static void answer(struct http_exchange *x, const char *url, const char *file)
+/* The query stays raw as it came; the server let no control characters in. */
+bool redirect_to(struct http_exchange *x, struct buf_writer *location)
 {
-    struct buf_writer location;
+    const char *query = http_query(x);
     enum err e;
 
-    buf_writer_init(&location, LOCATION_MAX_BYTES);
-    e = write_location(url, file, http_query(x), &location);
+    buf_printf(location, "%s%s", query[0] ? "?" : "", query);
+    buf_write_u8(location, 0);
+    e = buf_writer_status(location);
     if (e == E_OK) {
-        metric_add(&m_play_redirected, 1);
-        http_add_header(x, "Location", (const char *)location.data);
+        http_add_header(x, "Location", (const char *)location->data);
         http_add_header(x, "Cache-Control", "no-store");
         http_respond(x, 302, NULL, buf_view_of(NULL, 0));
     } else if (e == E_TOO_BIG) {
@@ -82,7 +80,17 @@ static void answer(struct http_exchange *x, const char *url, const char *file)
     } else {
         http_respond_problem(x, 503, "%s", err_text(e));
     }
-    buf_writer_fini(&location);
+    buf_writer_fini(location);
+    return e == E_OK;
+}
+
+static void answer(struct http_exchange *x, const char *url, const char *file)
+{
+    struct buf_writer location;
+
+    buf_writer_init(&location, REDIRECT_MAX_BYTES);
+    write_location(url, file, &location);
+    metric_add(&m_play_redirected, redirect_to(x, &location));
 }
 
 static void turn_away(struct http_exchange *x, const char *why)
@@ -97,7 +105,7 @@ static void turn_away(struct http_exchange *x, const char *why)
 static void stay(struct redirect *r)
 {
     r->nl->stays_until_us = loop_now_us(r->nl->media.loop) + STAY_US;
-    r->serve(r->x, r->nl);
+    r->serve(r->x, r->nl, &r->ask.route.name);
 }
 
 static void on_route(struct agent_ask *ask)
@@ -107,7 +115,7 @@ static void on_route(struct agent_ask *ask)
 
     if (r->x && route->decision == CLUSTER_REDIRECT && route->redirect_url[0])
         answer(r->x, route->redirect_url, r->file);
-    else if (r->x && r->why)
+    else if (r->x && !r->serve)
         turn_away(r->x, r->why);
     else if (r->x)
         stay(r);
@@ -132,6 +140,7 @@ static struct redirect *make(struct http_exchange *x, struct node_loop *nl,
     r->ask.route.intent = CLUSTER_INTENT_PLAY;
     r->ask.route.tls = http_is_tls(x);
     snprintf(r->ask.route.protocol, sizeof r->ask.route.protocol, "%s", protocol);
+    addr_format_host(http_peer_addr(x), r->ask.route.client_ip);
     http_set_pending(x, on_gone, r);
     return r;
 }
@@ -146,7 +155,9 @@ static bool is_here(const struct node *node, const struct stream_name *name)
 }
 
 bool redirect_viewer(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
-                     const char *protocol, void (*serve)(struct http_exchange *x, void *arg))
+                     const char *protocol,
+                     void (*serve)(struct http_exchange *x, void *arg,
+                                   const struct stream_name *name))
 {
     struct node *node = nl->node;
     struct redirect *r;
@@ -169,7 +180,9 @@ static void avoid_this(struct redirect *r)
 }
 
 bool redirect_drained(struct http_exchange *x, struct node_loop *nl, const struct stream_name *name,
-                      const char *file, void (*serve)(struct http_exchange *x, void *arg))
+                      const char *file,
+                      void (*serve)(struct http_exchange *x, void *arg,
+                                    const struct stream_name *name))
 {
     struct node *node = nl->node;
     struct redirect *r;
@@ -197,7 +210,7 @@ void redirect_away(struct http_exchange *x, struct node_loop *nl, const struct s
         turn_away(x, why);
         return;
     }
-    r->why = why;
+    snprintf(r->why, sizeof r->why, "%s", why);
     avoid_this(r);
     agent_ask(node->agent, &r->ask);
 }

@@ -1,4 +1,4 @@
-/* RTMP sessions: life, answers, and what clients say; rtmp_publish.c and rtmp_play.c do it. A
+/* RTMP sessions: life, and what clients say; rtmp_publish.c and rtmp_play.c do it. A
  * publisher's connection moves once to its stream's home loop, before any media is read; a player
  * stays on the loop that accepted it. */
 #include <stdlib.h>
@@ -14,41 +14,30 @@
 #include "node/session/session.h"
 
 #define MAX_QUEUE_BYTES (256u * 1024) /* answers to one client */
-#define MAX_REFUSED_SAID 8u           /* of one session, in lines a person sees */
+#define MAX_QUERY_BYTES 4096u         /* behind a stream's name; tokens are long */
 #define MAX_HELD_BYTES 65536u         /* what a client sends while its publish or play is decided */
 
 static const char *const k_state_kinds[] = {
-    [RTMP_SESSION_CONNECTING] = "idle", [RTMP_SESSION_IDLE] = "idle",
-    [RTMP_SESSION_ASKING] = "publish",  [RTMP_SESSION_PUBLISHING] = "publish",
-    [RTMP_SESSION_JOINING] = "play",    [RTMP_SESSION_PLAYING] = "play",
+    [RTMP_SESSION_CONNECTING] = "idle",  [RTMP_SESSION_IDLE] = "idle",
+    [RTMP_SESSION_ASKING] = "publish",   [RTMP_SESSION_PUBLISHING] = "publish",
+    [RTMP_SESSION_CHECKING] = "waiting", [RTMP_SESSION_JOINING] = "waiting",
+    [RTMP_SESSION_PLAYING] = "play",
 };
 
 static const unsigned k_moves[] = {
     /* allowed next states, as bits */
     [RTMP_SESSION_CONNECTING] = 1u << RTMP_SESSION_IDLE,
-    [RTMP_SESSION_IDLE] = 1u << RTMP_SESSION_ASKING | 1u << RTMP_SESSION_JOINING,
+    [RTMP_SESSION_IDLE] = 1u << RTMP_SESSION_ASKING | 1u << RTMP_SESSION_CHECKING,
     [RTMP_SESSION_ASKING] = 1u << RTMP_SESSION_PUBLISHING | 1u << RTMP_SESSION_IDLE,
     [RTMP_SESSION_PUBLISHING] = 1u << RTMP_SESSION_IDLE,
+    [RTMP_SESSION_CHECKING] = 1u << RTMP_SESSION_JOINING | 1u << RTMP_SESSION_IDLE,
     [RTMP_SESSION_JOINING] = 1u << RTMP_SESSION_PLAYING | 1u << RTMP_SESSION_IDLE,
     [RTMP_SESSION_PLAYING] = 1u << RTMP_SESSION_IDLE,
 };
 
-static void drop_stream_name(struct rtmp_session *s)
-{
-    s->info.stream = "";
-    free(s->stream_name);
-    s->stream_name = NULL;
-}
-
 static bool has_timer(const struct rtmp_session *s)
 {
     return s->state == RTMP_SESSION_CONNECTING || s->state == RTMP_SESSION_IDLE;
-}
-
-/* Else it has a timer, or neither. */
-static bool has_viewer(const struct rtmp_session *s)
-{
-    return s->state == RTMP_SESSION_JOINING || s->state == RTMP_SESSION_PLAYING;
 }
 
 static void on_timer(struct timer *timer);
@@ -61,14 +50,16 @@ void rtmp_session_set_state(struct rtmp_session *s, enum rtmp_session_state stat
     (void)k_moves; /* without assertions */
     if (has_timer(s))
         timer_stop(&s->timer);
-    if (has_viewer(s) && state == RTMP_SESSION_IDLE)
-        admission_give(s->nl->node);
+    if (state == RTMP_SESSION_IDLE)
+        admission_give(s->nl->node, &s->info.pass);
     s->state = state;
     s->info.kind = k_state_kinds[state];
     if (state == RTMP_SESSION_IDLE) {
-        drop_stream_name(s);
+        rtmp_session_drop_words(s);
         timer_init(&s->timer, s->nl->media.loop, on_timer);
         timer_start_ms(&s->timer, (int64_t)conf->limits_idle_ms);
+    } else if (state == RTMP_SESSION_CHECKING) {
+        s->check = (struct rtmp_check){NULL, {0}};
     } else if (state == RTMP_SESSION_JOINING) {
         s->viewer = (struct viewer){.state = VIEWER_OUT};
     }
@@ -85,22 +76,23 @@ static void held_free(struct rtmp_held *held)
 
 void rtmp_session_discard(struct rtmp_session *s)
 {
+    admission_give(s->nl->node, &s->info.pass);
     conn_close(&s->conn);
     rtmp_server_destroy(&s->proto);
     held_free(s->held);
-    free(s->stream_name);
+    rtmp_session_drop_words(s);
     free(s);
 }
 
 static void session_free(struct rtmp_session *s)
 {
     rtmp_publish_drop(s);
-    if (has_viewer(s)) {
+    if (rtmp_session_has_viewer(s))
         viewer_leave(&s->viewer);
-        admission_give(s->nl->node);
-    }
     if (has_timer(s))
         timer_stop(&s->timer);
+    if (s->state == RTMP_SESSION_CHECKING)
+        access_cancel(&s->check.pending);
     session_info_fini(&s->info, &s->nl->media);
     rtmp_session_discard(s);
 }
@@ -115,6 +107,8 @@ void rtmp_session_close(struct rtmp_session *s, const char *why)
              s->info.id, s->info.peer, s->info.kind, s->info.stream[0] ? s->info.stream : "-",
              (unsigned long long)conn_bytes_in(s->conn),
              (unsigned long long)conn_bytes_out(s->conn), LOG_STR(why));
+    if (!rtmp_publish_tell_done(s, why) && !rtmp_play_tell_done(s, why) && !s->is_logged)
+        session_log(s->nl->node, &s->info, why);
     metric_add(&m_bytes_in_rtmp, (int64_t)conn_bytes_in(s->conn));
     metric_add(&m_bytes_out_rtmp, (int64_t)conn_bytes_out(s->conn));
     if (s->flush_at_close)
@@ -124,99 +118,52 @@ void rtmp_session_close(struct rtmp_session *s, const char *why)
         session_free(s);
 }
 
-/* --- answers --- */
-
-struct buf_writer *rtmp_session_out(struct rtmp_session *s)
-{
-    buf_writer_clear(&s->nl->out);
-    return &s->nl->out;
-}
-
-enum err rtmp_session_send(struct rtmp_session *s, struct buf_writer *out)
-{
-    struct buf_view bytes = buf_writer_view(out);
-    enum err e = buf_writer_status(out);
-
-    if (e != E_OK || !bytes.size_bytes)
-        return e;
-    return has_viewer(s) && s->viewer.state != VIEWER_OUT ? viewer_write(&s->viewer, bytes)
-                                                          : conn_write(s->conn, bytes);
-}
-
-void rtmp_session_accept_request(struct rtmp_session *s)
-{
-    struct buf_writer *out = rtmp_session_out(s);
-
-    rtmp_server_accept(s->proto, out);
-    if (rtmp_session_send(s, out) != E_OK)
-        rtmp_session_close(s, "connection lost");
-}
-
-void rtmp_session_refuse(struct rtmp_session *s, const char *code, const char *text)
-{
-    struct buf_writer *out = rtmp_session_out(s);
-
-    log_line(s->n_refused++ < MAX_REFUSED_SAID ? LOG_WARN : LOG_DEBUG, "rtmp",
-             "msg=refused session=%s peer=%s stream=%s code=%s reason=%s", s->info.id, s->info.peer,
-             s->info.stream[0] ? s->info.stream : "-", code, LOG_STR(text));
-    rtmp_server_refuse(s->proto, code, text, out);
-    if (s->state != RTMP_SESSION_IDLE)
-        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
-    if (rtmp_session_send(s, out) != E_OK)
-        rtmp_session_close(s, "connection lost");
-}
-
-void rtmp_session_end(struct rtmp_session *s, const char *code, const char *text)
-{
-    struct buf_writer *out = rtmp_session_out(s);
-    bool whole = !has_viewer(s) || viewer_leave_whole(&s->viewer) == E_OK;
-
-    rtmp_server_end(s->proto, code, text, out);
-    s->flush_at_close = whole && rtmp_session_send(s, out) == E_OK;
-    rtmp_session_close(s, text);
-}
-
 /* --- what the client says --- */
 
 static void on_connect_event(struct rtmp_session *s, const struct rtmp_event *ev)
 {
-    (void)ev;
     if (s->state == RTMP_SESSION_CONNECTING)
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+    rtmp_session_tell_connect(s, ev);
 }
 
-static struct buf_view query_of(struct buf_view stream)
+/* What is behind the name; NULL when there is too much of it, or what is no text. */
+static const char *query_of(struct buf_view stream, char out[MAX_QUERY_BYTES])
 {
     struct buf_reader in = buf_reader_from(stream);
+    struct buf_view query;
 
     while (in.left_bytes && buf_read_u8(&in) != '?')
         ;
-    return buf_rest(&in);
+    query = buf_rest(&in);
+    for (size_t i = 0; i < query.size_bytes; i++)
+        if (query.data[i] < 0x20 || query.data[i] == 0x7f)
+            return NULL;
+    return buf_view_to_str(query, out, MAX_QUERY_BYTES) ? out : NULL;
 }
 
 static void on_request_event(struct rtmp_session *s, const struct rtmp_event *ev)
 {
     bool publish = ev->type == RTMP_EVENT_PUBLISH;
-    struct stream_name name;
-    const char *why = NULL;
+    char text[MAX_QUERY_BYTES];
+    const char *why = "the query behind the stream's name is too long, or no text";
+    const char *query = query_of(ev->stream, text);
+    struct access_request request;
 
-    if (stream_name_make(&name, ev->app, ev->stream, &why) != E_OK) {
+    rtmp_session_describe(s, publish ? ACCESS_PUBLISH : ACCESS_PLAY, query ? query : "", &request);
+    if (!query || stream_name_make(&request.name, ev->app, ev->stream, &why) != E_OK) {
         metric_add(publish ? &m_publish_refused_name : &m_play_refused_name, 1);
         rtmp_session_refuse(
             s, publish ? "NetStream.Publish.BadName" : "NetStream.Play.StreamNotFound", why);
         return;
     }
-    drop_stream_name(s); /* of a play that was refused */
-    s->stream_name = strdup(name.text);
-    if (!s->stream_name) {
-        rtmp_session_close(s, err_text(E_NOMEM));
+    if (!rtmp_session_take_words(s, &request))
         return;
-    }
-    s->info.stream = s->stream_name;
+    s->is_logged = false; /* this one is not */
     if (publish)
-        rtmp_publish_begin(s, &name);
+        rtmp_publish_begin(s, &request);
     else
-        rtmp_play_begin(s, &name, query_of(ev->stream));
+        rtmp_play_begin(s, &request);
 }
 
 static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
@@ -225,9 +172,10 @@ static void on_stop_event(struct rtmp_session *s, const struct rtmp_event *ev)
     if (s->state == RTMP_SESSION_PUBLISHING) {
         log_info("rtmp", "msg=unpublish session=%s peer=%s stream=%s", s->info.id, s->info.peer,
                  s->info.stream);
+        (void)rtmp_publish_tell_done(s, "stopped by the publisher");
         rtmp_publish_drop(s);
         rtmp_session_set_state(s, RTMP_SESSION_IDLE);
-    } else if (has_viewer(s)) {
+    } else if (rtmp_session_has_viewer(s)) {
         rtmp_play_stop(s);
     }
 }
@@ -297,7 +245,8 @@ static void hold(struct rtmp_session *s, struct buf_view bytes)
 
 static bool is_pending(const struct rtmp_session *s)
 {
-    return s->state == RTMP_SESSION_ASKING || s->state == RTMP_SESSION_JOINING;
+    return s->state == RTMP_SESSION_ASKING || s->state == RTMP_SESSION_CHECKING ||
+           s->state == RTMP_SESSION_JOINING;
 }
 
 /* All of in: events are handled one by one; a pending request stops it. The caller holds s->busy.
@@ -381,7 +330,7 @@ static void on_writable(struct conn *conn, void *arg)
 
     (void)conn;
     s->busy++;
-    if (has_viewer(s))
+    if (rtmp_session_has_viewer(s))
         viewer_on_writable(&s->viewer);
     finish_busy(s);
 }
@@ -424,6 +373,8 @@ static void session_kick(struct session_info *info)
         rtmp_session_end(s, "NetStream.Play.UnpublishNotify", why);
     else if (s->state == RTMP_SESSION_PUBLISHING)
         rtmp_session_end(s, "NetStream.Unpublish.Success", why);
+    else if (is_pending(s))
+        rtmp_session_turn_away(s, why);
     else
         rtmp_session_close(s, why);
 }
@@ -435,13 +386,12 @@ struct rtmp_session *rtmp_session_of(struct session_info *info)
 
 static void session_count(const struct session_info *info, struct session_counts *counts)
 {
-    const struct rtmp_session *s =
-        (const void *)((const char *)info - offsetof(struct rtmp_session, info));
+    const struct rtmp_session *s = list_entry_const(info, struct rtmp_session, info);
 
     counts->bytes_in = conn_bytes_in(s->conn);
     counts->bytes_out = conn_bytes_out(s->conn);
-    counts->frames_in = rtmp_publish_frames(s);
-    if (has_viewer(s))
+    rtmp_publish_count(s, counts);
+    if (rtmp_session_has_viewer(s))
         viewer_count(&s->viewer, counts);
 }
 

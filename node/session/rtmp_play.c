@@ -7,6 +7,7 @@
 #include "node/control/node_metrics.h"
 #include "node/session/admission.h"
 #include "node/session/selection.h"
+#include "node/session/session.h"
 
 static struct rtmp_session *session_of_viewer(struct viewer *viewer)
 {
@@ -27,6 +28,7 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     (void)has_audio;
     (void)has_video;
     rtmp_session_set_state(s, RTMP_SESSION_PLAYING);
+    session_tell(s->nl->node, EVENT_PLAY, &s->info, NULL);
     log_info("rtmp", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
              s->info.stream);
     rtmp_server_accept(s->proto, out);
@@ -144,27 +146,19 @@ static void choose(const struct rtmp_session *s, const struct play_selection *se
 static const struct viewer_ops k_viewer_ops = {
     .on_start = on_viewer_start, .on_end = on_viewer_end, .takes = on_viewer_codecs};
 
-void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name, struct buf_view query)
+/* It may play. */
+static void join(struct rtmp_session *s, const struct stream_name *name)
 {
-    struct play_selection selection;
     struct viewer_join join = {
         .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
-    const char *why;
+    struct admission_ask ask = {ADMISSION_VIEWER, conn_peer_addr(s->conn), name};
+    struct admission_refusal no;
     enum err e;
 
-    if (!play_selection_read(query, &selection, &why)) {
-        rtmp_session_refuse(s, "NetStream.Play.Failed", why);
-        return;
-    }
-    choose(s, &selection, &join);
-    if (!s->nl->node->conf.play_open) {
-        metric_add(&m_play_refused_closed, 1);
-        rtmp_session_refuse(s, "NetStream.Play.Failed", "playing is closed on this server");
-        return;
-    }
-    why = admission_take(s->nl->node); /* given back on the way out of JOINING and PLAYING */
-    if (why) {
-        rtmp_session_refuse(s, "NetStream.Play.Failed", why);
+    choose(s, &s->check.selection, &join);
+    /* Given back on the way to IDLE, and at the end. */
+    if (!admission_take(s->nl->node, &ask, &s->info.pass, &no)) {
+        rtmp_session_refuse(s, "NetStream.Play.Failed", no.text);
         return;
     }
     rtmp_session_set_state(s, RTMP_SESSION_JOINING);
@@ -179,10 +173,58 @@ void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name, str
     metric_add(&m_sessions_total_rtmp_play, 1);
 }
 
+static void apply(struct rtmp_session *s, const struct access_answer *answer)
+{
+    if (answer->decision == ACCESS_DENY) {
+        rtmp_session_refuse(s, "NetStream.Play.Failed", answer->text);
+    } else if (answer->decision == ACCESS_REDIRECT) {
+        metric_add(&m_play_redirected, 1);
+        rtmp_session_send_away(s, answer->text);
+    } else if (!answer->is_renamed || rtmp_session_set_name(s, &answer->name)) {
+        join(s, &answer->name);
+    }
+}
+
+static void on_access(void *arg, const struct access_answer *answer)
+{
+    struct rtmp_session *s = arg;
+
+    s->busy++;
+    apply(s, answer);
+    s->busy--;
+    rtmp_session_resume(s); /* last: s may be gone */
+}
+
+void rtmp_play_begin(struct rtmp_session *s, const struct access_request *request)
+{
+    struct play_selection selection;
+    struct access_answer answer;
+    const char *why;
+
+    if (!play_selection_read(buf_view_str(request->query), &selection, &why)) {
+        rtmp_session_refuse(s, "NetStream.Play.Failed", why);
+        return;
+    }
+    rtmp_session_set_state(s, RTMP_SESSION_CHECKING);
+    s->check.selection = selection;
+    if (access_ask(s->nl, request, &answer, &s->check.pending, on_access, s))
+        apply(s, &answer);
+}
+
+bool rtmp_play_tell_done(struct rtmp_session *s, const char *reason)
+{
+    if (s->state != RTMP_SESSION_PLAYING)
+        return false;
+    session_tell(s->nl->node, EVENT_PLAY_DONE, &s->info, reason);
+    return s->is_logged = true;
+}
+
 void rtmp_play_stop(struct rtmp_session *s)
 {
-    if (viewer_leave_whole(&s->viewer) != E_OK)
+    if (viewer_leave_whole(&s->viewer) != E_OK) {
         rtmp_session_close(s, "stopped playing inside a message that it does not take");
-    else
-        rtmp_session_set_state(s, RTMP_SESSION_IDLE);
+        return;
+    }
+    (void)rtmp_play_tell_done(s, "stopped by the player");
+    rtmp_session_set_state(s, RTMP_SESSION_IDLE);
 }

@@ -4,8 +4,10 @@
 
 #include "node/session/rtmp_session.h"
 
-/* IDLE -> JOINING: parked until the stream is there; accepted or refused in the end. */
-void rtmp_play_begin(struct rtmp_session *s, const struct stream_name *name, struct buf_view query);
+/* IDLE -> CHECKING -> JOINING: parked until the stream is there; accepted or refused in the end. */
+void rtmp_play_begin(struct rtmp_session *s, const struct access_request *request);
+/* The end of a play that was accepted is told to who listens to events. False: none was. */
+bool rtmp_play_tell_done(struct rtmp_session *s, const char *reason);
 /* The client wants no more: -> IDLE, or the session closes. */
 void rtmp_play_stop(struct rtmp_session *s);
 

@@ -13,7 +13,8 @@ struct rtmp_publish {
 };
 
 static const char *const k_codes[PUBLISHER_N_FAULTS] = {
-    [PUBLISHER_CLOSED] = "NetStream.Publish.Denied",
+    [PUBLISHER_DENIED] = "NetStream.Publish.BadName", /* OBS says "could not access the channel" */
+    [PUBLISHER_ELSEWHERE] = "NetConnection.Connect.Rejected",
     [PUBLISHER_LEAVING] = "NetStream.Publish.Denied",
     [PUBLISHER_BUSY] = "NetStream.Publish.BadName",
     [PUBLISHER_REFUSED] = "NetStream.Publish.BadName",
@@ -49,6 +50,11 @@ static void leave(void *session)
     rtmp_session_resume(s); /* last: s may be gone */
 }
 
+static bool on_renamed(void *session, const struct stream_name *name)
+{
+    return rtmp_session_set_name(session, name);
+}
+
 static void on_accepted(void *session, bool live)
 {
     struct rtmp_session *s = session;
@@ -71,6 +77,9 @@ static void on_over(void *session, enum publisher_fault fault, const char *text)
     } else if (s->state == RTMP_SESSION_PUBLISHING) {
         s->said = true;
         rtmp_session_end(s, k_codes[fault], text);
+    } else if (fault == PUBLISHER_ELSEWHERE) {
+        rtmp_publish_drop(s);
+        rtmp_session_send_away(s, text);
     } else {
         rtmp_publish_drop(s);
         rtmp_session_refuse(s, k_codes[fault], text);
@@ -92,13 +101,15 @@ static const struct publisher_ops k_ops = {.protocol = "rtmp",
                                            .must_move = must_move,
                                            .enter = enter,
                                            .leave = leave,
+                                           .on_renamed = on_renamed,
                                            .on_accepted = on_accepted,
                                            .on_over = on_over,
                                            .discard = discard};
 
-void rtmp_publish_begin(struct rtmp_session *s, const struct stream_name *name)
+void rtmp_publish_begin(struct rtmp_session *s, const struct access_request *access)
 {
-    struct publisher_request request = {.name = name, .client = s->info.peer, .edge = ""};
+    struct publisher_request request = {
+        .name = &access->name, .client = s->info.peer, .edge = "", .access = access};
     struct rtmp_publish *p = calloc(1, sizeof *p);
 
     rtmp_session_set_state(s, RTMP_SESSION_ASKING);
@@ -119,9 +130,17 @@ void rtmp_publish_move(struct rtmp_session *s)
     publisher_move(&s->publish->publisher);
 }
 
-uint64_t rtmp_publish_frames(const struct rtmp_session *s)
+void rtmp_publish_count(const struct rtmp_session *s, struct session_counts *counts)
 {
-    return s->publish ? s->publish->publisher.source.n_frames : 0;
+    if (s->publish)
+        publisher_count(&s->publish->publisher, counts);
+}
+
+bool rtmp_publish_tell_done(struct rtmp_session *s, const char *reason)
+{
+    if (!s->publish || !publisher_tell_done(&s->publish->publisher, reason))
+        return false;
+    return s->is_logged = true;
 }
 
 void rtmp_publish_drop(struct rtmp_session *s)

@@ -5,12 +5,14 @@
 #include "node/session/rtmp_session.h"
 
 /* IDLE -> ASKING: accepted or refused in the end; see publisher.h. */
-void rtmp_publish_begin(struct rtmp_session *s, const struct stream_name *name);
+void rtmp_publish_begin(struct rtmp_session *s, const struct access_request *access);
 /* The calls on the stack have returned: now go. */
 void rtmp_publish_move(struct rtmp_session *s);
 void rtmp_publish_media(struct rtmp_session *s, const struct rtmp_event *ev);
-/* That the stream got; 0 when there is none. */
-uint64_t rtmp_publish_frames(const struct rtmp_session *s);
+/* What only a publisher can count. */
+void rtmp_publish_count(const struct rtmp_session *s, struct session_counts *counts);
+/* The end of a publish that was live is told to who listens to events. False: none was. */
+bool rtmp_publish_tell_done(struct rtmp_session *s, const char *reason);
 /* Lets go of the stream and of the lease. Fine when there is none. */
 void rtmp_publish_drop(struct rtmp_session *s);
 

@@ -30,14 +30,28 @@ void rtmp_ask_reconnect(struct node_loop *nl, bool same_place);
 void http_session_accept(void *arg, int fd, const struct addr *peer);
 /* What is at the media HTTP port; arg of the handlers is the struct node_loop. */
 extern const struct http_route k_media_routes[];
+/* Before they are called: bans, by the address of the client. arg is the struct node. */
+bool http_session_admit(struct http_exchange *x, const struct http_route *route, void *arg);
 /* http_ask.c: GET /{app}/{name}.flv and its like */
 void http_play_handle(struct http_exchange *x, void *arg);
 
 /* hls_ask.c: HLS of a stream. False: it is not; nothing was done. */
 bool http_hls_handle(struct http_exchange *x, struct node_loop *nl);
 
+/* An event of this session, for whoever listens: reason is what its end is put down to, borrowed;
+ * NULL = it begins. On its loop. */
+void session_tell(struct node *node, enum event_id id, const struct session_info *info,
+                  const char *reason);
+/* A line in the access log. session_tell() does it at the end of a play or a publish of a client;
+ * this is for the others: relays, and who left before anything began. On the session's loop. */
+void session_log(struct node *node, const struct session_info *info, const char *reason);
+/* The same for who was refused, what for: "play" or "publish". */
+void session_log_refused(struct node *node, const struct session_info *info, const char *kind,
+                         const char *reason);
 /* Ends every session of the loop, each in its protocol's way. Loop thread; at shutdown. */
 void sessions_close_all(struct node_loop *nl);
+/* Ends one session, for a reason (static) that is told to its peer. info may be gone after this. */
+void session_kick_for(struct session_info *info, struct node_loop *nl, const char *why);
 /* What a kicked session says: an operator's doing, or the node's end. Static. */
 const char *sessions_kick_reason(const struct node_loop *nl);
 

@@ -30,8 +30,9 @@ static struct buf_view take_chunk(struct buf_reader *body, uint32_t room)
     return buf_take(body, body->left_bytes < room ? body->left_bytes : room);
 }
 
-static void rtmp_write_unit(struct mux_sink *sink, struct mux_context *ctx,
-                            const struct media_frame *frame, bool entry)
+/* prefix goes before the body. */
+static void rtmp_write(struct mux_sink *sink, struct mux_context *ctx,
+                       const struct media_frame *frame, struct buf_view prefix)
 {
     uint32_t chunk_size = k_rtmp_limits_default.out_chunk_size;
     uint32_t ts_ms = to_ms(frame->info.dts_us);
@@ -39,24 +40,43 @@ static void rtmp_write_unit(struct mux_sink *sink, struct mux_context *ctx,
     uint8_t header[RTMP_MAX_CHUNK_HEADER];
     struct flv_shape body;
     struct buf_reader rest;
+    uint32_t before;
     unsigned size;
 
-    (void)entry;
     if (!shape(ctx, frame, &body))
         return;
+    before = (uint32_t)prefix.size_bytes + body.head_bytes;
     rest = buf_reader_from(body.rest);
-    size =
-        rtmp_put_type0_header(header, csid, ts_ms, body.head_bytes + (uint32_t)body.rest.size_bytes,
-                              flv_tag_type_of(frame->info.kind), RTMP_MEDIA_STREAM_ID);
+    size = rtmp_put_type0_header(header, csid, ts_ms, before + (uint32_t)body.rest.size_bytes,
+                                 flv_tag_type_of(frame->info.kind), RTMP_MEDIA_STREAM_ID);
     sink->put(sink, buf_view_of(header, size));
+    if (prefix.size_bytes)
+        sink->put(sink, prefix);
     if (body.head_bytes)
         sink->put(sink, buf_view_of(body.head, body.head_bytes));
-    sink->put_body(sink, frame, take_chunk(&rest, chunk_size - body.head_bytes));
+    sink->put_body(sink, frame, take_chunk(&rest, chunk_size - before));
     while (rest.left_bytes) {
         size = rtmp_put_type3_header(header, csid, ts_ms);
         sink->put(sink, buf_view_of(header, size));
         sink->put_body(sink, frame, take_chunk(&rest, chunk_size));
     }
+}
+
+static void rtmp_write_unit(struct mux_sink *sink, struct mux_context *ctx,
+                            const struct media_frame *frame, bool entry)
+{
+    (void)entry;
+    rtmp_write(sink, ctx, frame, buf_view_of(NULL, 0));
+}
+
+static void publish_write_unit(struct mux_sink *sink, struct mux_context *ctx,
+                               const struct media_frame *frame, bool entry)
+{
+    bool is_metadata = frame->info.flags & FRAME_METADATA;
+
+    (void)entry;
+    rtmp_write(sink, ctx, frame,
+               buf_view_of(k_rtmp_set_data_frame, is_metadata ? RTMP_SET_DATA_FRAME_BYTES : 0));
 }
 
 /* In one piece: borrowed, or put together in scratch. */
@@ -101,6 +121,29 @@ static void rtmp_write_init(struct buf_writer *out, struct mux_context *ctx,
                             const struct track_set *tracks, int64_t dts_us)
 {
     write_headers(out, ctx, tracks, dts_us, rtmp_write_header);
+}
+
+static void publish_write_header(struct buf_writer *out, enum media_kind kind, uint32_t ts_ms,
+                                 struct buf_view body)
+{
+    struct buf_writer whole;
+
+    if (kind != MEDIA_DATA) {
+        rtmp_write_header(out, kind, ts_ms, body);
+        return;
+    }
+    buf_writer_init(&whole, body.size_bytes + RTMP_SET_DATA_FRAME_BYTES);
+    buf_write(&whole, k_rtmp_set_data_frame, RTMP_SET_DATA_FRAME_BYTES);
+    buf_write_view(&whole, body);
+    if (buf_writer_status(&whole) == E_OK)
+        rtmp_write_header(out, kind, ts_ms, buf_writer_view(&whole));
+    buf_writer_fini(&whole);
+}
+
+static void publish_write_init(struct buf_writer *out, struct mux_context *ctx,
+                               const struct track_set *tracks, int64_t dts_us)
+{
+    write_headers(out, ctx, tracks, dts_us, publish_write_header);
 }
 
 /* --- FLV --- */
@@ -207,6 +250,8 @@ static void relay_write_unit(struct mux_sink *sink, struct mux_context *ctx,
 
 static const struct feed_format k_format_rtmp = {
     .name = "rtmp", .write_unit = rtmp_write_unit, .write_init = rtmp_write_init};
+static const struct feed_format k_format_rtmp_publish = {
+    .name = "rtmp-publish", .write_unit = publish_write_unit, .write_init = publish_write_init};
 const struct feed_format k_format_flv = {
     .name = "flv", .write_unit = flv_write_unit, .write_init = flv_write_init};
 static const struct feed_format k_format_relay = {.name = "relay",
@@ -216,10 +261,11 @@ static const struct feed_format k_format_relay = {.name = "relay",
                                                   .write_init = flv_write_init};
 
 const struct feed_format *const k_formats[FORMAT_COUNT] = {
-    [FORMAT_RTMP] = &k_format_rtmp,   [FORMAT_FLV] = &k_format_flv,
-    [FORMAT_RELAY] = &k_format_relay, [FORMAT_TS] = &k_format_ts,
-    [FORMAT_MP4] = &k_format_mp4,     [FORMAT_WS_FLV] = &k_format_ws_flv,
-    [FORMAT_WS_TS] = &k_format_ws_ts, [FORMAT_WS_MP4] = &k_format_ws_mp4,
+    [FORMAT_RTMP] = &k_format_rtmp,     [FORMAT_RTMP_PUBLISH] = &k_format_rtmp_publish,
+    [FORMAT_FLV] = &k_format_flv,       [FORMAT_RELAY] = &k_format_relay,
+    [FORMAT_TS] = &k_format_ts,         [FORMAT_MP4] = &k_format_mp4,
+    [FORMAT_WS_FLV] = &k_format_ws_flv, [FORMAT_WS_TS] = &k_format_ws_ts,
+    [FORMAT_WS_MP4] = &k_format_ws_mp4,
 };
 
 /* --- keys of feeds --- */

@@ -11,12 +11,13 @@ struct stream_lag;
 struct stream_plan;
 
 enum feed_format_id {
-    FORMAT_RTMP,   /* chunks of RTMP messages, one out chunk size for all */
-    FORMAT_FLV,    /* FLV tags */
-    FORMAT_RELAY,  /* FLV tags with @hw between nodes; always realtime */
-    FORMAT_TS,     /* MPEG-2 transport stream packets */
-    FORMAT_MP4,    /* fragments of an MP4, one a frame */
-    FORMAT_WS_FLV, /* these three as messages of a WebSocket */
+    FORMAT_RTMP,         /* chunks of RTMP messages, one out chunk size for all */
+    FORMAT_RTMP_PUBLISH, /* the same as a publisher sends them */
+    FORMAT_FLV,          /* FLV tags */
+    FORMAT_RELAY,        /* FLV tags with @hw between nodes; always realtime */
+    FORMAT_TS,           /* MPEG-2 transport stream packets */
+    FORMAT_MP4,          /* fragments of an MP4, one a frame */
+    FORMAT_WS_FLV,       /* these three as messages of a WebSocket */
     FORMAT_WS_TS,
     FORMAT_WS_MP4,
     FORMAT_COUNT

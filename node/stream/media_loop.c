@@ -3,7 +3,6 @@
 #include "node/stream/media_loop.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "node/stream/feed.h"
@@ -147,12 +146,23 @@ void media_loop_fini(struct media_loop *ml)
     pool_release(&ml->pool); /* pages that taps of other loops hold outlive it */
 }
 
+void session_id_make(char id[SESSION_ID_SIZE], char prefix)
+{
+    uint64_t number = random_u64();
+
+    *id++ = prefix; /* by hand: as much work as the rest of a session_info_init() otherwise */
+    *id++ = '-';
+    for (unsigned i = 0; i < SESSION_ID_SIZE - 4; i++, number >>= 4)
+        *id++ = "0123456789abcdef"[number & 15];
+    *id = '\0';
+}
+
 void session_info_init(struct session_info *info, struct media_loop *ml, char prefix,
                        const char *protocol, const char *peer)
 {
     memset(info, 0, sizeof *info);
-    snprintf(info->id, sizeof info->id, "%c-%012llx", prefix,
-             (unsigned long long)(random_u64() >> 16));
+    if (prefix)
+        session_id_make(info->id, prefix);
     info->protocol = protocol;
     info->kind = "idle";
     info->peer = peer;

@@ -12,30 +12,44 @@
 #include "common/net/loop.h"
 
 #define MEDIA_LOOPS_MAX 256
+#define SESSION_ID_SIZE 16
 
 struct registry;
 struct tap;
 struct feed;
 struct viewer;
+struct admission_count;
 
 struct session_counts {
     uint64_t bytes_in, bytes_out;
     uint64_t frames_in, frames_out; /* headers count, too */
     uint64_t n_dropped, n_jumps;    /* frames left out, in so many leaps over a lag */
+    uint64_t max_in_bps;            /* a publisher's own limit; 0 = as configured */
     int64_t lag_us;
     const struct viewer *viewer; /* lent; NULL: it plays nothing */
+};
+
+/* What only sessions of clients have; all zero: it is another node's. Viewers are many, so there is
+ * no block of its own for it. */
+struct pass {
+    struct admission_count *ip, *stream; /* where it counts (session/admission.h); NULL: nowhere */
+    uint32_t seen_bytes;                 /* of its traffic, when it was measured last; wraps */
+    uint8_t kind;                        /* enum admission_kind */
+    uint8_t n_over;                      /* measures in a row above its limit */
+    bool has_words; /* behind session_info.stream is what the client said: session/words.h */
 };
 
 /* One client connection or pull, for the API and the logs. Embedded in its session, which lends the
  * texts: viewers are many, so this is small. */
 struct session_info {
-    struct list node;     /* in media_loop.sessions */
-    char id[16];          /* "r-1a2b3c4d5e6f" */
+    struct list node; /* in media_loop.sessions */
+    char id[SESSION_ID_SIZE];
     const char *protocol; /* "rtmp", "flv", "relay" */
     const char *kind;     /* "idle", "publish", "play", "pull" */
     const char *peer;     /* borrowed: the text of the connection */
     const char *stream;   /* borrowed; "" until known */
     int64_t since_us;
+    struct pass pass;
     /* Current counters, into zeros; NULL = none. */
     void (*count)(const struct session_info *info, struct session_counts *counts);
     /* Ends the session for an operator. */
@@ -76,6 +90,9 @@ void media_loop_fini(struct media_loop *ml);
  * the calling media loop. */
 void media_loop_wake_tap(struct media_loop *from, struct tap *tap);
 
+/* Another id: "r-1a2b3c4d5e6f". */
+void session_id_make(char id[SESSION_ID_SIZE], char prefix);
+/* prefix '\0': the caller gives it an id that was made before. */
 void session_info_init(struct session_info *info, struct media_loop *ml, char prefix,
                        const char *protocol, const char *peer);
 void session_info_fini(struct session_info *info, struct media_loop *ml);

@@ -9,6 +9,7 @@
 
 #define WAITING_IDLE_US 3000000 /* a name nobody watches or publishes is forgotten after this */
 #define LAST_CHANCE_US 2000000  /* a relay that lost its upstream gets this long at least */
+#define MISSING_US 250000       /* a source that was asked for is not taken for absent before */
 #define ASK_BACKOFF_MIN_MS 250
 #define ASK_BACKOFF_MAX_MS 2000
 
@@ -129,12 +130,15 @@ struct media_loop *stream_home(const struct stream *stream)
     return stream->home;
 }
 
+static void tell(struct stream *s, void (*hook)(void *arg, struct stream *stream))
+{
+    if (hook)
+        hook(registry_hooks(s->registry)->arg, s);
+}
+
 static void tell_changed(struct stream *s)
 {
-    const struct stream_hooks *hooks = registry_hooks(s->registry);
-
-    if (hooks->changed)
-        hooks->changed(hooks->arg, s);
+    tell(s, registry_hooks(s->registry)->changed);
 }
 
 struct stream *stream_at_home(struct list *node)
@@ -142,18 +146,31 @@ struct stream *stream_at_home(struct list *node)
     return list_entry(node, struct stream, home_node);
 }
 
-static void ask_for_source(struct stream *s)
+/* Once: a stream that has had a source does not wait for its first one again. */
+static void check_missing(struct stream *s)
 {
     const struct stream_hooks *hooks = registry_hooks(s->registry);
 
-    if (s->source || !s->n_readers || now_us(s) < s->next_ask_us)
+    if (s->state != STREAM_WAITING || s->is_missing)
+        return;
+    if (!s->asked_us)
+        s->asked_us = now_us(s);
+    s->is_missing = now_us(s) - s->asked_us >= MISSING_US &&
+                    (!hooks->not_found || hooks->not_found(hooks->arg, s));
+}
+
+static void ask_for_source(struct stream *s)
+{
+    if (s->source || !s->n_readers)
+        return;
+    check_missing(s);
+    if (now_us(s) < s->next_ask_us)
         return;
     s->next_ask_us = now_us(s) + jitter_ms(s->ask_backoff_ms, 0.3) * 1000;
     s->ask_backoff_ms *= 2;
     if (s->ask_backoff_ms > ASK_BACKOFF_MAX_MS)
         s->ask_backoff_ms = ASK_BACKOFF_MAX_MS;
-    if (hooks->need_source)
-        hooks->need_source(hooks->arg, s);
+    tell(s, registry_hooks(s->registry)->need_source);
 }
 
 int64_t stream_wall_offset_us(const struct stream *s)
@@ -386,6 +403,11 @@ static void end_unless_awaited(struct stream *s)
         stream_end(s, 0);
 }
 
+static int64_t idle_us(const struct stream *s)
+{
+    return s->source->idle_us ? s->source->idle_us : conf_of(s)->pull_idle_ms * 1000;
+}
+
 static void check_live(struct stream *s, int64_t now)
 {
     const struct stream_conf *conf = conf_of(s);
@@ -396,10 +418,11 @@ static void check_live(struct stream *s, int64_t now)
     stream_check_pace(s, now);
     if (s->source->kind == SOURCE_PUBLISHER) {
         if (now - heard_us >= conf->publish_stall_ms * 1000) {
+            tell(s, registry_hooks(s->registry)->stalled);
             evict(s, E_TIMEOUT);
             stream_give_turn(s);
         }
-    } else if (!s->n_readers && now - s->idle_since_us >= conf->pull_idle_ms * 1000) {
+    } else if (!s->n_readers && now - s->idle_since_us >= idle_us(s)) {
         evict(s, E_END);
         end_unless_awaited(s);
     }
@@ -438,8 +461,20 @@ static void check_relays(struct stream *s, int64_t now)
     stream_for_each_feed(s, feed) feed_check_silence(feed, &info);
 }
 
+/* A tap that comes and goes between two looks counts: stream_tap_open() has seen it. */
+static void check_readers(struct stream *s)
+{
+    bool was_watched = s->is_watched;
+
+    s->is_watched = stream_is_watched(s);
+    if (was_watched && !s->is_watched && s->state != STREAM_WAITING)
+        tell(s, registry_hooks(s->registry)->idle);
+}
+
 void stream_housekeeping(struct stream *stream, int64_t now)
 {
+    if (stream->state != STREAM_ENDED)
+        check_readers(stream);
     switch (stream->state) {
     case STREAM_LIVE:
         check_relays(stream, now);

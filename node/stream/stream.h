@@ -14,6 +14,7 @@
 #include "node/stream/plan.h"
 #include "node/stream/timeline.h"
 #include "node/stream/tracks.h"
+#include "node/stream/publish_options.h"
 
 struct stream; /* opaque; refcounted */
 struct media_loop;
@@ -42,6 +43,14 @@ struct stream_hooks {
     void (*need_source)(void *arg, struct stream *stream);
     /* A source was attached or detached, or the stream ended. */
     void (*changed)(void *arg, struct stream *stream);
+    /* What others may want to hear of; each may be NULL. Nothing of the stream is to be changed.
+     * The last reader has left a stream that has, or had, a source: nobody plays or pulls it. */
+    void (*idle)(void *arg, struct stream *stream);
+    /* Its publisher, still attached, has sent nothing for publish_stall_ms and is let go. */
+    void (*stalled)(void *arg, struct stream *stream);
+    /* Somebody waits for it, need_source() has brought nothing for a quarter of a second or more.
+     * False: that is not sure yet, ask again; true once, until it is forgotten or brought. */
+    bool (*not_found)(void *arg, struct stream *stream);
     void *arg;
     const char *node_id; /* what this node is called by those who pull from here; lent. NULL = it is
                           * not said */
@@ -82,9 +91,11 @@ struct source { /* embedded in the session that feeds the stream */
     /* How the owner is to read its connection from now on: many publishers of a loop are cheaper to
      * read together. NULL = it is always read at once, as relays are. */
     void (*set_pace)(struct source *source, enum conn_pace pace);
-    enum conn_pace pace; /* private: as it was told last */
-    bool yields;         /* private: a publisher that was sent away */
-    uint64_t n_frames;   /* pushed so far, headers counted */
+    enum conn_pace pace;        /* private: as it was told last */
+    bool yields;                /* private: a publisher that was sent away */
+    enum publish_record record; /* a publisher's */
+    int64_t idle_us;   /* a pull ends so long after the last reader left; 0 = pull_idle_ms */
+    uint64_t n_frames; /* pushed so far, headers counted */
 };
 
 struct source_offer {
@@ -156,11 +167,12 @@ struct stream_info {
     bool live; /* has a source */
     enum source_kind kind;
     char protocol[16], session_id[24], upstream[128];
+    enum publish_record record;
     uint64_t epoch, run, gop;
     uint32_t n_viewers, n_children, n_standbys; /* people, relays, publishers held ready */
     uint32_t depth;                             /* nodes between here and the origin; 0 = it is */
     int64_t age_us, since_frame_us;
-    uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
+    uint64_t bytes_in, video_bytes_in, n_frames[MEDIA_N_KINDS];
     struct stream_codecs codecs;
     bool has_audio, has_video;
     uint64_t n_rebased, n_clamped;
@@ -169,6 +181,9 @@ struct stream_info {
     int64_t lag_unc_us; /* how wrong that may be, either way; -1 = lag_us is not known */
 };
 void stream_get_info(const struct stream *stream, struct stream_info *info);
+/* The size of its pictures as their configuration tells it; 0, 0: there are none, or it does not.
+ */
+void stream_get_picture(const struct stream *stream, uint32_t *width, uint32_t *height);
 /* The nodes above this one, from the one that took the stream in on; lent until the next message
  * or frame. "" = none, or unknown. Format: flv_parse_trail(). */
 const char *stream_trail(const struct stream *stream);

@@ -376,6 +376,8 @@ enum err stream_push(struct source *source, uint8_t flv_type, int64_t src_dts_us
         !body.size_bytes) /* evicted within this turn; or an empty message, as some encoders send */
         return E_OK;
     s->bytes_in += body.size_bytes;
+    if (flv_type == FLV_TAG_VIDEO)
+        s->video_bytes_in += body.size_bytes;
     s->last_frame_us = loop_now_us(s->home->loop);
     return flv_is_one_part(flv_type, body) ? push_part(s, flv_type, src_dts_us, body, why)
                                            : push_parts(s, flv_type, src_dts_us, body, why);

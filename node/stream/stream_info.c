@@ -1,6 +1,7 @@
 /* What the cluster agent, the API and the relay room may know of a stream. */
 #include <string.h>
 
+#include "node/stream/es_tracks.h"
 #include "node/stream/sink.h"
 #include "node/stream/stream_private.h"
 #include "node/stream/tap.h"
@@ -92,6 +93,15 @@ static void count_sinks(const struct stream *s, struct stream_info *info)
     }
 }
 
+bool stream_is_watched(const struct stream *s)
+{
+    struct stream_info info = {.n_viewers = 0};
+
+    count_viewers(s, &info);
+    count_sinks(s, &info);
+    return info.n_viewers + info.n_children > 0;
+}
+
 static uint32_t count_standbys(const struct stream *s)
 {
     uint32_t n = 0;
@@ -118,6 +128,7 @@ void stream_get_info(const struct stream *stream, struct stream_info *info)
     info->live = stream->source != NULL;
     info->kind = stream->last_kind;
     if (stream->source) {
+        info->record = stream->source->record;
         copy_text(info->protocol, sizeof info->protocol, stream->source->protocol);
         copy_text(info->session_id, sizeof info->session_id, stream->source->session_id);
         copy_text(info->upstream, sizeof info->upstream, stream->source->upstream);
@@ -130,6 +141,7 @@ void stream_get_info(const struct stream *stream, struct stream_info *info)
     info->age_us = now_us - stream->created_us;
     info->since_frame_us = stream->last_frame_us ? now_us - stream->last_frame_us : -1;
     info->bytes_in = stream->bytes_in;
+    info->video_bytes_in = stream->video_bytes_in;
     memcpy(info->n_frames, stream->n_frames, sizeof info->n_frames);
     info->codecs = stream->codecs;
     info->has_audio = stream->has_audio;
@@ -140,4 +152,22 @@ void stream_get_info(const struct stream *stream, struct stream_info *info)
         info->lag_unc_us = -1;
     count_viewers(stream, info);
     count_sinks(stream, info);
+}
+
+void stream_get_picture(const struct stream *stream, uint32_t *width, uint32_t *height)
+{
+    const struct track_set *set = &stream->tracks;
+    struct codec_params params;
+    const char *why;
+
+    *width = *height = 0;
+    for (unsigned i = 0; i < set->n_configs; i++) {
+        const struct media_frame *config = set->configs[i];
+
+        if (config->info.kind != MEDIA_VIDEO || !frame_is_of_default_track(config) ||
+            codec_params_from_config(config->info.codec, frame_es(config), &params, &why) != E_OK)
+            continue;
+        *width = params.video.width;
+        *height = params.video.height;
+    }
 }

@@ -71,7 +71,7 @@ struct stream {
     bool is_ending;            /* stream_end() is on the stack */
     bool holds_headers;        /* something is in held */
     bool is_timed;             /* ingest_us is that of the next frame itself */
-    uint64_t bytes_in, n_frames[MEDIA_N_KINDS];
+    uint64_t bytes_in, video_bytes_in, n_frames[MEDIA_N_KINDS];
     int64_t first_frame_us; /* of this source, home loop's clock; 0 none yet */
     int64_t last_frame_us;
     uint64_t gop, upstream_gop; /* of the newest frame; upstream's latest word, 0 at an origin */
@@ -85,7 +85,10 @@ struct stream {
     struct list home_node; /* in home->streams */
     int64_t rate_since_us; /* when the rate was looked at last, and bytes_in then */
     uint64_t rate_bytes;
-    bool is_thin; /* it sends so little that a slow tick's worth fits into any socket buffer */
+    bool is_watched;  /* by people or other nodes, when that was looked at last */
+    bool is_missing;  /* it was said that nobody has it */
+    int64_t asked_us; /* for its first source, at first; 0 = not yet */
+    bool is_thin;     /* it sends so little that a slow tick's worth fits into any socket buffer */
     uint64_t epoch, run;
     uint32_t n_known[MEDIA_N_KINDS]; /* resuming: frames of the GOP that we are in, still to come */
     struct run_left left[RUNS_LEFT]; /* the latest ones, in any order */
@@ -174,6 +177,8 @@ void stream_end_standbys(struct stream *stream);
  * ended frees it. */
 void stream_add_reader(struct stream *stream);
 void stream_remove_reader(struct stream *stream);
+/* Somebody plays it, or another node pulls it. Home loop. */
+bool stream_is_watched(const struct stream *stream);
 /* Between the clock of ingest_us and the wall clock of the node that took the stream in. */
 int64_t stream_wall_offset_us(const struct stream *s);
 

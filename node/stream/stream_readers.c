@@ -50,6 +50,7 @@ void stream_tap_open(struct stream *stream, struct tap *tap)
     tap->feed = feed_ref(feed);
     tap->oldest = page_ref(feed->window);
     list_push_back(&feed->taps, &tap->home_node);
+    stream->is_watched = true;
     stream_add_reader(stream);
 }
 

@@ -77,18 +77,18 @@ static void test_renditions_gives_suffixes_when_nothing_was_told(void **state)
 
 static void test_renditions_gives_what_was_told_until_it_is_removed(void **state)
 {
-    struct hls_group group = group_of("live/x", "live/hi", "other/lo");
+    struct hls_group group = group_of("live/x", "live/hi", "live/lo");
     struct hls *hls = setup();
 
     (void)state;
     assert_int_equal(hls_group_set(hls, &group), E_OK);
-    assert_renditions(hls, "live/x", "live/hi other/lo");
-    assert_renditions(hls, "live/y", "live/y_720 live/y_480");
-    assert_base(hls, "other/lo", "live/x");
-    group = group_of("live/x", "live/hi", "live/lo");
-    assert_int_equal(hls_group_set(hls, &group), E_OK); /* in its place */
     assert_renditions(hls, "live/x", "live/hi live/lo");
-    assert_base(hls, "other/lo", "other/lo");
+    assert_renditions(hls, "live/y", "live/y_720 live/y_480");
+    assert_base(hls, "live/lo", "live/x");
+    group = group_of("live/x", "live/hi", "live/low");
+    assert_int_equal(hls_group_set(hls, &group), E_OK); /* in its place */
+    assert_renditions(hls, "live/x", "live/hi live/low");
+    assert_base(hls, "live/lo", "live/lo");
     assert_true(hls_group_remove(hls, "live/x"));
     assert_false(hls_group_remove(hls, "live/x"));
     assert_renditions(hls, "live/x", "live/x_720 live/x_480");
@@ -103,6 +103,7 @@ static void test_set_refuses_what_would_belong_to_two_groups(void **state)
         enum err e;
     } k_cases[] = {
         {"live/y", "live/y", "live/z", E_INVAL}, {"live/y", "live/z", "live/z", E_INVAL},
+        {"live/y", "live/z", "far/z", E_INVAL},  {"live/y", "live/x/z", "live/z", E_INVAL},
         {"live/y", "live/a", "live/z", E_BUSY},  {"live/y", "live/z", "live/x", E_BUSY},
         {"live/a", "live/y", "live/z", E_BUSY},  {"live/x", "live/b", "live/c", E_OK},
         {"live/y", "live/a", "live/z", E_OK},

@@ -1,28 +1,12 @@
 /* node/session/publisher: what becomes of a publish, for any protocol. The scheduler and the push
  * are played by the test. */
-#include "tests/unit/node/node_rig.h"
+#include "tests/unit/node/session/publisher_rig.h"
 
-#include "common/base/metrics.h"
 #include "node/cluster/agent.h"
 #include "node/relay/push.h"
-#include "node/session/publisher.h"
 
 #define MAX_SESSIONS 3
 #define MAX_ASKS 4
-
-/* A protocol that notes what it is told. */
-struct session {
-    struct node_loop *nl;
-    struct conn *conn;
-    int peer_fd;
-    struct session_info info;
-    struct publisher publisher;
-    unsigned busy;
-    bool moving, over, live, standby;
-    unsigned n_moves, n_accepted;
-    enum publisher_fault fault;
-    char text[200];
-};
 
 static struct rig {
     struct node_rig base;
@@ -37,8 +21,6 @@ static struct rig {
     char pushed_to[CLUSTER_ID_SIZE];
     unsigned n_sends;
 } * rig;
-
-static struct metric m_test_sessions;
 
 /* --- stand-ins for agent.c and push.c --- */
 
@@ -98,84 +80,7 @@ static void grant(uint64_t epoch)
            false);
 }
 
-/* --- the protocol --- */
-
-static void must_move(void *session)
-{
-    ((struct session *)session)->moving = true;
-}
-
-static void enter(void *session)
-{
-    ((struct session *)session)->busy++;
-}
-
-static void session_end(struct session *s)
-{
-    publisher_release(&s->publisher);
-    session_info_fini(&s->info, &s->nl->media);
-    conn_close(&s->conn);
-}
-
-static void leave(void *session)
-{
-    struct session *s = session;
-
-    if (--s->busy)
-        return;
-    if (s->over && s->conn) {
-        session_end(s);
-    } else if (s->moving) {
-        s->moving = false;
-        s->n_moves++;
-        publisher_move(&s->publisher);
-    }
-}
-
-static void on_accepted(void *session, bool live)
-{
-    struct session *s = session;
-
-    assert_true(s->busy > 0);
-    s->n_accepted++;
-    s->live = live;
-    s->standby = !live;
-}
-
-static void on_over(void *session, enum publisher_fault fault, const char *text)
-{
-    struct session *s = session;
-
-    assert_false(s->over);
-    s->over = true;
-    s->live = s->standby = false;
-    s->fault = fault;
-    snprintf(s->text, sizeof s->text, "%s", text);
-    if (!s->busy)
-        session_end(s);
-}
-
-static void discard(void *session)
-{
-    conn_close(&((struct session *)session)->conn);
-}
-
-static void on_readable(struct conn *conn, void *arg)
-{
-    (void)conn;
-    (void)arg;
-}
-
-static const struct conn_ops k_conn_ops = {.on_readable = on_readable};
-static const struct publisher_ops k_ops = {.protocol = "test",
-                                           .conn_ops = &k_conn_ops,
-                                           .sessions = &m_test_sessions,
-                                           .must_move = must_move,
-                                           .enter = enter,
-                                           .leave = leave,
-                                           .on_accepted = on_accepted,
-                                           .on_over = on_over,
-                                           .discard = discard};
+/* --- sessions --- */
 
 struct how { /* to begin */
     const char *app;
@@ -184,13 +89,9 @@ struct how { /* to begin */
     uint64_t run;
 };
 
-/* The client leaves. */
-static void end(struct session *s)
+static void end_and_settle(struct session *s)
 {
-    if (s->conn)
-        session_end(s);
-    close(s->peer_fd);
-    s->peer_fd = -1;
+    end(s);
     node_rig_settle(&rig->base);
 }
 
@@ -200,15 +101,14 @@ static struct session *begin_as(unsigned index, const struct how *how)
     struct stream_name name = node_rig_name(how->app ? how->app : "live", "x");
     struct publisher_request request = {
         .name = &name, .client = "10.0.0.9:1", .edge = how->edge ? how->edge : "", .run = how->run};
+    struct access_request access = k_access_request_empty;
 
+    access.name = name;
+    if (!how->edge)
+        request.access = &access;
     if (s->peer_fd >= 0)
-        end(s);
-    memset(s, 0, sizeof *s);
-    s->nl = &rig->base.loops[how->loop];
-    s->conn = node_rig_conn(s->nl, &k_conn_ops, s, &s->peer_fd);
-    session_info_init(&s->info, &s->nl->media, 't', "test", conn_peer(s->conn));
-    s->publisher = (struct publisher){
-        .ops = &k_ops, .session = s, .nl = &s->nl, .conn = &s->conn, .info = &s->info};
+        end_and_settle(s);
+    open_session(s, &rig->base.loops[how->loop]);
     enter(s);
     publisher_begin(&s->publisher, &request);
     leave(s);
@@ -255,7 +155,7 @@ static void tear_down(void)
 {
     for (unsigned i = 0; i < MAX_SESSIONS; i++)
         if (rig->sessions[i].peer_fd >= 0)
-            end(&rig->sessions[i]);
+            end_and_settle(&rig->sessions[i]);
     assert_int_equal(rig->n_asks, 0);
     assert_null(rig->push);
     node_rig_close(&rig->base);
@@ -290,7 +190,7 @@ static void test_begin_moves_to_the_home_loop_before_it_decides(void **state)
     set_up(NO_SETS, false);
     s = begin(0);
     home = stream_home(s->publisher.stream)->owner;
-    end(s);
+    end_and_settle(s);
     s = begin_as(0, &(struct how){.loop = home == &rig->base.loops[0] ? 1 : 0});
     assert_int_equal(s->n_moves, 1);
     assert_ptr_equal(s->nl, home);
@@ -307,7 +207,7 @@ static void test_begin_is_refused_when_publishing_is_closed_but_not_to_an_edge(v
     set_up(SETS("publish.open=false"), false);
     s = begin(0);
     assert_true(s->over);
-    assert_int_equal(s->fault, PUBLISHER_CLOSED);
+    assert_int_equal(s->fault, PUBLISHER_DENIED);
     s = begin_as(1, &(struct how){.edge = "edge-1", .run = 5});
     assert_true(s->live);
     assert_string_equal(info_of(s).upstream, "edge-1");
@@ -338,13 +238,13 @@ static void test_second_publisher_is_treated_by_the_policy_of_the_app(void **sta
     second = begin(1);
     assert_true(first->live);
     assert_int_equal(second->fault, PUBLISHER_BUSY);
-    end(first);
+    end_and_settle(first);
     first = begin_as(0, &(struct how){.app = "live/take"});
     second = begin_as(2, &(struct how){.app = "live/take"});
     assert_true(second->live);
     assert_true(first->over);
     assert_int_equal(first->fault, PUBLISHER_TAKEN);
-    end(second);
+    end_and_settle(second);
     first = begin_as(0, &(struct how){.app = "spare"});
     second = begin_as(2, &(struct how){.app = "spare"});
     assert_true(first->live);
@@ -383,7 +283,7 @@ static void test_standby_goes_live_with_what_it_said_of_its_tracks(void **state)
     media(second, FLV_TAG_VIDEO, 0, VIEW(k_avc_key));
     media(second, FLV_TAG_VIDEO, 40, VIEW(k_avc_inter));
     assert_int_equal(info_of(first).n_frames[MEDIA_VIDEO], 0);
-    end(first);
+    end_and_settle(first);
     assert_true(second->live);
     assert_int_equal(second->n_accepted, 2);
     assert_string_equal(second->info.kind, "publish");
@@ -405,10 +305,10 @@ static void test_standbys_have_their_turns_in_the_order_of_coming(void **state)
     a = begin(0);
     b = begin(1);
     c = begin(2);
-    end(a);
+    end_and_settle(a);
     assert_true(b->live);
     assert_true(c->standby);
-    end(b);
+    end_and_settle(b);
     assert_true(c->live);
     tear_down();
 }
@@ -421,7 +321,7 @@ static void test_standby_that_leaves_has_no_turn(void **state)
     set_up(SETS("publish.duplicate=standby"), false);
     a = begin(0);
     b = begin(1);
-    end(b);
+    end_and_settle(b);
     assert_int_equal(info_of(a).n_standbys, 0);
     tear_down();
 }
@@ -494,7 +394,7 @@ static void test_scheduler_is_asked_with_policy_run_and_client(void **state)
     grant(500);
     assert_true(s->live);
     assert_true(publisher_epoch(&s->publisher) == 500);
-    end(s);
+    end_and_settle(s);
     assert_true(rig->released == 500);
     tear_down();
 }
@@ -529,7 +429,7 @@ static void test_lease_that_comes_too_late_is_given_back(void **state)
     (void)state;
     set_up(NO_SETS, true);
     s = begin(0);
-    end(s);
+    end_and_settle(s);
     grant(501);
     assert_true(rig->released == 501);
     tear_down();
@@ -561,7 +461,7 @@ static void test_the_next_one_is_decided_when_the_first_leaves_undecided(void **
     set_up(NO_SETS, true);
     a = begin(0);
     b = begin(1);
-    end(a);
+    end_and_settle(a);
     NODE_RIG_UNTIL(&rig->base, rig->n_asks == 2);
     answer(&(struct cluster_publish_reply){.decision = CLUSTER_PUBLISH_REFUSED}, false);
     grant(700);
@@ -581,7 +481,7 @@ static void test_scheduler_makes_a_standby_and_promotes_it(void **state)
     assert_true(stream_promote(s->publisher.stream, 800));
     assert_true(s->live);
     assert_true(publisher_epoch(&s->publisher) == 800);
-    end(s);
+    end_and_settle(s);
     assert_true(rig->released == 800);
     tear_down();
 }
@@ -597,7 +497,7 @@ static void test_turn_asks_for_a_lease_and_may_have_to_stand_by_again(void **sta
     b = begin(1);
     assert_true(b->standby);
     assert_int_equal(rig->n_asked, 1); /* the lease is this node's already */
-    end(a);
+    end_and_settle(a);
     assert_int_equal(rig->n_asks, 1);
     assert_false(publisher_is_pending(&b->publisher)); /* its media is read meanwhile */
     media(b, FLV_TAG_VIDEO, 0, VIEW(k_avc_key));
@@ -635,7 +535,7 @@ static void test_forwarded_publisher_is_accepted_when_the_origin_has_granted(voi
     assert_int_equal(rig->n_sends, 2);
     assert_true(info_of(s).epoch == 1001);
     assert_int_equal(s->n_accepted, 1);
-    end(s);
+    end_and_settle(s);
     assert_int_equal(rig->n_released, 0); /* the lease is the origin's */
     tear_down();
 }
@@ -653,7 +553,7 @@ static void test_posted_publisher_that_is_forwarded_keeps_the_epoch_of_its_origi
     said.run = 77;
     publisher_set_upstream(&s->publisher, &said);
     assert_true(info_of(s).epoch == 1000);
-    end(s);
+    end_and_settle(s);
     tear_down();
 }
 
@@ -707,7 +607,7 @@ static void test_edge_without_scheduler_forwards_to_fallback_origins(void **stat
     s = begin(0);
     answer(&(struct cluster_publish_reply){.decision = CLUSTER_PUBLISH_GRANTED, .epoch = 3}, true);
     assert_string_equal(rig->pushed_to, "fallback");
-    end(s);
+    end_and_settle(s);
     assert_int_equal(rig->n_released, 0);
     tear_down();
 }

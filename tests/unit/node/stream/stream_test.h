@@ -90,7 +90,8 @@ struct rig {
     struct source source;
     bool evicted;
     enum err evicted_why;
-    unsigned n_asked;
+    unsigned n_asked, n_idle, n_stalled, n_not_found; /* calls of the hooks */
+    unsigned n_unsure; /* the one at which not_found is sure; 0 = the first */
     uint32_t next_number;
 };
 
@@ -117,9 +118,31 @@ static inline void rig_on_need_source(void *arg, struct stream *stream)
     ((struct rig *)arg)->n_asked++;
 }
 
+static inline void rig_on_idle(void *arg, struct stream *stream)
+{
+    (void)stream;
+    ((struct rig *)arg)->n_idle++;
+}
+
+static inline void rig_on_stalled(void *arg, struct stream *stream)
+{
+    assert_true(stream_has_source(stream)); /* it can be said whose it is */
+    ((struct rig *)arg)->n_stalled++;
+}
+
+static inline bool rig_on_not_found(void *arg, struct stream *stream)
+{
+    (void)stream;
+    return ++((struct rig *)arg)->n_not_found >= ((struct rig *)arg)->n_unsure;
+}
+
 static inline void rig_init(struct rig *r, unsigned n_loops, const struct stream_conf *conf)
 {
-    struct stream_hooks hooks = {.need_source = rig_on_need_source, .arg = r};
+    struct stream_hooks hooks = {.need_source = rig_on_need_source,
+                                 .idle = rig_on_idle,
+                                 .stalled = rig_on_stalled,
+                                 .not_found = rig_on_not_found,
+                                 .arg = r};
     const char *why;
 
     memset(r, 0, sizeof *r);

@@ -140,7 +140,7 @@ static void test_parked_viewer_gets_not_found_after_play_wait(void **state)
     struct rig r;
 
     (void)state;
-    conf.play_wait_ms = 400;
+    conf.play_wait_ms = 1000;
     rig_init(&r, 1, &conf);
     player_join(&p, &r, 0, 0);
     rig_settle(&r);
@@ -152,6 +152,9 @@ static void test_parked_viewer_gets_not_found_after_play_wait(void **state)
     assert_int_equal(p.n_bytes, 0);
     assert_int_equal(r.ml[0].n_parked, 0);
     assert_true(r.n_asked >= 1); /* a source was asked for meanwhile */
+    assert_int_equal(r.n_not_found, 1);
+    rig_settle(&r);
+    assert_int_equal(r.n_idle, 0); /* there was nothing to play */
     player_close(&p);
     rig_fini(&r);
 }
@@ -172,7 +175,65 @@ static void test_parked_viewer_starts_when_the_stream_comes(void **state)
     player_drain(&p, &r);
     assert_int_equal(p.n_tags, 12);
     assert_no_gap(&p, 2);
+    assert_int_equal(r.n_not_found, 0);
     player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_not_found_is_asked_again_until_it_is_sure(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    conf.play_wait_ms = 3000;
+    rig_init(&r, 1, &conf);
+    r.n_unsure = 2;
+    player_join(&p, &r, 0, 0);
+    RIG_UNTIL(&r, p.ended);
+    assert_int_equal(r.n_not_found, 2);
+    assert_true(r.n_asked > 3); /* it was asked for further on */
+    player_close(&p);
+    rig_fini(&r);
+}
+
+static void test_idle_is_told_once_when_the_last_viewer_leaves(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p, q;
+    struct rig r;
+
+    (void)state;
+    start_playing(&r, &p, &conf, 2);
+    player_join(&q, &r, 0, 0);
+    rig_settle(&r);
+    player_close(&p);
+    for (unsigned i = 0; i < 4; i++) /* some of these wait for housekeeping */
+        rig_turn(&r, true);
+    assert_int_equal(r.n_idle, 0);
+    player_close(&q);
+    RIG_UNTIL(&r, r.n_idle == 1);
+    for (unsigned i = 0; i < 4; i++)
+        rig_turn(&r, true);
+    assert_int_equal(r.n_idle, 1);
+    rig_fini(&r);
+}
+
+static void test_idle_is_told_of_a_viewer_who_left_between_two_looks(void **state)
+{
+    struct stream_conf conf = small_conf();
+    struct player p;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 1, &conf);
+    rig_publish(&r);
+    rig_turn(&r, true);
+    player_join(&p, &r, 0, 0);
+    player_close(&p);
+    rig_settle(&r);
+    RIG_UNTIL(&r, r.n_idle == 1);
     rig_fini(&r);
 }
 
@@ -300,6 +361,7 @@ static void test_silent_publisher_is_evicted_and_its_viewers_stay(void **state)
     start_playing(&r, &p, &conf, 1);
     RIG_UNTIL(&r, r.evicted);
     assert_int_equal(r.evicted_why, E_TIMEOUT);
+    assert_int_equal(r.n_stalled, 1);
     assert_false(p.ended);
     assert_int_equal(r.stream->state, STREAM_GRACE);
     player_close(&p);
@@ -565,6 +627,9 @@ int main(void)
         cmocka_unit_test(test_stream_of_a_name_that_nobody_wants_is_forgotten),
         cmocka_unit_test(test_parked_viewer_gets_not_found_after_play_wait),
         cmocka_unit_test(test_parked_viewer_starts_when_the_stream_comes),
+        cmocka_unit_test(test_not_found_is_asked_again_until_it_is_sure),
+        cmocka_unit_test(test_idle_is_told_once_when_the_last_viewer_leaves),
+        cmocka_unit_test(test_idle_is_told_of_a_viewer_who_left_between_two_looks),
         cmocka_unit_test(test_join_gives_limit_when_too_many_wait),
         cmocka_unit_test(test_start_that_fails_ends_the_viewer_with_its_reason),
         cmocka_unit_test(test_republish_keeps_viewers_and_time_goes_on),
