@@ -27,14 +27,6 @@ static int64_t now_us(const struct pull *p)
     return loop_now_us(p->nl->media.loop);
 }
 
-static struct pull_link *running_link(const struct pull *p)
-{
-    for (unsigned i = 0; i < PULL_LINKS; i++)
-        if (p->links[i] && p->links[i]->state == LINK_RUNNING)
-            return p->links[i];
-    return NULL;
-}
-
 /* --- life --- */
 
 static void close_links(struct pull *p, const struct pull_link *but)
@@ -50,17 +42,23 @@ static void pull_free(struct pull *p)
         p->ask->arg = NULL;
     timer_stop(&p->head_start);
     timer_stop(&p->look);
+    timer_stop(&p->retry);
+    pull_sources_leave(p);
+    if (p->item && !relay_order_gave_up(&p->order))
+        relay_status_set(&p->item->status, RELAY_IDLE, NULL, "");
     stream_set_puller(p->stream, NULL); /* first: letting go of the stream is heard here */
     close_links(p, NULL);
     list_remove(&p->node);
     stream_unref(&p->stream);
+    relay_pull_unref(&p->item);
     free(p);
 }
 
 static void on_head_start(struct timer *timer);
 static void on_look(struct timer *timer);
+static void on_retry(struct timer *timer);
 
-static struct pull *pull_of(struct stream *stream)
+struct pull *pull_of(struct stream *stream)
 {
     struct pull *p = stream_puller(stream);
 
@@ -75,6 +73,7 @@ static struct pull *pull_of(struct stream *stream)
     list_push_back(&p->nl->pulls, &p->node);
     timer_init(&p->head_start, p->nl->media.loop, on_head_start);
     timer_init(&p->look, p->nl->media.loop, on_look);
+    timer_init(&p->retry, p->nl->media.loop, on_retry);
     stream_set_puller(stream, p);
     return p;
 }
@@ -99,7 +98,7 @@ void pull_stream_changed(struct stream *stream)
 /* Nothing is pulled, and nobody watches, or somebody publishes here. */
 static bool is_pointless(const struct pull *p)
 {
-    return !running_link(p) && (!stream_is_wanted(p->stream) || stream_has_source(p->stream));
+    return !pull_running_link(p) && (!stream_is_wanted(p->stream) || stream_has_source(p->stream));
 }
 
 /* --- looking for another upstream while there is one --- */
@@ -128,11 +127,13 @@ static void look_with_backoff(struct pull *p)
 /* When to look again. Nothing is better than the origin itself. */
 static void plan_look(struct pull *p)
 {
-    const struct pull_link *running = running_link(p);
+    const struct pull_link *running = pull_running_link(p);
 
     timer_stop(&p->look);
     if (running && pull_move_is_due(&p->move))
         look_with_backoff(p);
+    else if (running && p->item && !pull_link_is_relay(running) && running->to.depth > 0)
+        look_in(p, jitter_ms((int64_t)p->nl->node->conf.pull_failback_ms, 0.3));
     if (!running || !pull_link_is_relay(running) || !p->nl->node->agent)
         return;
     if (must_change(p, running)) {
@@ -142,11 +143,29 @@ static void plan_look(struct pull *p)
     }
 }
 
+static bool has_links(const struct pull *p)
+{
+    for (unsigned i = 0; i < PULL_LINKS; i++)
+        if (p->links[i])
+            return true;
+    return false;
+}
+
+static void on_retry(struct timer *timer)
+{
+    struct pull *p = list_entry(timer, struct pull, retry);
+
+    if (is_pointless(p))
+        pull_free(p);
+    else if (!has_links(p))
+        search(p);
+}
+
 static void on_look(struct timer *timer)
 {
     struct pull *p = list_entry(timer, struct pull, look);
 
-    if (running_link(p))
+    if (pull_running_link(p))
         search(p);
 }
 
@@ -177,6 +196,7 @@ static bool try_one(struct pull *p, unsigned slot, const struct pull_candidate *
                   stream_name_of(p->stream)->text, to->url);
         return false;
     }
+    pull_tell_try(p, to);
     p->links[slot] = pull_link_open(p, slot, to);
     if (!p->links[slot])
         (void)hops_set_upstream(stream_hops(p->stream), slot, "");
@@ -198,11 +218,13 @@ static void try_next(struct pull *p)
     while (slot >= 0 && (to = pull_candidates_next(&p->candidates, now_us(p)))) {
         if (is_linked(p, to) || !try_one(p, (unsigned)slot, to))
             continue;
-        if (free_slot(p) >= 0)
+        if (free_slot(p) >= 0 && *to->node) /* foreign ones are tried one after the other */
             timer_start_ms(&p->head_start, (int64_t)p->nl->node->conf.pull_head_start_ms);
         return;
     }
-    if (slot >= 0 && !p->ask)
+    if (p->item && !has_links(p) && !p->ask)
+        pull_sources_wait(p);
+    else if (slot >= 0 && !p->ask)
         plan_look(p);
 }
 
@@ -228,7 +250,7 @@ static void drop_outdated(struct pull *p)
 static unsigned n_worth_trying(struct pull *p)
 {
     const struct pull_candidate *first = &p->candidates.all[0];
-    const struct pull_link *running = running_link(p);
+    const struct pull_link *running = pull_running_link(p);
 
     if (!running || !p->candidates.n)
         return p->candidates.n;
@@ -296,20 +318,25 @@ static void ask_route(struct pull *p)
     agent_ask(p->nl->node->agent, ask);
 }
 
-/* Configured sources are the only ones of their streams, and who asked us to move is one. */
+/* Places that were told are the only ones of their streams, and who asked us to move is one. */
 static void search(struct pull *p)
 {
-    const struct pull_link *running = running_link(p);
-    bool knows = !running || pull_move_is_due(&p->move);
+    const struct pull_link *running = pull_running_link(p);
     struct node *node = p->nl->node;
+    bool knows;
 
+    if (!running)
+        pull_take_item(p);
+    knows = !running || pull_move_is_due(&p->move) || (p->item && !pull_link_is_relay(running));
     if (knows) {
         pull_candidates_clear(&p->candidates, now_us(p));
         pull_move_add(p, &p->candidates);
         if (!running)
-            pull_candidates_add_own(&p->candidates, node, stream_name_of(p->stream));
+            pull_candidates_add_own(&p->candidates, node, stream_name_of(p->stream), p->item);
+        if (!p->candidates.n && p->item)
+            pull_sources_add(p, running);
     }
-    if (knows && p->candidates.n) {
+    if (knows && (p->candidates.n || p->item)) {
         pull_candidates_begin(&p->candidates, p->candidates.n);
         try_next(p);
     } else if (node->agent && (!running || pull_link_is_relay(running))) {
@@ -324,14 +351,16 @@ enum err pull_answered(struct pull_link *l, const struct source_offer *offer)
     struct pull *p = l->pull;
     enum err e;
 
-    p->attaching = true;
+    p->attaching = l;
     e = stream_attach(p->stream, &l->source, offer);
-    p->attaching = false;
+    p->attaching = NULL;
     if (e != E_OK)
         return e;
     l->state = LINK_RUNNING;
     close_links(p, l);
     timer_stop(&p->head_start);
+    timer_stop(&p->retry);
+    pull_source_runs(p, l);
     pull_candidates_begin(&p->candidates, 0);
     p->n_failed = 0;
     if (!l->is_left)
@@ -357,30 +386,6 @@ void pull_path_changed(struct pull_link *l)
         look_in(l->pull, jitter_ms(SPREAD_MS, 1.0));
 }
 
-static struct metric *result_metric(enum err e, bool was_running)
-{
-    if (was_running)
-        return e == E_TIMEOUT ? &m_relay_pulls_stalled
-               : e == E_END   ? &m_relay_pulls_ended
-                              : &m_relay_pulls_lost;
-    return e == E_NOT_FOUND                ? &m_relay_pulls_not_found
-           : e == E_DENIED || e == E_STALE ? &m_relay_pulls_refused
-                                           : &m_relay_pulls_unreachable;
-}
-
-/* Failures in a row are said once. */
-static void log_over(struct pull *p, const struct pull_link *l, enum err e)
-{
-    bool was_running = l->state == LINK_RUNNING;
-    char shown[PULL_SHOWN_SIZE];
-
-    metric_add(result_metric(e, was_running), 1);
-    log_line(p->n_failed++ ? LOG_DEBUG : LOG_WARN, "relay",
-             "msg=\"%s\" stream=%s upstream=%s error=%s reason=%s",
-             was_running ? "pull ended" : "pull failed", stream_name_of(p->stream)->text,
-             pull_link_shown(l, shown), err_name(e), LOG_STR(l->why ? l->why : err_text(e)));
-}
-
 /* The stream has no source any more. Who failed is known, so those that were good enough a moment
  * ago are tried without asking, and asked for at the same time. An upstream that ended may have
  * company in that: only asking helps, which the stream does. */
@@ -404,7 +409,9 @@ void pull_link_over(struct pull_link *l, enum err e)
     struct pull *p = l->pull;
     bool was_running = l->state == LINK_RUNNING, was_relay = pull_link_is_relay(l), failed = true;
 
-    log_over(p, l, e);
+    pull_tell_over(p, l, e);
+    if (!was_relay)
+        pull_source_over(p, l);
     for (size_t i = 0; i < sizeof k_harmless / sizeof k_harmless[0]; i++)
         failed &= e != k_harmless[i];
     if (failed)
@@ -419,18 +426,8 @@ void pull_link_over(struct pull_link *l, enum err e)
 void pull_evicted(struct pull_link *l, enum err why)
 {
     struct pull *p = l->pull;
-    char shown[PULL_SHOWN_SIZE];
 
-    metric_add(p->attaching   ? &m_relay_pulls_switched
-               : why == E_END ? &m_relay_pulls_idle
-                              : &m_relay_pulls_ended,
-               1);
-    log_info("relay", "msg=\"pull stopped\" stream=%s upstream=%s reason=%s",
-             stream_name_of(p->stream)->text, pull_link_shown(l, shown),
-             LOG_STR(p->attaching    ? "another upstream was found"
-                     : why == E_END  ? "nobody watches"
-                     : why == E_BUSY ? "published here"
-                                     : err_text(why)));
+    pull_tell_evicted(p, l, why);
     if (p->attaching)
         pull_link_close(&p->links[l->slot]);
     else
@@ -444,18 +441,29 @@ void pull_need_source(void *arg, struct stream *stream)
     struct node *node = arg;
     struct pull *p;
 
-    if (!node->agent && !node->handover && !node->conf.pull_sources.n_items &&
-        !node->conf.fallback_origins.n_items)
+    if (!node->agent && !node->handover && !relays_has_pulls(node->relays) &&
+        !node->conf.fallback_origins.n_items && !stream_puller(stream))
         return; /* a single server: only a publisher can bring it */
     p = pull_of(stream);
-    if (p && !p->ask && p->candidates.next == p->candidates.end)
+    if (p && !p->ask && p->candidates.next == p->candidates.end &&
+        !(p->item && (has_links(p) || timer_is_armed(&p->retry))))
         search(p);
+}
+
+bool pull_is_under_way(const struct stream *stream)
+{
+    const struct pull *p = stream_puller(stream);
+
+    for (unsigned i = 0; p && i < PULL_LINKS; i++)
+        if (p->links[i])
+            return true;
+    return p && p->ask;
 }
 
 void pull_on_published(struct node *node, struct stream *stream, uint64_t epoch, const char *owner)
 {
     struct pull *p = stream_puller(stream);
-    struct pull_link *running = p ? running_link(p) : NULL;
+    struct pull_link *running = p ? pull_running_link(p) : NULL;
 
     if (!strcmp(owner, node->id) || !stream_is_wanted(stream))
         return;
@@ -478,7 +486,7 @@ void pull_on_published(struct node *node, struct stream *stream, uint64_t epoch,
 void pull_on_leaving(struct node *node, struct stream *stream, const char *leaving_node)
 {
     struct pull *p = stream_puller(stream);
-    struct pull_link *running = p ? running_link(p) : NULL;
+    struct pull_link *running = p ? pull_running_link(p) : NULL;
 
     if (!p || !strcmp(leaving_node, node->id))
         return;

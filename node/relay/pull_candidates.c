@@ -50,32 +50,13 @@ static void add_other_process(struct pull_candidates *c, struct node *node,
         add(c, id, 0, url, name);
 }
 
-/* pull.sources. */
-static void add_configured(struct pull_candidates *c, const struct node *node,
-                           const struct stream_name *name)
-{
-    const struct conf_list *list = &node->conf.pull_sources;
-
-    for (size_t i = 0; i < list->n_items; i++) {
-        struct pull_candidate foreign = {.node = ""};
-        struct stream_name of;
-        const char *url, *why;
-
-        if (node_conf_pull_source(list->items[i], &of, &url, &why) == E_OK &&
-            !strcmp(of.text, name->text))
-            pull_candidates_add(c, &foreign, url, NULL, NULL);
-    }
-}
-
 void pull_candidates_add_own(struct pull_candidates *c, struct node *node,
-                             const struct stream_name *name)
+                             const struct stream_name *name, bool is_told)
 {
     const struct conf_list *fallback = &node->conf.fallback_origins;
 
     add_other_process(c, node, name);
-    if (!c->n)
-        add_configured(c, node, name);
-    if (c->n || node->agent)
+    if (c->n || node->agent || is_told)
         return;
     for (size_t i = 0; i < fallback->n_items; i++)
         add(c, PULL_UNKNOWN_NODE, HOPS_MAX_DEPTH, fallback->items[i], name);

@@ -1,14 +1,18 @@
-/* Pulling FLV over HTTP: back-source from another node (with @hw tags), or a foreign HTTP-FLV
- * server. */
+/* Pulling over HTTP: back-source from another node, or from a foreign server. The request and the
+ * answer's head; what the body holds is read by pull_flv.c or pull_ts.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include <openssl/evp.h>
 
 #include "node/cluster/clocks.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/pull_private.h"
 
 #define MAX_HEAD_BYTES 16384
+#define MAX_REDIRECTS 5
 #define PATH_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-,"
 
 /* Who asks, for whom, and where the stream broke off here. */
@@ -32,30 +36,47 @@ static void write_relay_fields(const struct pull_link *l, struct buf_writer *out
                    (unsigned long long)discontinuities);
 }
 
+/* RFC 7617. What the URL says is taken as it is but for escapes. */
+static void write_basic(struct buf_writer *out, const struct url *url)
+{
+    char user[128], password[128], pair[257];
+    unsigned char coded[4 * ((sizeof pair + 2) / 3) + 1];
+
+    if (http_percent_decode(url->user, user, sizeof user) != E_OK ||
+        http_percent_decode(url->password, password, sizeof password) != E_OK)
+        return;
+    snprintf(pair, sizeof pair, "%s:%s", user, password);
+    EVP_EncodeBlock(coded, (const unsigned char *)pair, (int)strlen(pair));
+    buf_printf(out, "Authorization: Basic %s\r\n", (const char *)coded);
+}
+
 static enum err start(struct pull_link *l)
 {
     struct buf_writer out;
     struct url url;
+    bool is_v6;
     enum err e;
 
     if (url_parse(buf_view_str(l->to.url), &url) != E_OK)
         return E_INVAL;
+    is_v6 = memchr(url.host.data, ':', url.host.size_bytes) != NULL;
     l->asked_run = stream_run(l->stream);
-    l->flv = flv_decoder_create(FLV_MAX_TAG_BYTES);
-    if (!l->flv)
-        return E_NOMEM;
     buf_writer_init(&l->head, MAX_HEAD_BYTES);
     buf_writer_init(&out, 8192);
-    buf_printf(
-        &out,
-        "GET %.*s%s%.*s HTTP/1.1\r\nHost: %.*s:%u\r\nUser-Agent: Headwater/%s\r\nAccept: */*\r\n",
-        (int)url.path.size_bytes, (const char *)url.path.data, url.query.size_bytes ? "?" : "",
-        (int)url.query.size_bytes, (const char *)url.query.data, (int)url.host.size_bytes,
-        (const char *)url.host.data, url.port ? url.port : l->transport->default_port, HW_VERSION);
+    buf_printf(&out,
+               "GET %.*s%s%.*s HTTP/1.1\r\nHost: %s%.*s%s:%u\r\nUser-Agent: "
+               "Headwater/%s\r\nAccept: */*\r\n",
+               (int)url.path.size_bytes, (const char *)url.path.data,
+               url.query.size_bytes ? "?" : "", (int)url.query.size_bytes,
+               (const char *)url.query.data, is_v6 ? "[" : "", (int)url.host.size_bytes,
+               (const char *)url.host.data, is_v6 ? "]" : "",
+               url.port ? url.port : l->transport->default_port, HW_VERSION);
     if (pull_link_is_relay(l)) {
         l->clock = clocks_hold(l->nl->node->clocks, l->to.url);
         write_relay_fields(l, &out);
     }
+    if (url.user.size_bytes)
+        write_basic(&out, &url);
     buf_write_str(&out, "Connection: close\r\n\r\n");
     e = buf_writer_status(&out);
     if (e == E_OK)
@@ -76,8 +97,7 @@ static uint64_t header_u64(const struct http_head *head, const char *name)
     return strtoull(text, NULL, 10);
 }
 
-/* The nodes above us when we pull from here. E_STALE: we are one of them. */
-static enum err take_path(struct pull_link *l, const char *path)
+enum err pull_take_path(struct pull_link *l, const char *path)
 {
     if (path[strspn(path, PATH_CHARS)]) {
         l->why = "the upstream's path is broken";
@@ -101,7 +121,7 @@ static enum err take_relay_head(struct pull_link *l, const struct http_head *hea
     if (!field || !buf_view_to_str(field->value, path, sizeof path))
         snprintf(path, sizeof path, "%s", l->to.node);
     if (pull_path_depth(path) <= HOPS_MAX_DEPTH)
-        return take_path(l, path);
+        return pull_take_path(l, path);
     l->why = "too many nodes between here and the origin";
     return E_STALE;
 }
@@ -111,10 +131,10 @@ static const struct {
     enum err e;
     const char *why;
 } k_refusals[] = {
-    {404, E_NOT_FOUND, "upstream answered 404"},
-    {401, E_DENIED, "upstream answered 401: is cluster.token_file the same there?"},
-    {508, E_STALE, "upstream answered 508: relay loop"},
-    {0, E_DENIED, "upstream did not answer 200"},
+    {404, E_NOT_FOUND, ""},
+    {401, E_DENIED, ": is cluster.token_file the same there?"},
+    {508, E_STALE, ": relay loop"},
+    {0, E_DENIED, ""},
 };
 
 static enum err refused(struct pull_link *l, unsigned status)
@@ -123,8 +143,90 @@ static enum err refused(struct pull_link *l, unsigned status)
 
     while (k_refusals[i].status && k_refusals[i].status != status)
         i++;
-    l->why = k_refusals[i].why;
+    snprintf(l->status_text, sizeof l->status_text, "upstream answered %u%s", status,
+             pull_link_is_relay(l) ? k_refusals[i].why : "");
+    l->why = l->status_text;
     return k_refusals[i].e;
+}
+
+/* --- redirects of foreign servers --- */
+
+static bool is_redirect(unsigned status)
+{
+    static const unsigned k_statuses[] = {301, 302, 303, 307, 308};
+
+    for (size_t i = 0; i < sizeof k_statuses / sizeof k_statuses[0]; i++)
+        if (k_statuses[i] == status)
+            return true;
+    return false;
+}
+
+/* A whole URL, or a path on the same server. */
+static enum err resolve_location(const struct pull_link *l, struct buf_view location, char *out,
+                                 size_t size)
+{
+    struct url base, to;
+    int used;
+
+    if (url_parse(buf_view_str(l->to.url), &base) != E_OK)
+        return E_INVAL;
+    if (location.size_bytes && location.data[0] == '/')
+        used = snprintf(out, size, "%.*s%.*s", (int)(base.path.data - (const uint8_t *)l->to.url),
+                        l->to.url, (int)location.size_bytes, (const char *)location.data);
+    else
+        used = snprintf(out, size, "%.*s", (int)location.size_bytes, (const char *)location.data);
+    if (used < 1 || (size_t)used >= size || strpbrk(out, " \t\r\n"))
+        return E_INVAL;
+    if (url_parse(buf_view_str(out), &to) != E_OK || !to.host.size_bytes || !to.path.size_bytes)
+        return E_INVAL;
+    if (buf_view_equals(to.scheme, "https"))
+        return E_OK;
+    return buf_view_equals(to.scheme, "http") && !l->transport->tls ? E_OK : E_UNSUPPORTED;
+}
+
+/* E_END: on_readable() goes there. */
+static enum err redirect(struct pull_link *l, const struct http_head *head)
+{
+    const struct http_field *field = http_find(head, "Location");
+    char to[sizeof l->redirect];
+    enum err e;
+
+    if (l->n_redirects++ >= MAX_REDIRECTS) {
+        l->why = "more than 5 redirects";
+        return E_LIMIT;
+    }
+    e = field ? resolve_location(l, field->value, to, sizeof to) : E_INVAL;
+    if (e != E_OK) {
+        l->why = e == E_UNSUPPORTED ? "redirected to where HTTP, or TLS as before, is not spoken"
+                                    : "redirected to no URL";
+        return E_DENIED;
+    }
+    memcpy(l->redirect, to, sizeof to);
+    return E_END;
+}
+_Static_assert(MAX_REDIRECTS == 5, "redirect() says so");
+
+/* What a foreign server's answer says that it holds, for when its first byte leaves that open: a
+ * transport stream may begin in the middle of a packet. */
+static const struct pull_body *told_body(const struct pull_link *l, const struct http_head *head)
+{
+    static const struct {
+        const char *type;
+        const struct pull_body *body;
+    } k_types[] = {{"video/mp2t", &k_pull_ts}, {"video/x-flv", &k_pull_flv}};
+    const struct http_field *field = http_find(head, "Content-Type");
+    char type[32] = "";
+    struct url url;
+
+    if (field)
+        (void)buf_view_to_str(field->value, type, sizeof type);
+    for (size_t i = 0; i < sizeof k_types / sizeof k_types[0]; i++)
+        if (!strncasecmp(type, k_types[i].type, strlen(k_types[i].type)))
+            return k_types[i].body;
+    if (url_parse(buf_view_str(l->to.url), &url) == E_OK && url.path.size_bytes > 3 &&
+        !memcmp(url.path.data + url.path.size_bytes - 3, ".ts", 3))
+        return &k_pull_ts;
+    return &k_pull_flv;
 }
 
 static enum err on_head(struct pull_link *l, const struct http_head *head)
@@ -136,10 +238,13 @@ static enum err on_head(struct pull_link *l, const struct http_head *head)
         pull_waits(l);
         return E_OK;
     }
+    if (is_redirect(head->status) && !pull_link_is_relay(l))
+        return redirect(l, head);
     if (head->status != 200)
         return refused(l, head->status);
     http_body_init(&l->body, head, false);
     l->have_head = true;
+    l->told = told_body(l, head);
     if (pull_link_is_relay(l)) {
         e = take_relay_head(l, head);
         if (e != E_OK)
@@ -181,104 +286,21 @@ static enum err feed_head(struct pull_link *l, struct buf_reader *in)
     return e;
 }
 
-/* --- media --- */
+/* --- the body --- */
 
-/* What a node says of itself stays the same in a loop, or where it has lost its own upstream: only
- * the origin's clock shows that media could come. */
-static void hear(struct pull_link *l, int64_t ingest_us)
+static const struct pull_body *body_of(const struct pull_link *l, uint8_t first_byte)
 {
-    if (ingest_us != l->ingest_us)
-        l->heard_us = loop_now_us(l->nl->media.loop);
-    l->ingest_us = ingest_us;
+    return pull_link_is_relay(l) ? &k_pull_flv : first_byte == TS_SYNC_BYTE ? &k_pull_ts : l->told;
 }
 
-/* The upstream has another way to the origin now. */
-static enum err change_path(struct pull_link *l, struct buf_view above)
+static enum err feed_body(struct pull_link *l, struct buf_view piece)
 {
-    char path[HOPS_ID_SIZE + HOPS_PATH_SIZE];
-    int n_first = (int)strcspn(l->path, ",");
-
-    snprintf(path, sizeof path, "%.*s%s%.*s", n_first, l->path, above.size_bytes ? "," : "",
-             (int)(above.size_bytes < HOPS_PATH_SIZE ? above.size_bytes : HOPS_PATH_SIZE),
-             (const char *)above.data);
-    return take_path(l, path);
-}
-
-static enum err on_hw(struct pull_link *l, const struct flv_hw *hw)
-{
-    struct stream_upstream said = {.epoch = hw->epoch,
-                                   .run = hw->run,
-                                   .gop = hw->gop,
-                                   .ingest_us = hw->ingest_us,
-                                   .wall_us = hw->wall_us,
-                                   .is_timed = hw->has_clock,
-                                   .clock = clocks_ours(l->clock, clock_mono_us(), hw),
-                                   .plan = hw->plan,
-                                   .trail = hw->trail};
-
-    if (hw->end) {
-        l->why = "the stream has ended";
-        return E_END;
+    if (!l->form && piece.size_bytes) {
+        l->form = body_of(l, piece.data[0]);
+        if (l->form->begin(l) != E_OK)
+            return E_NOMEM;
     }
-    hear(l, hw->ingest_us);
-    if (hw->path.data) {
-        enum err e = change_path(l, hw->path);
-
-        if (e != E_OK)
-            return e;
-        said.path = l->path;
-        pull_path_changed(l);
-    }
-    stream_set_upstream(&l->source, &said);
-    return E_OK;
-}
-
-static enum err on_tag(struct pull_link *l, const struct flv_tag *tag)
-{
-    struct flv_hw hw;
-
-    if (tag->header.type_id == FLV_TAG_SCRIPT && pull_link_is_relay(l) &&
-        flv_parse_hw_body(tag->body, &hw) == E_OK)
-        return on_hw(l, &hw);
-    l->heard_us = loop_now_us(l->nl->media.loop);
-    if (tag->header.type_id != FLV_TAG_AUDIO && tag->header.type_id != FLV_TAG_VIDEO &&
-        tag->header.type_id != FLV_TAG_SCRIPT)
-        return E_OK; /* reserved types: not for players either */
-    return stream_push(&l->source, tag->header.type_id,
-                       ts_unwrap_us(&l->unwrap, tag->header.dts_ms), tag->body, &l->why);
-}
-
-/* Another node's header tells truly which tracks there are. */
-static void tell_tracks(struct pull_link *l)
-{
-    bool audio, video;
-
-    if (l->told_tracks || !pull_link_is_relay(l) || !flv_decoder_header(l->flv, &audio, &video))
-        return;
-    l->told_tracks = true;
-    stream_expect_tracks(&l->source, audio, video);
-}
-
-static enum err feed_flv(struct pull_link *l, struct buf_view piece)
-{
-    struct buf_reader in = buf_reader_from(piece);
-    bool any = false;
-    struct flv_tag tag;
-    enum err e;
-
-    while ((e = flv_decoder_feed(l->flv, &in, &tag)) == E_OK) {
-        any = true;
-        tell_tracks(l);
-        e = on_tag(l, &tag);
-        if (e != E_OK || !l->pull)
-            return e;
-    }
-    if (e != E_AGAIN)
-        l->why = "broken FLV";
-    if (!any) /* part of a large frame */
-        l->heard_us = loop_now_us(l->nl->media.loop);
-    tell_tracks(l);
-    return e;
+    return l->form ? l->form->feed(l, piece) : E_AGAIN;
 }
 
 static enum err feed(struct pull_link *l, struct buf_reader *in)
@@ -292,25 +314,34 @@ static enum err feed(struct pull_link *l, struct buf_reader *in)
             return e;
     }
     while ((e = http_body_next(&l->body, in, &piece)) == E_OK) {
-        e = feed_flv(l, piece);
+        e = feed_body(l, piece);
         if (e != E_AGAIN || !l->pull)
             return e;
     }
     return e;
 }
 
+static void end(struct pull_link *l)
+{
+    if (l->form && l->form->end)
+        l->form->end(l);
+}
+
 static void fini(struct pull_link *l)
 {
     buf_writer_fini(&l->head);
-    flv_decoder_destroy(&l->flv);
+    if (l->form)
+        l->form->fini(l);
+    l->form = NULL;
     clocks_drop(&l->clock);
     l->have_head = l->told_tracks = false;
 }
 
-#define PULL_HTTP(scheme_, port, tls_)                                                           \
-    {                                                                                            \
-        .scheme = scheme_, .protocol = "http", .default_port = port, .tls = tls_,                \
-        .sessions_total = &m_sessions_total_flv_pull, .start = start, .feed = feed, .fini = fini \
+#define PULL_HTTP(scheme_, port, tls_)                                                          \
+    {                                                                                           \
+        .scheme = scheme_, .protocol = "http", .default_port = port, .tls = tls_,               \
+        .sessions_total = &m_sessions_total_flv_pull, .start = start, .feed = feed, .end = end, \
+        .fini = fini                                                                            \
     }
 const struct pull_transport k_pull_http = PULL_HTTP("http", 80, false);
 const struct pull_transport k_pull_https = PULL_HTTP("https", 443, true);

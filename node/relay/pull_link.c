@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/net/tls_setup.h"
 #include "node/conf.h"
 #include "node/control/node_metrics.h"
+#include "node/relay/guard.h"
 #include "node/relay/pull_private.h"
+#include "node/session/session.h"
 
 #define CONNECT_TIMEOUT_MS 2000
 /* A parent that keeps no GOP answers with its next key frame, one that has no media yet when it
@@ -21,14 +22,9 @@
 
 const char *pull_candidate_shown(const struct pull_candidate *c, char out[PULL_SHOWN_SIZE])
 {
-    struct url url;
-
     if (*c->node)
         return c->url;
-    if (url_parse(buf_view_str(c->url), &url) != E_OK)
-        return "-";
-    snprintf(out, PULL_SHOWN_SIZE, "%.*s://%.*s/***", (int)url.scheme.size_bytes,
-             (const char *)url.scheme.data, (int)url.host.size_bytes, (const char *)url.host.data);
+    url_mask(c->url, out, PULL_SHOWN_SIZE);
     return out;
 }
 
@@ -42,6 +38,22 @@ static const char *protocol_of(const struct pull_link *l)
     return pull_link_is_relay(l) ? "relay" : l->transport->protocol;
 }
 
+struct pull_link *pull_running_link(const struct pull *p)
+{
+    for (unsigned i = 0; i < PULL_LINKS; i++)
+        if (p->links[i] && p->links[i]->state == LINK_RUNNING)
+            return p->links[i];
+    return NULL;
+}
+
+bool pull_link_is_guarded_from(const struct pull_link *l)
+{
+    const struct relay_guard *guard = l->nl->node->relay_guard;
+
+    return guard ? relay_guard_holds_from(guard, l->to.is_guarded, conn_peer_addr(l->conn))
+                 : l->to.is_guarded;
+}
+
 uint32_t pull_link_depth(const struct pull_link *l)
 {
     return *l->path ? pull_path_depth(l->path) - 1 : l->to.depth;
@@ -52,7 +64,7 @@ uint32_t pull_link_depth(const struct pull_link *l)
 static void link_free(struct pull_link *l)
 {
     timer_stop(&l->timer);
-    net_resolve_cancel(&l->resolve);
+    dial_stop(&l->dial);
     if (l->conn)
         metric_add(&m_bytes_in_relay, (int64_t)conn_bytes_in(l->conn));
     conn_close(&l->conn);
@@ -69,6 +81,7 @@ void pull_link_close(struct pull_link **link)
     *link = NULL;
     if (!l)
         return;
+    pull_tell_stop(l, l->nl->closed ? "this node is shutting down" : "no longer needed");
     (void)hops_set_upstream(stream_hops(l->stream), l->slot, "");
     l->pull = NULL; /* first: letting go of the stream is heard by the pull */
     stream_detach(&l->source);
@@ -87,22 +100,41 @@ static int64_t stall_us(const struct pull_link *l)
     return stall_ms * 1000;
 }
 
-/* Nothing heard for as long as this state allows, or nothing could be begun. */
+/* Bytes alone do not make a source: a foreign server of HTTP that sends some now and then, and
+ * never a frame, is as good as silent. Nodes say that they live in words of their own, and so does
+ * RTMP. */
+static bool gives_frames(struct pull_link *l)
+{
+    int64_t now_us = loop_now_us(l->nl->media.loop);
+
+    if (l->source.n_frames != l->n_seen || !l->seen_us) {
+        l->n_seen = l->source.n_frames;
+        l->seen_us = now_us;
+    }
+    return pull_link_is_relay(l) || !l->have_head || now_us - l->seen_us < 2 * stall_us(l);
+}
+
+/* Nothing heard for as long as this state allows, or it is no URL. */
 static void on_timer(struct timer *timer)
 {
     struct pull_link *l = list_entry(timer, struct pull_link, timer);
     int64_t due_us = l->heard_us + stall_us(l);
+    bool gives = true;
 
     if (l->start_error != E_OK) {
         pull_link_over(l, l->start_error);
         return;
     }
-    if (l->state == LINK_RUNNING && loop_now_us(l->nl->media.loop) < due_us) {
+    if (l->state == LINK_RUNNING)
+        gives = gives_frames(l);
+    if (l->state == LINK_RUNNING && gives && loop_now_us(l->nl->media.loop) < due_us) {
         timer_start_at_us(&l->timer, due_us);
         return;
     }
     metric_add(&m_timeout_upstream_stall, 1);
-    l->why = l->state == LINK_RUNNING ? "nothing heard within upstream_stall_ms" : "no answer";
+    l->why = l->state != LINK_RUNNING ? "no answer"
+             : gives                  ? "nothing heard within upstream_stall_ms"
+                                      : "bytes, but no frame within twice upstream_stall_ms";
     pull_link_over(l, E_TIMEOUT);
 }
 
@@ -123,7 +155,8 @@ enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer)
                                 .protocol = protocol_of(l),
                                 .session_id = l->info.id,
                                 .upstream = pull_link_is_relay(l) ? l->to.node : l->to.url,
-                                .on_evict = on_evict};
+                                .on_evict = on_evict,
+                                .idle_us = pull_idle_us(l->pull)};
     if (!resumes && offer->run && offer->run == l->asked_run) {
         l->why = "it answers with the encoder that was followed by another one meanwhile";
         return E_STALE;
@@ -136,7 +169,7 @@ enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer)
     l->state = LINK_RUNNING;
     l->heard_us = loop_now_us(l->nl->media.loop);
     timer_start_at_us(&l->timer, l->heard_us + stall_us(l));
-    metric_add(&m_relay_pulls_connected, 1);
+    pull_tell_runs(l);
     log_info("relay",
              "msg=pull session=%s stream=%s upstream=%s epoch=%llu run=%llx path=%s goes_on=%d",
              l->info.id, stream_name_of(l->stream)->text, pull_link_shown(l, shown),
@@ -146,6 +179,26 @@ enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer)
 }
 
 /* --- the connection --- */
+
+static void begin(struct pull_link *l);
+
+/* A server of HTTP says that the stream is elsewhere: the same link goes there. Its address is
+ * looked at as the first one was. */
+static void follow(struct pull_link *l)
+{
+    timer_stop(&l->timer);
+    l->transport->fini(l);
+    session_info_fini(&l->info, &l->nl->media);
+    list_init(&l->info.node);
+    l->info.peer = "";
+    metric_add(&m_bytes_in_relay, (int64_t)conn_bytes_in(l->conn));
+    l->to.is_guarded = pull_link_is_guarded_from(l);
+    conn_close(&l->conn);
+    l->state = LINK_RESOLVING;
+    snprintf(l->to.url, sizeof l->to.url, "%s", l->redirect);
+    l->redirect[0] = '\0';
+    begin(l);
+}
 
 static void on_readable(struct conn *conn, void *arg)
 {
@@ -162,9 +215,13 @@ static void on_readable(struct conn *conn, void *arg)
         if (e != E_AGAIN || !l->pull)
             break;
     }
+    if ((e == E_END || e == E_CLOSED) && l->pull && l->transport->end)
+        l->transport->end(l);
     l->feeding = false;
     if (!l->pull)
         link_free(l);
+    else if (*l->redirect)
+        follow(l);
     else if (e != E_AGAIN)
         pull_link_over(l, e == E_OK ? E_END : e);
 }
@@ -179,8 +236,12 @@ static void on_connected(struct conn *conn, void *arg, enum err e)
 {
     struct pull_link *l = arg;
 
+    if (e != E_OK && dial_next(&l->dial, conn))
+        return;
     if (*conn_tls_error(conn))
         l->why = conn_tls_error(conn);
+    else if (e != E_OK)
+        l->why = e == E_TIMEOUT ? "no connection within 2 s" : "it cannot be connected to";
     if (e == E_OK) {
         l->state = LINK_REQUESTING;
         timer_start_ms(&l->timer, ANSWER_TIMEOUT_MS);
@@ -189,6 +250,8 @@ static void on_connected(struct conn *conn, void *arg, enum err e)
     if (e != E_OK)
         pull_link_over(l, e);
 }
+
+_Static_assert(CONNECT_TIMEOUT_MS == 2000, "on_connected() says so");
 
 static const struct conn_ops k_conn_ops = {
     .on_readable = on_readable, .on_error = on_error, .on_connected = on_connected};
@@ -207,15 +270,15 @@ static void kick(struct session_info *info)
 {
     struct pull_link *l = list_entry(info, struct pull_link, info);
 
-    l->why = "closed by the operator";
-    pull_link_over(l, E_END);
+    if (l->nl->closed)
+        return; /* pull_stop_all() follows */
+    l->why = sessions_kick_reason(l->nl);
+    pull_link_over(l, E_END); /* last: what was told of it stands, so it comes back */
 }
 
 static void count(const struct session_info *info, struct session_counts *counts)
 {
-    const struct pull_link *l =
-        (const struct pull_link *)(const void *)((const char *)info -
-                                                 offsetof(struct pull_link, info));
+    const struct pull_link *l = list_entry_const(info, struct pull_link, info);
 
     counts->bytes_in = l->conn ? conn_bytes_in(l->conn) : 0;
     counts->bytes_out = l->conn ? conn_bytes_out(l->conn) : 0;
@@ -233,32 +296,30 @@ static void make_session(struct pull_link *l)
     l->info.stream = stream_name_of(l->stream)->text;
 }
 
-static void connect_to(struct pull_link *l, const struct addr *addr)
-{
-    l->state = LINK_CONNECTING;
-    make_session(l);
-    l->conn =
-        conn_connect(l->nl->media.loop, addr, CONNECT_TIMEOUT_MS, MAX_QUEUE_BYTES, &k_conn_ops, l);
-    if (!l->conn) {
-        fail_soon(l, E_IO, "no socket");
-        return;
-    }
-    l->info.peer = conn_peer(l->conn);
-    if (l->transport->tls &&
-        conn_start_tls_client(l->conn, tls_setup_client(l->nl->node->tls), l->host) != E_OK)
-        fail_soon(l, E_NOMEM, NULL);
-}
-
-static void on_resolved(void *arg, enum err e, const struct addr *addrs, unsigned n_addrs)
+static void on_conn(void *arg, struct conn *conn)
 {
     struct pull_link *l = arg;
 
-    l->resolve = NULL;
-    if (e != E_OK || !n_addrs)
-        pull_link_over(l, e != E_OK ? e : E_NOT_FOUND);
-    else
-        connect_to(l, &addrs[0]);
+    l->state = LINK_CONNECTING;
+    if (!l->conn)
+        make_session(l);
+    l->conn = conn;
+    l->info.peer = conn_peer(conn);
 }
+
+static void on_dial_failed(void *arg, enum err e, const char *why)
+{
+    struct pull_link *l = arg;
+
+    l->why = why;
+    pull_link_over(l, e);
+}
+
+static const struct dial_conf k_dial_conf = {.connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                             .max_queue_bytes = MAX_QUEUE_BYTES,
+                                             .ops = &k_conn_ops,
+                                             .on_conn = on_conn,
+                                             .on_failed = on_dial_failed};
 
 static const struct pull_transport *transport_for(const struct url *url)
 {
@@ -274,24 +335,12 @@ static const struct pull_transport *transport_for(const struct url *url)
 static void begin(struct pull_link *l)
 {
     struct url url;
-    struct addr addr;
-    unsigned port;
-    char text[320];
 
-    if (url_parse(buf_view_str(l->to.url), &url) != E_OK || !(l->transport = transport_for(&url)) ||
-        !buf_view_to_str(url.host, l->host, sizeof l->host)) {
+    if (url_parse(buf_view_str(l->to.url), &url) == E_OK && (l->transport = transport_for(&url)))
+        dial_begin(&l->dial, l->nl, &k_dial_conf, l, &url, l->transport->default_port,
+                   l->transport->tls, l->to.is_guarded);
+    else
         fail_soon(l, E_UNSUPPORTED, "not a URL of http, https, rtmp or rtmps");
-        return;
-    }
-    port = url.port ? url.port : l->transport->default_port;
-    snprintf(text, sizeof text, strchr(l->host, ':') ? "[%s]:%u" : "%s:%u", l->host, port);
-    if (addr_parse(&addr, text) == E_OK) { /* most upstreams are numbers: a turn saved */
-        connect_to(l, &addr);
-        return;
-    }
-    l->resolve = net_resolve(l->nl->media.loop, l->host, port, on_resolved, l);
-    if (!l->resolve)
-        fail_soon(l, E_NOMEM, NULL);
 }
 
 struct pull_link *pull_link_open(struct pull *pull, unsigned slot, const struct pull_candidate *to)

@@ -56,7 +56,7 @@ static void follow(struct pull_link *l, const struct pull_candidate *to, struct 
 void pull_asked_to_move(struct pull_link *l, const char *base, const char *stream,
                         const struct rtmp_client_event *asked)
 {
-    struct pull_candidate to = {.node = ""};
+    struct pull_candidate to = {.node = "", .is_guarded = pull_link_is_guarded_from(l)};
     enum err e;
 
     if (is_too_often(l->pull, loop_now_us(l->nl->media.loop))) {

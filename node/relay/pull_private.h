@@ -4,11 +4,16 @@
 #define HW_NODE_RELAY_PULL_PRIVATE_H
 
 #include "node/cluster/agent.h"
+#include "node/relay/dial.h"
+#include "node/relay/order.h"
 #include "node/relay/pull.h"
+#include "node/relay/relays.h"
 #include "node/stream/hops.h"
 #include "proto/flv/flv.h"
 #include "proto/http/http.h"
 #include "proto/rtmp/rtmp.h"
+#include "proto/ts/ts.h"
+#include "proto/ts/ts_demux.h"
 
 struct pull;
 
@@ -21,7 +26,8 @@ struct pull_candidate {
     char url[512];              /* whole: scheme://host:port/app/name[.flv] */
     char stream[512];           /* "", or url is a tcUrl and this is played there */
     char node[CLUSTER_ID_SIZE]; /* "" = foreign */
-    uint32_t depth;             /* of that node; 0 = the origin */
+    uint32_t depth;  /* of that node, 0 = the origin; of foreign ones the place in order */
+    bool is_guarded; /* it is connected to only where relay_guard_allows() it */
 };
 
 struct pull_candidates {
@@ -41,10 +47,10 @@ void pull_candidates_clear(struct pull_candidates *c, int64_t now_us);
  */
 void pull_candidates_add(struct pull_candidates *c, const struct pull_candidate *like,
                          const char *url_base, const char *name, const char *suffix);
-/* What this node knows without asking: its other process, pull.sources (the only ones of their
- * streams), and without a scheduler fallback_origins. */
+/* What this node knows without asking: its other process, and without a scheduler, unless
+ * something was told, fallback_origins. */
 void pull_candidates_add_own(struct pull_candidates *c, struct node *node,
-                             const struct stream_name *name);
+                             const struct stream_name *name, bool is_told);
 /* The scheduler's answer. */
 void pull_candidates_add_route(struct pull_candidates *c, const struct node *node,
                                const struct stream_name *name, const struct cluster_route *r);
@@ -85,9 +91,24 @@ struct pull_transport {
      * that it lives. E_AGAIN = go on; else the link is over: E_NOT_FOUND, E_DENIED, E_END,
      * E_PROTO... with l->why. Returns at once when l->pull is NULL. */
     enum err (*feed)(struct pull_link *l, struct buf_reader *in);
+    /* The other side has ended the connection: what was kept back is given. NULL: nothing ever is.
+     */
+    void (*end)(struct pull_link *l);
     void (*fini)(struct pull_link *l);
 };
 extern const struct pull_transport k_pull_http, k_pull_https, k_pull_rtmp, k_pull_rtmps;
+
+/* What the body of an answer over HTTP holds (pull_flv.c, pull_ts.c). As those of a transport, feed
+ * for bytes of the body alone. */
+struct pull_body {
+    enum err (*begin)(struct pull_link *l);
+    enum err (*feed)(struct pull_link *l, struct buf_view piece);
+    void (*end)(struct pull_link *l); /* NULL: nothing is kept back */
+    void (*fini)(struct pull_link *l);
+};
+extern const struct pull_body k_pull_flv, k_pull_ts;
+/* Another node says which nodes are above it. E_STALE: we are one of them; E_PROTO. */
+enum err pull_take_path(struct pull_link *l, const char *path);
 
 struct pull_link {
     struct pull *pull; /* borrowed; NULL once it was closed while its own feed() is on the stack */
@@ -99,15 +120,20 @@ struct pull_link {
     struct source source; /* attached while RUNNING */
     struct session_info info;
     bool feeding; /* feed() is on the stack: freeing waits */
+    bool is_told; /* that it runs */
 
     const struct pull_transport *transport;
-    char host[256];
-    struct net_resolve *resolve;
+    struct dial dial;
+    char redirect[512]; /* k_pull_http, k_pull_https: where the server says that it is; "" = here */
+    unsigned n_redirects;
     struct conn *conn;
     struct timer timer; /* connect, answer, stall */
     int64_t heard_us;   /* from the upstream, last */
+    uint64_t n_seen;    /* frames, when that was looked at and there was a new one */
+    int64_t seen_us;
     enum err start_error;
-    const char *why; /* static detail of a failure */
+    const char *why; /* detail of a failure: static, or status_text */
+    char status_text[96];
     struct ts_unwrap unwrap;
 
     /* k_pull_http, k_pull_https */
@@ -115,7 +141,10 @@ struct pull_link {
     bool have_head, told_tracks;
     uint64_t asked_run; /* what the stream had when the upstream was asked */
     struct http_body body;
+    const struct pull_body *told, *form; /* by the head; by the first byte, NULL before */
     struct flv_decoder *flv;
+    struct ts_demux *ts;
+    struct buf_writer ts_body; /* a frame in FLV form */
     struct clock_peer *clock;  /* the upstream's, against which its @hw is understood */
     int64_t ingest_us;         /* of the last @hw */
     char path[HOPS_PATH_SIZE]; /* from the upstream to the origin, the nearest first */
@@ -137,6 +166,8 @@ enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer)
 #define PULL_SHOWN_SIZE 320
 const char *pull_candidate_shown(const struct pull_candidate *c, char out[PULL_SHOWN_SIZE]);
 const char *pull_link_shown(const struct pull_link *l, char out[PULL_SHOWN_SIZE]);
+/* Whether it is looked at where the server of this connection sends us. */
+bool pull_link_is_guarded_from(const struct pull_link *l);
 /* Number of ids in a path. */
 static inline unsigned pull_path_depth(const char *path)
 {
@@ -193,6 +224,31 @@ enum err pull_hold_begin(struct pull_link *l);
 enum err pull_hold_media(struct pull_link *l, const struct rtmp_client_event *media);
 void pull_hold_free(struct pull_hold **hold);
 
+/* --- places that were told (pull_sources.c) --- */
+
+/* While nothing runs: what is told of the stream now. */
+void pull_take_item(struct pull *p);
+/* The pull goes; the next one of the same places goes on from there. */
+void pull_sources_leave(struct pull *p);
+/* The place that is due; while one runs, the first one, if it is another. */
+void pull_sources_add(struct pull *p, const struct pull_link *running);
+/* How long it goes on without readers; 0 = as the node does. */
+int64_t pull_idle_us(const struct pull *p);
+/* For what comes of a link to one of them. */
+void pull_source_runs(struct pull *p, const struct pull_link *l);
+void pull_source_over(struct pull *p, const struct pull_link *l);
+/* None is being tried: the timer runs when one is due, unless it is given up. */
+void pull_sources_wait(struct pull *p);
+
+/* --- what others hear of it: log, metrics, events, API (pull_told.c) --- */
+
+void pull_tell_try(struct pull *p, const struct pull_candidate *to);
+void pull_tell_runs(struct pull_link *l);
+/* Once for each pull_tell_runs(), whoever ends it first: the event, and the access log. */
+void pull_tell_stop(struct pull_link *l, const char *reason);
+void pull_tell_over(struct pull *p, struct pull_link *l, enum err e);
+void pull_tell_evicted(struct pull *p, struct pull_link *l, enum err why);
+
 /* --- the policy (pull.c) as links see it --- */
 
 struct pull {
@@ -203,9 +259,10 @@ struct pull {
      * race. */
     struct pull_link *links[PULL_LINKS]; /* owned */
     struct pull_candidates candidates;
-    struct agent_ask *ask;   /* under way; freed by its answer */
-    bool ask_again;          /* what it will say may be out of date */
-    bool attaching;          /* stream_attach() is on the stack: who is evicted is our own */
+    struct agent_ask *ask; /* under way; freed by its answer */
+    bool ask_again;        /* what it will say may be out of date */
+    struct pull_link
+        *attaching;          /* its stream_attach() is on the stack: who is evicted is our own */
     struct timer head_start; /* of the link being tried over the next candidate */
     struct timer look;       /* while RUNNING: for a better upstream, or a necessary one */
     int64_t look_backoff_ms;
@@ -214,8 +271,14 @@ struct pull {
     unsigned n_failed;             /* candidates in a row */
     struct pull_move move;
     struct pull_marks marks;
+    struct relay_pull *item;  /* owned reference: what was told of the stream; NULL = nothing */
+    struct relay_order order; /* of its places */
+    struct timer retry;       /* the next one is due */
 };
 
+struct pull_link *pull_running_link(const struct pull *p);
+/* The stream's, made if need be; NULL when out of memory. */
+struct pull *pull_of(struct stream *stream);
 /* The upstream said yes: attaches the link's source. E_OK: all other links are closed. */
 enum err pull_answered(struct pull_link *l, const struct source_offer *offer);
 /* The upstream lives, and waits for the stream itself: no need to race it yet. */

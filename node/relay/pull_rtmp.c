@@ -4,38 +4,11 @@
 
 #include "node/control/node_metrics.h"
 #include "node/relay/pull_private.h"
+#include "node/relay/rtmp_place.h"
 
-struct place {
-    char app[800]; /* with the tcUrl's query */
-    char stream[1024], tc_url[1400];
-};
-
-/* rtmp[s]://host[:port]/app[/sub]/name[?query]: the last part is the stream, the rest the app. Of a
- * tcUrl, all is the app. */
-static enum err split_url(const struct pull_link *l, struct place *to)
+static enum err place_of(const struct pull_link *l, struct rtmp_place *to)
 {
-    bool is_tc_url = l->to.stream[0];
-    char path[256], query[512];
-    struct url url;
-    char *slash;
-
-    if (url_parse(buf_view_str(l->to.url), &url) != E_OK ||
-        !buf_view_to_str(url.path, path, sizeof path) ||
-        !buf_view_to_str(url.query, query, sizeof query))
-        return E_INVAL;
-    slash = is_tc_url ? path + strlen(path) : strrchr(path, '/');
-    if (!slash || slash <= path + is_tc_url || (!is_tc_url && !slash[1]))
-        return E_INVAL;
-    *slash = '\0';
-    snprintf(to->app, sizeof to->app, "%s%s%s", path + 1, is_tc_url && *query ? "?" : "",
-             is_tc_url ? query : "");
-    snprintf(to->stream, sizeof to->stream, "%s%s%s", is_tc_url ? l->to.stream : slash + 1,
-             !is_tc_url && *query ? "?" : "", is_tc_url ? "" : query);
-    snprintf(to->tc_url, sizeof to->tc_url, "%s://%s%.*s%s:%u/%s", l->transport->scheme,
-             strchr(l->host, ':') ? "[" : "", (int)url.host.size_bytes, (const char *)url.host.data,
-             strchr(l->host, ':') ? "]" : "", url.port ? url.port : l->transport->default_port,
-             to->app);
-    return E_OK;
+    return rtmp_place_of(l->to.url, l->to.stream, l->transport->default_port, to);
 }
 
 static enum err send_out(struct pull_link *l, struct buf_writer *out)
@@ -50,7 +23,7 @@ static enum err send_out(struct pull_link *l, struct buf_writer *out)
 
 static enum err start(struct pull_link *l)
 {
-    struct place to;
+    struct rtmp_place to;
     struct rtmp_client_conf conf = {.reconnects = true,
                                     .app = to.app,
                                     .stream = to.stream,
@@ -59,7 +32,7 @@ static enum err start(struct pull_link *l)
     uint8_t seed[RTMP_SEED_BYTES];
     struct buf_writer out;
 
-    if (split_url(l, &to) != E_OK) {
+    if (place_of(l, &to) != E_OK) {
         l->why = "not a URL of an app and a stream";
         return E_INVAL;
     }
@@ -94,9 +67,9 @@ static enum err on_media(struct pull_link *l, const struct rtmp_client_event *ev
 
 static void on_reconnect(struct pull_link *l, const struct rtmp_client_event *ev)
 {
-    struct place to;
+    struct rtmp_place to;
 
-    if (split_url(l, &to) == E_OK)
+    if (place_of(l, &to) == E_OK)
         pull_asked_to_move(l, to.tc_url, to.stream, ev);
 }
 

@@ -305,6 +305,17 @@ void push_destroy(struct push **push)
     free(p);
 }
 
+bool push_holds(struct node_loop *nl, const struct stream *stream)
+{
+    struct list *at, *tmp;
+
+    list_for_each_safe(at, tmp, &nl->pushes) {
+        if (list_entry(at, struct push, node)->conf.stream == stream)
+            return true;
+    }
+    return false;
+}
+
 static void move_away(struct push *p, const char *leaving_node)
 {
     bool from_link = p->link && !strcmp(p->link->origin.node, leaving_node);

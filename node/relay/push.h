@@ -37,6 +37,8 @@ void push_send(struct push *push);
 /* Takes *push; NULL is fine. What was published so far still goes out. */
 void push_destroy(struct push **push);
 
+/* Is that stream an encoder's here, sent on to an origin? Loop thread. */
+bool push_holds(struct node_loop *nl, const struct stream *stream);
 /* The node is about to leave: pushes of the stream that go there move first. Home loop. */
 void push_on_leaving(struct node *node, struct stream *stream, const char *leaving_node);
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/net/tls_setup.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/push_private.h"
 #include "node/session/session.h"
@@ -15,6 +14,13 @@
 #define MAX_QUEUE_BYTES (4u << 20) /* the rest of a unit, when the stream ends inside it */
 #define MAX_HEAD_BYTES 4096
 
+/* While the connection can still be asked. */
+static void log_end(const struct push_link *link)
+{
+    if (link->conn && link->state >= PUSH_LINK_GRANTED)
+        session_log(link->nl->node, &link->info, "no longer forwarded");
+}
+
 static void link_free(struct push_link *link)
 {
     link->push = NULL;
@@ -23,8 +29,9 @@ static void link_free(struct push_link *link)
         return;
     }
     timer_stop(&link->timer);
-    net_resolve_cancel(&link->resolve);
+    dial_stop(&link->dial);
     viewer_leave(&link->viewer);
+    log_end(link);
     if (link->conn)
         metric_add(&m_bytes_out_relay, (int64_t)conn_bytes_out(link->conn));
     conn_close(&link->conn);
@@ -67,6 +74,7 @@ static void note_heard(struct push_link *link)
 static void finish_now(struct push_link *link)
 {
     if (link->conn && viewer_leave_whole(&link->viewer) == E_OK) {
+        log_end(link);
         metric_add(&m_bytes_out_relay, (int64_t)conn_bytes_out(link->conn));
         conn_close_after_flush(&link->conn);
     }
@@ -178,8 +186,8 @@ static enum err ask(struct push_link *link)
 {
     const struct node *node = link->nl->node;
     struct push_target target = {.name = stream_name_of(link->stream),
-                                 .host = buf_view_str(link->host),
-                                 .port = link->port,
+                                 .host = buf_view_str(link->dial.host),
+                                 .port = link->dial.port,
                                  .token = node->token};
     struct push_request request = {.run = link->push->conf.run, .clock_url = node->internal_url};
     struct buf_writer out;
@@ -201,6 +209,8 @@ static void on_connected(struct conn *conn, void *arg, enum err e)
     struct push_link *link = arg;
     const char *why = *conn_tls_error(conn) ? conn_tls_error(conn) : "cannot be connected to";
 
+    if (e != E_OK && dial_next(&link->dial, conn))
+        return;
     link->state = PUSH_LINK_ASKING;
     note_heard(link);
     if (e == E_OK)
@@ -216,46 +226,24 @@ static const struct conn_ops k_conn_ops = {.on_readable = on_readable,
 
 /* --- opening --- */
 
-static void connect_to(struct push_link *link, const struct addr *addr)
-{
-    link->conn = conn_connect(link->nl->media.loop, addr, CONNECT_TIMEOUT_MS, MAX_QUEUE_BYTES,
-                              &k_conn_ops, link);
-    if (!link->conn) {
-        fail_soon(link, E_IO);
-        return;
-    }
-    link->info.peer = conn_peer(link->conn);
-    if (link->tls && conn_start_tls_client(link->conn, tls_setup_client(link->nl->node->tls),
-                                           link->host) != E_OK)
-        fail_soon(link, E_NOMEM);
-}
-
-static void on_resolved(void *arg, enum err e, const struct addr *addrs, unsigned n_addrs)
+static void on_conn(void *arg, struct conn *conn)
 {
     struct push_link *link = arg;
 
-    link->resolve = NULL;
-    if (e == E_OK && n_addrs)
-        connect_to(link, &addrs[0]);
-    else
-        over(link, e != E_OK ? e : E_NOT_FOUND, 0, "its name has no address");
+    link->conn = conn;
+    link->info.peer = conn_peer(conn);
 }
 
-static void find(struct push_link *link)
+static void on_dial_failed(void *arg, enum err e, const char *why)
 {
-    struct addr addr;
-    char text[sizeof link->host + 16];
-
-    snprintf(text, sizeof text, strchr(link->host, ':') ? "[%s]:%u" : "%s:%u", link->host,
-             link->port);
-    if (addr_parse(&addr, text) == E_OK) { /* most origins are numbers: a turn saved */
-        connect_to(link, &addr);
-        return;
-    }
-    link->resolve = net_resolve(link->nl->media.loop, link->host, link->port, on_resolved, link);
-    if (!link->resolve)
-        fail_soon(link, E_NOMEM);
+    over(arg, e, 0, why);
 }
+
+static const struct dial_conf k_dial_conf = {.connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                             .max_queue_bytes = MAX_QUEUE_BYTES,
+                                             .ops = &k_conn_ops,
+                                             .on_conn = on_conn,
+                                             .on_failed = on_dial_failed};
 
 static void on_kick(struct session_info *info)
 {
@@ -266,9 +254,7 @@ static void on_kick(struct session_info *info)
 
 static void count(const struct session_info *info, struct session_counts *counts)
 {
-    const struct push_link *link =
-        (const struct push_link *)(const void *)((const char *)info -
-                                                 offsetof(struct push_link, info));
+    const struct push_link *link = list_entry_const(info, struct push_link, info);
 
     counts->bytes_in = link->conn ? conn_bytes_in(link->conn) : 0;
     counts->bytes_out = link->conn ? conn_bytes_out(link->conn) : 0;
@@ -279,10 +265,10 @@ struct push_link *push_link_open(struct push *push, const struct push_origin *or
 {
     struct push_link *link = calloc(1, sizeof *link);
     struct url url;
+    bool tls;
 
     if (!link || url_parse(buf_view_str(origin->http), &url) != E_OK ||
-        !(buf_view_equals(url.scheme, "http") || buf_view_equals(url.scheme, "https")) ||
-        !buf_view_to_str(url.host, link->host, sizeof link->host)) {
+        !(buf_view_equals(url.scheme, "http") || buf_view_equals(url.scheme, "https"))) {
         free(link);
         return NULL;
     }
@@ -290,8 +276,7 @@ struct push_link *push_link_open(struct push *push, const struct push_origin *or
     link->nl = push->conf.nl;
     link->stream = stream_ref(push->conf.stream);
     link->origin = *origin;
-    link->tls = buf_view_equals(url.scheme, "https");
-    link->port = url.port ? url.port : link->tls ? 443 : 80;
+    tls = buf_view_equals(url.scheme, "https");
     push_answers_init(&link->answers);
     session_info_init(&link->info, &link->nl->media, 'u', "relay", "");
     link->info.kind = "push";
@@ -301,7 +286,7 @@ struct push_link *push_link_open(struct push *push, const struct push_origin *or
     metric_add(&m_sessions_total_relay_push, 1);
     timer_init(&link->timer, link->nl->media.loop, on_timer);
     note_heard(link);
-    find(link);
+    dial_begin(&link->dial, link->nl, &k_dial_conf, link, &url, tls ? 443 : 80, tls, false);
     return link;
 }
 

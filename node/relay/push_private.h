@@ -2,6 +2,7 @@
 #ifndef HW_NODE_RELAY_PUSH_PRIVATE_H
 #define HW_NODE_RELAY_PUSH_PRIVATE_H
 
+#include "node/relay/dial.h"
 #include "node/relay/push.h"
 #include "node/relay/push_wire.h"
 #include "node/stream/viewer.h"
@@ -31,10 +32,7 @@ struct push_link {
     unsigned busy;   /* our own calls on the stack: freeing waits */
     bool doomed;     /* to be freed when they have returned */
     enum err failed; /* found out where push.c cannot be told; on_timer tells */
-    struct net_resolve *resolve;
-    unsigned port;
-    bool tls;
-    char host[256];
+    struct dial dial;
     struct conn *conn;
     struct viewer viewer;
     struct push_answers answers;

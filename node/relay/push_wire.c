@@ -149,7 +149,8 @@ void push_write_beat(struct buf_writer *out)
     buf_write_str(out, "HTTP/1.1 102 Processing\r\n\r\n");
 }
 
-void push_write_final(struct buf_writer *out, unsigned status, const char *detail)
+void push_write_final(struct buf_writer *out, unsigned status, const char *fields,
+                      const char *detail)
 {
     struct buf_writer body;
 
@@ -159,7 +160,8 @@ void push_write_final(struct buf_writer *out, unsigned status, const char *detai
     buf_printf(out, "HTTP/1.1 %u %s\r\n", status, http_status_text(status));
     if (status != 200)
         buf_write_str(out, "Content-Type: application/problem+json\r\n");
-    if (status == 503)
+    buf_write_str(out, fields);
+    if (status == 503 && !fields[0])
         buf_printf(out, "Retry-After: %d\r\n", RETRY_AFTER_S);
     buf_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", body.used_bytes);
     buf_write_view(out, buf_writer_view(&body));

@@ -64,7 +64,9 @@ enum err push_answers_next(struct push_answers *a, struct push_answer *out);
 enum err push_read_request(const char *forward, const char *run, struct push_request *out);
 void push_write_continue(struct buf_writer *out, uint64_t epoch);
 void push_write_beat(struct buf_writer *out);
-/* A final answer: a problem, or without text when status is 200. */
-void push_write_final(struct buf_writer *out, unsigned status, const char *detail);
+/* A final answer: a problem, or without text when status is 200. fields are whole lines of its
+ * head, or "". */
+void push_write_final(struct buf_writer *out, unsigned status, const char *fields,
+                      const char *detail);
 
 #endif

@@ -13,6 +13,8 @@
 #include "node/handover.h"
 #include "node/node.h"
 #include "node/relay/pull.h"
+#include "node/relay/relays.h"
+#include "node/session/session.h"
 
 #define RUN 77
 #define EPOCH 5
@@ -52,6 +54,13 @@ bool handover_upstream(struct node *node, const char *name, char url[CLUSTER_URL
     (void)url;
     (void)id;
     return false;
+}
+
+/* Stands in for node/session/protocols.c, which knows the whole node. */
+const char *sessions_kick_reason(const struct node_loop *nl)
+{
+    (void)nl;
+    return "closed by the operator";
 }
 
 static void on_changed(void *arg, struct stream *stream)
@@ -107,6 +116,8 @@ static int rig_setup(void **state)
     rig.node.conf.pull_failback_ms = 60000;
     rig.nl.node = &rig.node;
     list_init(&rig.nl.pulls);
+    list_init(&rig.nl.keepers);
+    list_init(&rig.nl.targets);
     assert_int_equal(media_loop_init(&rig.nl.media, rig.loop, rig.node.registry), E_OK);
     rig.nl.media.owner = &rig.nl;
     assert_int_equal(
@@ -129,6 +140,7 @@ static int rig_teardown(void **state)
         loop_turn(rig.loop, false);
     media_loop_fini(&rig.nl.media);
     loop_destroy(&rig.loop);
+    relays_destroy(&rig.node.relays);
     registry_destroy(&rig.node.registry);
     return 0;
 }

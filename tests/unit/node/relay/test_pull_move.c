@@ -4,6 +4,7 @@
 
 #include "node/conf.h"
 #include "node/relay/pull_private.h"
+#include "node/relay/relays_private.h"
 
 /* --- a foreign server --- */
 
@@ -122,6 +123,8 @@ static void play_from(struct foreign *f, const char *name, uint32_t n)
 
     snprintf(source_text, sizeof source_text, "live/a=rtmp://127.0.0.1:%u/%s", f->at.port, name);
     rig.node.conf.pull_sources = (struct conf_list){.items = sources, .n_items = 1};
+    rig.node.relays = relays_of_conf(&rig.node);
+    assert_non_null(rig.node.relays);
     assert_int_equal(player_join_as(&rig.player, &rig.names, &rig.nl.media, &how), E_OK);
     TURN_UNTIL(foreign_is_asked(f));
     foreign_headers(f);
@@ -142,16 +145,38 @@ static const char *place(const struct foreign *f, const char *app)
     return text;
 }
 
+/* --- from one to another --- */
+
+static struct foreign old, new;
+
+static void play_old(const char *name, uint32_t n)
+{
+    foreign_open(&old);
+    foreign_open(&new);
+    play_from(&old, name, n);
+}
+
+/* The node has connected to the new one, which has sent no picture yet. */
+static void move_to_new(const char *tc_url)
+{
+    foreign_ask(&old, tc_url);
+    TURN_UNTIL(foreign_is_asked(&new));
+    foreign_headers(&new);
+}
+
+static int end_both(void **state)
+{
+    foreign_die(&old);
+    foreign_die(&new);
+    return rig_teardown(state);
+}
+
 /* --- tests --- */
 
 static void test_request_gives_the_new_place_before_the_old_one_is_let_go(void **state)
 {
-    struct foreign old, new;
-
     (void)state;
-    foreign_open(&old);
-    foreign_open(&new);
-    play_from(&old, "app/sub/key?token=1", 14);
+    play_old("app/sub/key?token=1", 14);
     assert_string_equal(old.app, "app/sub");
     foreign_ask(&old, place(&new, "other?x=2"));
     TURN_UNTIL(foreign_is_asked(&new));
@@ -167,27 +192,17 @@ static void test_request_gives_the_new_place_before_the_old_one_is_let_go(void *
     assert_whole(35);
     assert_true(foreign_is_left(&old));
     assert_string_equal(the_pull()->move.to.url, "");
-    foreign_die(&old);
-    foreign_die(&new);
 }
 
 /* It has cached two GOPs. */
 static void test_request_gives_each_picture_once_when_the_new_place_begins_earlier(void **state)
 {
-    struct foreign old, new;
-
     (void)state;
-    foreign_open(&old);
-    foreign_open(&new);
-    play_from(&old, "live/a", 24);
-    foreign_ask(&old, place(&new, "live"));
-    TURN_UNTIL(foreign_is_asked(&new));
-    foreign_headers(&new);
+    play_old("live/a", 24);
+    move_to_new(place(&new, "live"));
     foreign_pictures(&new, 0, 35, 0);
     TURN_UNTIL(player_has(34));
     assert_whole(35);
-    foreign_die(&old);
-    foreign_die(&new);
 }
 
 /* GOPs of ten whose first pictures are equal, as of a still image. */
@@ -199,81 +214,57 @@ static void foreign_still(struct foreign *f, uint32_t from, uint32_t to)
 
 static void test_request_gives_the_place_by_times_when_pictures_are_equal(void **state)
 {
-    struct foreign old, new;
     unsigned first;
 
     (void)state;
-    foreign_open(&old);
-    foreign_open(&new);
-    play_from(&old, "live/a", 1);
+    play_old("live/a", 1);
     foreign_pictures(&old, 1, 10, 0);
     foreign_still(&old, 10, 34);
     TURN_UNTIL(player_has(33));
-    foreign_ask(&old, place(&new, "live"));
-    TURN_UNTIL(foreign_is_asked(&new));
-    foreign_headers(&new);
+    move_to_new(place(&new, "live"));
     foreign_still(&new, 20, 45);
     TURN_UNTIL(player_has(44));
     first = first_media(&rig.player);
     assert_int_equal(rig.player.n_tags - first, 45);
     for (uint32_t i = 0; i < 45; i++)
         assert_int_equal(rig.player.tags[first + i].dts_ms, 40 * i);
-    foreign_die(&old);
-    foreign_die(&new);
 }
 
 static void test_request_gives_time_that_goes_on_when_pictures_are_others(void **state)
 {
-    struct foreign old, new;
     const struct got_tag *tag;
 
     (void)state;
-    foreign_open(&old);
-    foreign_open(&new);
-    play_from(&old, "live/a", 14);
-    foreign_ask(&old, place(&new, "live"));
-    TURN_UNTIL(foreign_is_asked(&new));
-    foreign_headers(&new);
+    play_old("live/a", 14);
+    move_to_new(place(&new, "live"));
     foreign_pictures(&new, 500, 505, 0);
     TURN_UNTIL(player_has(504));
     tag = &rig.player.tags[rig.player.n_tags - 5];
     assert_int_equal(tag->number, 500);
     assert_true(tag->dts_ms > 13 * 40 && tag->dts_ms < 13 * 40 + 1000);
-    foreign_die(&old);
-    foreign_die(&new);
 }
 
 static void test_request_without_place_gives_another_connection_to_the_same(void **state)
 {
-    struct foreign first, second;
-
     (void)state;
-    foreign_open(&first);
-    foreign_open(&second);
-    play_from(&first, "live/a", 14);
-    close(second.at.listen_fd);
-    second.at.listen_fd = first.at.listen_fd;
-    foreign_ask(&first, NULL);
-    TURN_UNTIL(foreign_is_asked(&second));
-    assert_string_equal(second.app, "live");
-    foreign_headers(&second);
-    foreign_pictures(&second, 10, 25, 0);
+    play_old("live/a", 14);
+    close(new.at.listen_fd);
+    new.at.listen_fd = old.at.listen_fd;
+    foreign_ask(&old, NULL);
+    TURN_UNTIL(foreign_is_asked(&new));
+    assert_string_equal(new.app, "live");
+    foreign_headers(&new);
+    foreign_pictures(&new, 10, 25, 0);
     TURN_UNTIL(player_has(24));
     assert_whole(25);
-    assert_true(foreign_is_left(&first));
-    first.at.listen_fd = -1;
-    foreign_die(&first);
-    foreign_die(&second);
+    assert_true(foreign_is_left(&old));
+    old.at.listen_fd = -1;
 }
 
 static void test_request_gives_the_new_place_first_when_the_old_one_ends_at_once(void **state)
 {
-    struct foreign old, new;
-
     (void)state;
-    foreign_open(&old);
-    foreign_open(&new);
-    play_from(&old, "live/a", 14);
+    play_old("live/a", 14);
     foreign_ask(&old, place(&new, "live"));
     TURN_UNTIL(pull_move_is_due(&the_pull()->move));
     up_die(&old.at);
@@ -282,20 +273,14 @@ static void test_request_gives_the_new_place_first_when_the_old_one_ends_at_once
     foreign_pictures(&new, 10, 25, 0);
     TURN_UNTIL(player_has(24));
     assert_whole(25);
-    foreign_die(&old);
-    foreign_die(&new);
 }
 
 static void test_place_that_cannot_be_reached_is_given_up_and_the_old_one_kept(void **state)
 {
-    struct foreign old, dead;
-
     (void)state;
-    foreign_open(&old);
-    foreign_open(&dead);
-    play_from(&old, "live/a", 14);
-    foreign_ask(&old, place(&dead, "live"));
-    foreign_die(&dead);
+    play_old("live/a", 14);
+    foreign_ask(&old, place(&new, "live"));
+    foreign_die(&new);
     TURN_UNTIL(pull_move_is_due(&the_pull()->move));
     the_pull()->look_backoff_ms = 1;
     TURN_UNTIL(!pull_move_is_due(&the_pull()->move));
@@ -303,17 +288,12 @@ static void test_place_that_cannot_be_reached_is_given_up_and_the_old_one_kept(v
     TURN_UNTIL(player_has(24));
     assert_whole(25);
     assert_false(foreign_is_left(&old));
-    foreign_die(&old);
 }
 
 static void test_requests_that_are_wrong_or_too_many_give_nothing(void **state)
 {
-    struct foreign old, new;
-
     (void)state;
-    foreign_open(&old);
-    foreign_open(&new);
-    play_from(&old, "live/a", 14);
+    play_old("live/a", 14);
     for (unsigned i = 0; i < 5; i++)
         foreign_ask(&old, i % 2 ? "http://127.0.0.1/live" : "rtmp://127.0.0.1");
     TURN_UNTIL(the_pull()->move.n_asked == 5);
@@ -324,30 +304,20 @@ static void test_requests_that_are_wrong_or_too_many_give_nothing(void **state)
     the_pull()->move.counted_us -= 61000000;
     foreign_ask(&old, place(&new, "live"));
     TURN_UNTIL(foreign_is_asked(&new));
-    foreign_die(&old);
-    foreign_die(&new);
 }
 
 static void test_stop_all_closes_a_connection_that_waits_for_its_first_picture(void **state)
 {
-    struct foreign old, new;
-
     (void)state;
-    foreign_open(&old);
-    foreign_open(&new);
-    play_from(&old, "live/a", 14);
-    foreign_ask(&old, place(&new, "live"));
-    TURN_UNTIL(foreign_is_asked(&new));
-    foreign_headers(&new);
+    play_old("live/a", 14);
+    move_to_new(place(&new, "live"));
     turn_for_ms(50);
     pull_stop_all(&rig.nl);
     assert_true(foreign_is_left(&old));
     assert_true(foreign_is_left(&new));
-    foreign_die(&old);
-    foreign_die(&new);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, end_both)
 
 int main(void)
 {

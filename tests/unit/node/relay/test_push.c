@@ -190,7 +190,7 @@ static void origin_end(struct origin *o, unsigned status, const char *detail)
     struct buf_writer out;
 
     buf_writer_init(&out, 4096);
-    push_write_final(&out, status, detail);
+    push_write_final(&out, status, "", detail);
     buf_write_u8(&out, 0);
     origin_say(o, (const char *)out.data);
     buf_writer_fini(&out);

@@ -138,7 +138,7 @@ static void write_answers(struct buf_writer *out)
     push_write_beat(out);
     push_write_continue(out, 1732200000000001);
     push_write_beat(out);
-    push_write_final(out, 409, "the stream has a \"newer\" owner");
+    push_write_final(out, 409, "", "the stream has a \"newer\" owner");
     assert_int_equal(buf_writer_status(out), E_OK);
 }
 
@@ -227,7 +227,7 @@ static void test_next_cuts_a_long_detail(void **state)
 
     (void)state;
     buf_writer_init(&bytes, 4096);
-    push_write_final(&bytes, 503, k_long_detail);
+    push_write_final(&bytes, 503, "", k_long_detail);
     push_answers_init(&a);
     assert_int_equal(push_answers_add(&a, buf_writer_view(&bytes)), E_OK);
     assert_int_equal(push_answers_next(&a, &got), E_OK);
@@ -258,7 +258,7 @@ static void test_write_final_of_success_has_no_body(void **state)
 
     (void)state;
     buf_writer_init(&bytes, 4096);
-    push_write_final(&bytes, 200, "the encoder has ended the stream");
+    push_write_final(&bytes, 200, "", "the encoder has ended the stream");
     push_answers_init(&a);
     assert_int_equal(push_answers_add(&a, buf_writer_view(&bytes)), E_OK);
     assert_int_equal(push_answers_next(&a, &got), E_OK);
