@@ -1,17 +1,17 @@
-/* The node's keys, and the rules between them. */
+/* The node's keys. */
 #include "node/conf.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
-
-#include "common/net/addr.h"
 #include "common/net/fd_link.h"
-#include "node/hls/hls.h"
 #include "common/net/tls_setup.h"
+#include "common/net/trust.h"
+#include "node/access/rules.h"
+#include "node/control/access_log.h"
+#include "node/hls/hls.h"
+#include "node/hooks/item.h"
+#include "node/record/record.h"
+#include "node/relay/item.h"
+#include "node/rules.h"
 #include "proto/cluster/cluster.h"
-#include "proto/http/http.h"
 
 static const char *const k_latencies[] = {"realtime", "balanced", "efficient", NULL};
 static const char *const k_log_levels[] = {"debug", "info", "warn", "error", NULL};
@@ -48,6 +48,8 @@ static const struct conf_field k_fields[] = {
     ENUM  ("latency",                      latency,                          "balanced",    k_latencies,             "When viewers are sent to: realtime = each frame, balanced = with the video frame, efficient = merged over 350 ms.", true),
     ENUM  ("log.level",                    log_level,                        "info",        k_log_levels,            "Least important lines that are written.", true),
     STRING("log.file",                     log_file,                         "",            PATH_BYTES,              "Where log lines go; empty = standard error.", false),
+    STRING("access_log.file",              access_log_file,                  "",            PATH_BYTES,              "Where each session leaves one line at its end; opened again at SIGHUP; empty = off.", false),
+    ENUM  ("access_log.format",            access_log_format,                "json",        k_access_log_formats,    "json = an object a line, text = key=value.", false),
     ADDR  ("rtmp.listen",                  rtmp_listen,                      "0.0.0.0:1935",                         "Where RTMP is accepted, host:port; empty = off."),
     ENUM  ("rtmp.old_players",             rtmp_old_players,                 "classic",     k_old_players,           "What players get that announce no codecs (fourCcList): classic = H.264, AAC, MP3 and what else Flash had; hevc12 = also HEVC, as codec id 12; all = everything, with enhanced headers.", true),
     ADDR  ("http.listen",                  http_listen,                      "0.0.0.0:8080",                         "Where HTTP-FLV and other nodes' pulls are accepted, host:port; empty = off."),
@@ -55,15 +57,29 @@ static const struct conf_field k_fields[] = {
     ADDR  ("https.listen",                 https_listen,                     "0.0.0.0:8443",                         "Where all of http.listen is accepted over TLS, host:port; empty, or without tls.certificates = off."),
     ADDR  ("admin.listen",                 admin_listen,                     "127.0.0.1:8081",                       "Where API and /metrics are, host:port; empty = off."),
     BOOL  ("admin.tls",                    admin_tls,                        "false",                                "Whether admin.listen speaks TLS (https), with tls.certificates, and nothing else.", false),
+    STRING("admin.tokens_file",            admin_tokens_file,                "",            PATH_BYTES,              "File of tokens for the API, a line each: name, scope (read, operate or admin), secret; its owner's alone (mode 0600); read again at SIGHUP; empty = none.", true),
 
     LIST  ("tls.certificates",             tls_certificates,                 "",            TLS_SETUP_MAX_CERTIFICATES, "PEM files of certificates with their chains, cert.pem=key.pem or one file with both; the first is for clients that name no host, or another one. Renewed files are noticed.", true),
     STRING("tls.ca_file",                  tls_ca_file,                      "",            PATH_BYTES,              "PEM file of the authorities that are believed where this node connects over TLS; empty = those of the system. A renewed file is noticed.", true),
     BOOL  ("tls.verify",                   tls_verify,                       "true",                                 "Whether certificates of nodes, schedulers and sources have to be good and theirs; false is for labs.", false),
 
+    LIST  ("trusted_proxies",              trusted_proxies,                  "",            1000,                    "Networks (10.0.0.0/8) of load balancers and reverse proxies: they alone are believed when they say who their client is, by the PROXY protocol on any port, or by trusted_proxies_header.", true),
+    ENUM  ("trusted_proxies_header",       trusted_proxies_header,           "x-forwarded-for", k_trust_headers,     "Which header of HTTP requests is read of them; the other one, which a proxy may pass on as its client wrote it, is ignored: x-forwarded-for (and X-Forwarded-Proto), forwarded, none.", true),
+
+    LIST  ("http.cors_origins",            http_cors_origins,                "",            1000,                    "Sites whose pages may fetch media: https://host or https://host:port; empty = all.", true),
+    LIST  ("access.referrers",             access_referrers,                 "",            1000,                    "Whose pages may show the streams of an app: app, or *, allow=host|*.host (all below it), and none=false where players that name no page may not either.", true),
     LIST  ("websocket.origins",            websocket_origins,                "",            1000,                    "Sites whose pages may play over WebSockets, as browsers name them: https://host or https://host:port; empty = all. Players that name no site are not browsers, and may.", true),
 
     BOOL  ("publish.open",                 publish_open,                     "true",                                 "Whether anybody may publish.", true),
     BOOL  ("play.open",                    play_open,                        "true",                                 "Whether anybody may play.", true),
+    LIST  ("access.rules",                 access_rules,                     "",            1000,                    "Who may publish and play, by app: \"app publish=... play=...\" with open, closed, or ways in (sign, lal, key, jwt, user, hook) and | between; the first rule of the app or of * counts, else publish.open and play.open.", true),
+    STRING("access.sign_keys_file",        access_sign_keys_file,            "",            PATH_BYTES,              "File with the keys of signed URLs, lines of an id and a secret; all are accepted; read again when it changes; empty = none.", true),
+    STRING("access.lal_key_file",          access_lal_key_file,              "",            PATH_BYTES,              "File with the key of lal_secret, the md5 of key and stream name that lal takes; read again likewise; empty = none.", true),
+    STRING("access.jwt_keys_file",         access_jwt_keys_file,             "",            PATH_BYTES,              "JWK set (JSON) with the keys of tokens: HS256, RS256, ES256; read again likewise; empty = none.", true),
+    STRING("access.jwt_issuer",            access_jwt_issuer,                "",            256,                     "What iss of a token must be; empty = anything.", true),
+    STRING("access.jwt_audience",          access_jwt_audience,              "",            256,                     "What aud of a token must be or hold; empty = anything.", true),
+    STRING("access.users_file",            access_users_file,                "",            PATH_BYTES,              "File with users, lines of headwater-tool passwd; read again likewise; empty = none.", true),
+    UINT  ("access.hls_grant_s",           access_hls_grant_s,               "43200",       60,  604800,    "s",     "How long an HLS player that was let in may go on with the playlists that it got.", true),
     ENUM  ("publish.duplicate",            publish_duplicate,                "refuse",      k_cluster_duplicates,    "A second publisher of a live stream is refused, takes it over, or stands by until the first one fails.", true),
     LIST  ("publish.duplicate_apps",       publish_duplicate_apps,           "",            1000,                    "The same for single apps: app=refuse, app=takeover or app=standby.", true),
     UINT  ("forward_buffer_ms",            forward_buffer_ms,                "5000",        0,   60000,     "ms",    "An edge keeps an encoder while the origin that it forwards to is replaced, this long.", true),
@@ -80,6 +96,7 @@ static const struct conf_field k_fields[] = {
     UINT  ("feed.max_pinned_bytes",        feed_max_pinned_bytes,            "67108864",    MIB(1), GIB(16), "bytes", "Memory of one stream in one format; above it the viewer furthest behind is closed.", true),
     UINT  ("drain_timeout_s",              drain_timeout_s,                  "10",          0,   86400,     "s",     "After SIGTERM, connections that are still there are closed this late.", true),
     STRING("handover.socket",              handover_socket,                  "",            FD_LINK_PATH_BYTES,      "Unix socket where headwater-node --replace takes over from this process; empty = off.", false),
+    STRING("state.file",                   state_file,                       "",            4096,                    "Where what is told by API (bans, stream keys, relays, ...) is kept across a restart, with a cluster the last that was known; empty = it is not.", false),
 
     ENUM  ("hls.mode",                     hls_mode,                         "on_demand",   k_hls_modes,             "When streams are cut into HLS segments: off, on_demand = while somebody watches, always = also for whoever comes next.", false),
     ENUM  ("hls.container",                hls_container,                    "fmp4",        k_hls_containers,        "What {name}.m3u8 leads to: fmp4 (low latency) or ts; ?container= asks for the other one.", false),
@@ -93,16 +110,45 @@ static const struct conf_field k_fields[] = {
     ENUM  ("hls.disk.cleanup",             hls_disk_cleanup,                 "window",      k_hls_cleanups,          "keep = files stay, window = each goes with its segment in memory, end = all go when the channel does.", false),
     UINT  ("hls.max_bytes",                hls_max_bytes,                    "268435456",   MIB(1), GIB(64), "bytes", "Memory of the segments of one stream in one container; above it the window is shorter.", false),
 
-    LIST  ("pull.sources",                 pull_sources,                     "",            10000,                   "Streams pulled from other servers when somebody plays them: app/name=rtmp://host/app/name or app/name=http://host/path.flv; rtmps and https over TLS.", false),
+    LIST  ("pull.sources",                 pull_sources,                     "",            10000,                   "Streams pulled from other servers: app/name=rtmp://host/app/name, or app/name urls=url|url mode=always idle_ms=5000 retry=3; rtmp[s]://, and http[s]:// with FLV or MPEG-TS; played on demand unless mode says always.", false),
+    LIST  ("push.targets",                 push_targets,                     "",            1000,                    "Where streams that are published here are sent, too: app/name url=rtmp://host/app/key, or app/* url=rtmps://host/live/{app}-{name}; codecs=announced|hevc12|all.", false),
+    BOOL  ("relay.allow_private_targets",  relay_allow_private_targets,      "false",                                "Whether pulls and pushes that are told by API or by a hook may go to addresses that are not public.", false),
+    LIST  ("relay.allowed_networks",       relay_allowed_networks,           "",            1000,                    "Networks that are not public and where such pulls and pushes may go all the same: 10.1.0.0/16.", false),
+
+    STRING("record.dir",                   record_dir,                       "",            PATH_BYTES,              "Folder of records, app/name/...; empty = nothing is recorded.", false),
+    LIST  ("record.rules",                 record_rules,                     "",            1000,                    "What is recorded, the first that fits: \"streams formats=flv|ts|mp4|hls split_s=3600 split_bytes=0 segment_s=6 relayed=false\", streams being app/name, app/*, app/cam* or *.", true),
+    UINT  ("record.min_free_bytes",        record_min_free_bytes,            "1073741824",  0,   UINT64_C(1) << 50, "bytes", "With less free space than this nothing is recorded.", false),
+    UINT  ("record.max_age_s",             record_max_age_s,                 "0",           0,   UINT64_C(3153600000), "s", "Records are removed so long after their end; 0 = never.", false),
+    UINT  ("record.max_bytes",             record_max_bytes,                 "0",           0,   UINT64_C(1) << 60, "bytes", "Of all finished records; the oldest are removed; 0 = no limit.", false),
+    UINT  ("record.queue_bytes",           record_queue_bytes,               "268435456",   MIB(1), GIB(64), "bytes", "What may wait for the disk, of all streams; above it GOPs are left out.", false),
+    UINT  ("record.queue_ms",              record_queue_ms,                  "10000",       100, 600000,    "ms",    "How long frames of a stream may wait for the disk; above it GOPs are left out.", false),
+    UINT  ("record.threads",               record_threads,                   "1",           1,   8,         "",      "Threads that write records; more is for several disks below one folder.", false),
+    STRING("snapshot.command",             snapshot_command,                 "ffmpeg",      PATH_BYTES,              "Program that decodes a key frame for snapshot.jpg, found in PATH; empty = none.", true),
+    UINT  ("snapshot.timeout_ms",          snapshot_timeout_ms,              "5000",        100, 60000,     "ms",    "How long that may take.", true),
     LIST  ("fallback_origins",             fallback_origins,                 "",            CLUSTER_MAX_UPSTREAMS,   "Nodes to pull from while no scheduler answers: http://host:port or https://host:port.", false),
     UINT  ("pull_idle_ms",                 pull_idle_ms,                     "10000",       0,   MAX_MS,    "ms",    "A pull ends this long after its last viewer left.", true),
     UINT  ("upstream_stall_ms",            upstream_stall_ms,                "2000",        100, MAX_MS,    "ms",    "A pull that gets nothing for this long turns to the next upstream; nodes say something twice a second.", true),
     UINT  ("pull.head_start_ms",           pull_head_start_ms,               "200",         0,   10000,     "ms",    "An upstream that has not answered after this is raced by the next one.", true),
     UINT  ("pull.failback_ms",             pull_failback_ms,                 "30000",       100, MAX_MS,    "ms",    "How often a pull asks whether there is a better upstream than the one it has.", true),
 
+    LIST  ("hooks.targets",                hooks_targets,                    "",            HOOKS_MAX_TARGETS,       "Who is told over HTTP what happens here, or asked before it does: url events=on_publish|on_play mode=notify|gate ...; node/hooks/README.md has the keys.", false),
+    UINT  ("hooks.update_s",               hooks_update_s,                   "10",          0,   86400,     "s",     "How often on_update tells how the node is; 0 = never.", true),
+    LIST  ("compat",                       compat,                           "",            2,                       "Other servers whose API is on admin.listen, too, for clients that were written for them: lal, livego; node/compat/README.md.", false),
+    STRING("compat_app",                   compat_app,                       "live",        NAME_PART_MAX,           "App of streams that such a client names without one.", false),
+
     UINT  ("limits.connections",           limits_connections,               "0",           0,   10000000,  "",      "Connections at a time; 0 = what the descriptor limit allows.", true),
     UINT  ("limits.connections_per_ip",    limits_connections_per_ip,        "0",           0,   10000000,  "",      "Connections at a time of one address; 0 = no limit.", true),
     UINT  ("limits.viewers",               limits_viewers,                   "0",           0,   10000000,  "",      "Viewers at a time; more are sent to another node or answered 503; 0 = no limit.", true),
+    UINT  ("limits.viewers_per_ip",        limits_viewers_per_ip,            "0",           0,   10000000,  "",      "Viewers at a time of one address; more are answered 429; 0 = no limit.", true),
+    UINT  ("limits.viewers_per_stream",    limits_viewers_per_stream,        "0",           0,   10000000,  "",      "Viewers at a time of one stream at this node; 0 = no limit.", true),
+    UINT  ("limits.hls_sessions_per_ip",   limits_hls_sessions_per_ip,       "1000",        0,   10000000,  "",      "HLS viewers at a time of one address, each known by ?session= alone, which anybody can make up; 0 = no limit.", true),
+    UINT  ("limits.publishers",            limits_publishers,                "0",           0,   10000000,  "",      "Publishers at a time; 0 = no limit.", true),
+    UINT  ("limits.publishers_per_ip",     limits_publishers_per_ip,         "0",           0,   10000000,  "",      "Publishers at a time of one address; 0 = no limit.", true),
+    UINT  ("limits.egress_bps_per_ip",     limits_egress_bps_per_ip,         "0",           0,   1000000000000000, "bit/s", "At that rate one address gets no further viewer; 0 = no limit. The node's own is cluster.capacity.egress_bps.", true),
+    UINT  ("limits.egress_bps_per_stream", limits_egress_bps_per_stream,     "0",           0,   1000000000000000, "bit/s", "At that rate, over all its viewers here, a stream gets no further viewer; 0 = no limit.", true),
+    UINT  ("limits.ingress_bps",           limits_ingress_bps,               "0",           0,   1000000000000000, "bit/s", "A publisher that sends more for limits.ingress_s is closed; 0 = no limit.", true),
+    UINT  ("limits.ingress_s",             limits_ingress_s,                 "10",          1,   250,       "s",     "How long a publisher may be above limits.ingress_bps.", true),
+    LIST  ("limits.apps",                  limits_apps,                      "",            1000,                    "Limits of single apps: app, or *, and any of viewers, viewers_per_ip, viewers_per_stream, publishers, publishers_per_ip, egress_bps, egress_bps_per_ip, egress_bps_per_stream, ingress_bps with =number; what is not said is as above.", true),
     UINT  ("limits.parked_viewers",        limits_parked_viewers,            "10000",       0,   10000000,  "",      "Viewers that wait for a stream, a loop.", true),
     UINT  ("limits.handshake_ms",          limits_handshake_ms,              "10000",       100, MAX_MS,    "ms",    "RTMP: from the connection to the end of the handshake.", true),
     UINT  ("limits.tls_handshake_ms",      limits_tls_handshake_ms,          "5000",        100, MAX_MS,    "ms",    "TLS: time for a handshake, in both directions.", false),
@@ -137,330 +183,3 @@ const struct conf_schema k_node_schema = {
     sizeof k_fields / sizeof k_fields[0],
     sizeof(struct node_conf),
 };
-
-static enum err refuse(struct conf_error *error, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static enum err refuse(struct conf_error *error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(error->text, sizeof error->text, format, args);
-    va_end(args);
-    return E_INVAL;
-}
-
-/* --- URLs --- */
-
-/* Hosts end in Location headers and in what other nodes connect to. */
-static bool is_host_char(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != 0 && strchr(".:_-", c));
-}
-
-/* "scheme://host[:port]" and nothing more. */
-static bool is_base_url(const char *text, const char *scheme)
-{
-    struct url url;
-
-    if (url_parse(buf_view_str(text), &url) != E_OK || !buf_view_equals(url.scheme, scheme))
-        return false;
-    if (url.user.size_bytes || url.password.size_bytes || url.path.size_bytes ||
-        url.query.size_bytes || strpbrk(text, "?#@"))
-        return false;
-    for (size_t i = 0; i < url.host.size_bytes; i++)
-        if (!is_host_char(url.host.data[i]))
-            return false;
-    return url.host.size_bytes > 0;
-}
-
-static bool is_loopback_host(struct buf_view host)
-{
-    char text[80], with_port[96];
-    struct addr addr;
-
-    if (buf_view_equals_nocase(host, "localhost"))
-        return true;
-    if (!buf_view_to_str(host, text, sizeof text))
-        return false;
-    snprintf(with_port, sizeof with_port, strchr(text, ':') ? "[%s]:1" : "%s:1", text);
-    return addr_parse(&addr, with_port) == E_OK && addr_is_loopback(&addr);
-}
-
-/* True when every scheduler is at 127.0.0.0/8, ::1 or localhost: then a wildcard listen address is
- * advertised as 127.0.0.1. */
-static bool is_on_loopback(const struct node_conf *conf)
-{
-    for (size_t i = 0; i < conf->cluster_schedulers.n_items; i++) {
-        struct url url;
-
-        if (url_parse(buf_view_str(conf->cluster_schedulers.items[i]), &url) != E_OK ||
-            !is_loopback_host(url.host))
-            return false;
-    }
-    return true;
-}
-
-static enum err check_url_list(const char *key, const struct conf_list *list,
-                               struct conf_error *error)
-{
-    for (size_t i = 0; i < list->n_items; i++) {
-        if (strlen(list->items[i]) > URL_BYTES ||
-            (!is_base_url(list->items[i], "http") && !is_base_url(list->items[i], "https")))
-            return refuse(error,
-                          "%s: found \"%.200s\", allowed is http://host:port or https://host:port",
-                          key, list->items[i]);
-    }
-    return E_OK;
-}
-
-/* --- TLS --- */
-
-static const char *with_certificates(const struct node_conf *conf, const char *listen)
-{
-    return conf->tls_certificates.n_items ? listen : "";
-}
-
-const char *node_conf_rtmps_listen(const struct node_conf *conf)
-{
-    return with_certificates(conf, conf->rtmps_listen);
-}
-
-const char *node_conf_https_listen(const struct node_conf *conf)
-{
-    return with_certificates(conf, conf->https_listen);
-}
-
-static enum err check_certificates(const struct node_conf *conf, struct conf_error *error)
-{
-    struct tls_error why;
-
-    if (tls_setup_check(&conf->tls_certificates, &why) != E_OK)
-        return refuse(error, "tls.certificates%s", why.text);
-    if (conf->admin_tls && !conf->tls_certificates.n_items)
-        return refuse(error, "admin.tls: found true, allowed only with tls.certificates");
-    return E_OK;
-}
-
-/* --- pull.sources --- */
-
-static const char *const k_source_schemes[] = {"rtmp", "http", "rtmps", "https"};
-
-enum err node_conf_pull_source(const char *item, struct stream_name *name, const char **url,
-                               const char **why)
-{
-    const char *equals = strchr(item, '=');
-    char path[STREAM_NAME_SIZE + 1];
-    struct url parsed;
-
-    *why = "no \"=\" between name and URL";
-    if (!equals)
-        return E_INVAL;
-    *why = "a name that is too long";
-    if ((size_t)(equals - item) + 1 >= sizeof path)
-        return E_INVAL;
-    snprintf(path, sizeof path, "/%.*s", (int)(equals - item), item);
-    if (stream_name_from_path(name, buf_view_str(path), why) != E_OK)
-        return E_INVAL;
-    *why = "an URL that is not rtmp[s]://host/app/name or http[s]://host/path";
-    if (url_parse(buf_view_str(equals + 1), &parsed) != E_OK || parsed.path.size_bytes < 2)
-        return E_INVAL;
-    *url = equals + 1;
-    for (size_t i = 0; i < sizeof k_source_schemes / sizeof k_source_schemes[0]; i++)
-        if (buf_view_equals(parsed.scheme, k_source_schemes[i]))
-            return E_OK;
-    return E_INVAL;
-}
-
-static enum err check_pull_sources(const struct node_conf *conf, struct conf_error *error)
-{
-    for (size_t i = 0; i < conf->pull_sources.n_items; i++) {
-        struct stream_name name;
-        const char *url, *why = "";
-
-        if (node_conf_pull_source(conf->pull_sources.items[i], &name, &url, &why) != E_OK)
-            return refuse(error, "pull.sources[%zu]: %s; allowed is app/name=rtmp://host/app/name",
-                          i, why); /* not the entry itself: an URL may hold a password */
-    }
-    return E_OK;
-}
-
-/* --- publish.duplicate_apps --- */
-
-/* Splits an entry, "app=policy". *app is lent: it points into item; *duplicate is an enum
- * cluster_duplicate. E_INVAL with *why (static). */
-static enum err split_duplicate_app(const char *item, struct buf_view *app, int *duplicate,
-                                    const char **why)
-{
-    const char *equals = strchr(item, '=');
-    struct stream_name name;
-
-    *why = "no \"=\" between app and policy";
-    if (!equals)
-        return E_INVAL;
-    *app = buf_view_of(item, (size_t)(equals - item));
-    if (stream_name_make(&name, *app, buf_view_str("x"), why) != E_OK)
-        return E_INVAL;
-    *why = "not an app as clients name it"; /* a slash at its end, or a query, is not part of it */
-    if (name.app_bytes != app->size_bytes || memcmp(name.text, item, name.app_bytes) != 0)
-        return E_INVAL;
-    *why = "not a policy";
-    for (int i = 0; k_cluster_duplicates[i]; i++) {
-        if (!strcmp(equals + 1, k_cluster_duplicates[i])) {
-            *duplicate = i;
-            return E_OK;
-        }
-    }
-    return E_INVAL;
-}
-
-int node_conf_duplicate(const struct node_conf *conf, const struct stream_name *name)
-{
-    const struct conf_list *list = &conf->publish_duplicate_apps;
-
-    for (size_t i = 0; i < list->n_items; i++) {
-        struct buf_view app;
-        const char *why;
-        int duplicate;
-
-        if (split_duplicate_app(list->items[i], &app, &duplicate, &why) == E_OK &&
-            app.size_bytes == name->app_bytes && !memcmp(app.data, name->text, name->app_bytes))
-            return duplicate;
-    }
-    return conf->publish_duplicate;
-}
-
-static enum err check_duplicate_apps(const struct node_conf *conf, struct conf_error *error)
-{
-    for (size_t i = 0; i < conf->publish_duplicate_apps.n_items; i++) {
-        const char *item = conf->publish_duplicate_apps.items[i], *why;
-        struct buf_view app;
-        int duplicate;
-
-        if (split_duplicate_app(item, &app, &duplicate, &why) != E_OK)
-            return refuse(error,
-                          "publish.duplicate_apps[%zu]: found \"%.200s\": %s; allowed is "
-                          "app=refuse, app=takeover or app=standby",
-                          i, item, why);
-    }
-    return E_OK;
-}
-
-/* --- websocket.origins --- */
-
-static bool is_same_nocase(struct buf_view a, struct buf_view b)
-{
-    return a.size_bytes == b.size_bytes &&
-           strncasecmp((const char *)a.data, (const char *)b.data, a.size_bytes) == 0;
-}
-
-/* One that is left out is that of the scheme, http or https. */
-static unsigned port_of(const struct url *url)
-{
-    return url->port ? url->port : buf_view_equals_nocase(url->scheme, "https") ? 443 : 80;
-}
-
-/* "null" (sandboxed frames, files) is no URL. */
-bool node_conf_allows_origin(const struct node_conf *conf, struct buf_view origin)
-{
-    const struct conf_list *list = &conf->websocket_origins;
-    struct url asked, allowed;
-
-    if (list->n_items == 0)
-        return true;
-    if (url_parse(origin, &asked) != E_OK)
-        return false;
-    for (size_t i = 0; i < list->n_items; i++)
-        if (url_parse(buf_view_str(list->items[i]), &allowed) == E_OK &&
-            is_same_nocase(asked.scheme, allowed.scheme) &&
-            is_same_nocase(asked.host, allowed.host) && port_of(&asked) == port_of(&allowed))
-            return true;
-    return false;
-}
-
-/* --- cluster --- */
-
-static bool is_wildcard(const char *listen)
-{
-    struct addr addr;
-
-    return *listen && addr_parse(&addr, listen) == E_OK && addr_is_wildcard(&addr);
-}
-
-static enum err check_advertise(const struct node_conf *conf, struct conf_error *error)
-{
-    const struct {
-        const char *key, *scheme, *value, *listen_key, *listen;
-    } rows[] = {
-        {"cluster.advertise.public.rtmp", "rtmp", conf->cluster_advertise_public_rtmp,
-         "rtmp.listen", conf->rtmp_listen},
-        {"cluster.advertise.public.http", "http", conf->cluster_advertise_public_http,
-         "http.listen", conf->http_listen},
-        {"cluster.advertise.public.rtmps", "rtmps", conf->cluster_advertise_public_rtmps,
-         "rtmps.listen", node_conf_rtmps_listen(conf)},
-        {"cluster.advertise.public.https", "https", conf->cluster_advertise_public_https,
-         "https.listen", node_conf_https_listen(conf)},
-        {"cluster.advertise.internal.rtmp", "rtmp", conf->cluster_advertise_internal_rtmp,
-         "rtmp.listen", conf->rtmp_listen},
-        {"cluster.advertise.internal.http", "http", conf->cluster_advertise_internal_http,
-         "http.listen", conf->http_listen},
-        {"cluster.advertise.internal.https", "https", conf->cluster_advertise_internal_https, "",
-         ""},
-    };
-    bool needed = conf->cluster_schedulers.n_items > 0 && !is_on_loopback(conf);
-
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (*rows[i].value && !is_base_url(rows[i].value, rows[i].scheme))
-            return refuse(error, "%s: found \"%s\", allowed is %s://host:port", rows[i].key,
-                          rows[i].value, rows[i].scheme);
-        if (needed && !*rows[i].value && is_wildcard(rows[i].listen))
-            return refuse(error,
-                          "%s: not set, and its default, %s %s, is an address that others "
-                          "cannot connect to; set it to %s://host:port",
-                          rows[i].key, rows[i].listen_key, rows[i].listen, rows[i].scheme);
-    }
-    return E_OK;
-}
-
-static enum err check_node_id(const struct node_conf *conf, struct conf_error *error)
-{
-    if (!*conf->cluster_node_id || cluster_id_is_valid(conf->cluster_node_id))
-        return E_OK;
-    return refuse(error,
-                  "cluster.node_id: found \"%s\", allowed are 1 to 64 letters, digits, dots, "
-                  "dashes and underscores",
-                  conf->cluster_node_id);
-}
-
-static enum err check_listen(const struct node_conf *conf, struct conf_error *error)
-{
-    if (*conf->rtmp_listen || *conf->http_listen || *node_conf_rtmps_listen(conf) ||
-        *node_conf_https_listen(conf))
-        return E_OK;
-    return refuse(error, "rtmp.listen, http.listen: found both empty, one of them is needed");
-}
-
-enum err node_conf_check(const struct node_conf *conf, struct conf_error *error)
-{
-    enum err e = check_listen(conf, error);
-
-    if (e == E_OK)
-        e = check_certificates(conf, error);
-    if (e == E_OK)
-        e = check_node_id(conf, error);
-    if (e == E_OK)
-        e = check_url_list("cluster.schedulers", &conf->cluster_schedulers, error);
-    if (e == E_OK)
-        e = check_url_list("fallback_origins", &conf->fallback_origins, error);
-    if (e == E_OK)
-        e = check_url_list("websocket.origins", &conf->websocket_origins, error);
-    if (e == E_OK)
-        e = check_pull_sources(conf, error);
-    if (e == E_OK)
-        e = check_duplicate_apps(conf, error);
-    if (e == E_OK)
-        e = check_advertise(conf, error);
-    return e;
-}

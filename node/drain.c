@@ -10,8 +10,11 @@
 #include "node/cluster/agent.h"
 #include "node/control/gather.h"
 #include "node/control/node_metrics.h"
+#include "node/hooks/hooks.h"
 #include "node/node.h"
+#include "node/record/record.h"
 #include "node/relay/pull.h"
+#include "node/relay/relays.h"
 #include "node/session/session.h"
 
 #define LOOK_MS 50
@@ -20,6 +23,8 @@
 #define LATE_US 1000000
 #define GOODBYE_MS 500
 #define GOODBYE_LOOK_MS 5
+#define RECORDS_LATE_US 10000000 /* how long the events of the last records are waited for */
+#define HOOKS_LATE_US 1500000    /* how much longer the receivers of hooks are waited for */
 
 /* --- closing --- */
 
@@ -32,6 +37,7 @@ static void close_loop(struct media_loop *ml, void *arg)
     nl->closed = true;
     node_close_listeners(nl);
     sessions_close_all(nl);
+    relays_stop_loop(nl);
     pull_stop_all(nl);
     http_server_destroy(&nl->http);
     list_for_each_safe(node, tmp, &ml->streams)
@@ -44,13 +50,41 @@ static void let_pass(struct media_loop *ml, void *arg)
     (void)arg;
 }
 
-/* The scheduler is told of the last streams that left, but not waited for without end. */
+static bool waits_for_somebody(const struct node *node)
+{
+    int64_t late_us = loop_now_us(node->control) - node->drain.until_us;
+
+    return (node->agent && agent_is_busy(node->agent) && late_us < 0) ||
+           (hooks_is_busy(node->hooks) && late_us < HOOKS_LATE_US);
+}
+
+static void begin_goodbye(struct node *node)
+{
+    node->drain.has_records = true;
+    node->drain.until_us = loop_now_us(node->control) + GOODBYE_MS * 1000;
+    hooks_finish(node->hooks);
+}
+
+/* Once more after the last record was finished: what that has told is heard by then. */
+static bool waits_for_records(struct node *node)
+{
+    struct drain *drain = &node->drain;
+    bool is_busy = record_is_busy(node->record) && loop_now_us(node->control) < drain->until_us;
+    bool was_busy = drain->is_recording;
+
+    drain->is_recording = is_busy;
+    return is_busy || was_busy;
+}
+
+/* The scheduler is told of the last streams that left, and hooks of the last events, but they are
+ * not waited for without end. */
 static void on_goodbye_timer(struct timer *timer)
 {
     struct node *node = list_entry(timer, struct node, drain.timer);
 
-    if (node->agent && agent_is_busy(node->agent) &&
-        loop_now_us(node->control) < node->drain.until_us)
+    if (!node->drain.has_records && !waits_for_records(node))
+        begin_goodbye(node);
+    if (!node->drain.has_records || waits_for_somebody(node))
         timer_start_ms(timer, GOODBYE_LOOK_MS);
     else
         loop_stop(node->control);
@@ -61,7 +95,8 @@ static void on_passed_twice(void *arg)
     struct node *node = arg;
 
     timer_init(&node->drain.timer, node->control, on_goodbye_timer);
-    node->drain.until_us = loop_now_us(node->control) + GOODBYE_MS * 1000;
+    node->drain.until_us = loop_now_us(node->control) + RECORDS_LATE_US;
+    node->drain.is_recording = true;
     timer_start_ms(&node->drain.timer, 0);
 }
 
@@ -205,6 +240,16 @@ static void on_timer(struct timer *timer)
         stop(node);
 }
 
+static void tell_stop(struct node *node, enum drain_why why)
+{
+    static const char *const k_whys[] = {[DRAIN_ORDER] = "ordered to drain",
+                                         [DRAIN_SIGNAL] = "signal",
+                                         [DRAIN_REPLACED] = "replaced by another process"};
+    struct event_field reason = {"reason", k_whys[why], 0};
+
+    events_tell(node, EVENT_SERVER_STOP, &reason, 1);
+}
+
 void node_drain(struct node *node, enum drain_why why)
 {
     if (node->drain.has_begun) {
@@ -215,8 +260,11 @@ void node_drain(struct node *node, enum drain_why why)
     node->drain.has_begun = true;
     node->drain.why = why;
     atomic_store(&node->draining, why != DRAIN_REPLACED);
+    if (why == DRAIN_REPLACED)
+        relays_hand_over(node->relays);
     log_info("node", "msg=draining node=%s drain_timeout_s=%llu", node->id,
              (unsigned long long)node->conf.drain_timeout_s);
+    tell_stop(node, why);
     metric_set(&m_draining, 1);
     node->drain.begun_us = node->drain.said_us = clock_mono_us();
     node->drain.until_us = node->drain.begun_us + (int64_t)node->conf.drain_timeout_s * 1000000;

@@ -25,7 +25,8 @@ struct drain { /* in struct node; private */
     int64_t begun_us, until_us, said_us;
     struct drain_count count; /* while is_counting the media loops write it, one after another */
     bool has_begun, is_counting, is_stopping;
-    bool has_asked; /* publishers to reconnect */
+    bool has_asked;                 /* publishers to reconnect */
+    bool is_recording, has_records; /* while it stops: files are being finished; they are */
 };
 
 void node_drain(struct node *node, enum drain_why why);

@@ -6,6 +6,7 @@
  *                                 listener <name>, once a socket, with its descriptor
  *                                 node <id> <instance>: that was all; or: no <reason>
  *   ready: it serves
+ *                                 kept: state.file has the last that it was told
  *                                 relay <url>: where it can be pulled from
  *                                 stream <name>: it has a publisher; ended <name>: not any more
  *   fence <name>: a publisher came
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "node/control/settings_sync.h"
 #include "node/handover_private.h"
 
 #define TAKE_MS 5000 /* both are local, and neither has to wait for anything */
@@ -86,6 +88,15 @@ static void on_no(struct handover *h, const char *reason, int *fd)
 {
     (void)fd;
     snprintf(h->why, sizeof h->why, "%.120s", reason);
+}
+
+static void on_kept(struct handover *h, const char *argument, int *fd)
+{
+    const char *path = h->node->conf.state_file;
+
+    (void)argument, (void)fd;
+    if (*path)
+        settings_keep_also(h->node->settings, path);
 }
 
 /* host:port of a configuration against where a socket listens; port 0 fits any. */
@@ -164,6 +175,7 @@ static const struct {
     {"listener", BIT(HANDOVER_TAKING), on_listener},
     {"node", BIT(HANDOVER_TAKING), on_node},
     {"no", BIT(HANDOVER_TAKING), on_no},
+    {"kept", BIT(HANDOVER_AFTER), on_kept},
     {"relay", BIT(HANDOVER_AFTER), handover_on_relay},
     {"stream", BIT(HANDOVER_AFTER), handover_on_stream},
     {"ended", BIT(HANDOVER_AFTER), handover_on_ended},

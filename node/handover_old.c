@@ -10,6 +10,7 @@
 #include "node/cluster/home.h"
 #include "node/control/admin.h"
 #include "node/control/gather.h"
+#include "node/control/settings_sync.h"
 #include "node/handover_private.h"
 #include "node/session/session.h"
 
@@ -195,6 +196,8 @@ void handover_on_ready(struct handover *h, const char *argument, int *fd)
     fd_link_listener_close(&h->listener);
     if (node->admin)
         admin_stop_listening(node->admin);
+    settings_keep_no_more(node->settings);
+    handover_say(h, "kept", "", -1);
     set_peer(h);
     rename_node(node);
     log_info("handover", "msg=\"another process serves in place of this one\" now=%s", node->id);

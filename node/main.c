@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "common/base/log.h"
+#include "node/control/access_log.h"
 #include "node/node.h"
 
 static struct node g_node;
@@ -62,6 +63,7 @@ static void reload(const struct signals *signals)
 
     if (log_reopen() != E_OK)
         log_warn("node", "msg=\"cannot reopen the log\" file=%s", LOG_STR(g_node.conf.log_file));
+    access_log_reopen(g_node.access_log);
     if (load(signals->args, &fresh, &error) != E_OK) {
         log_error("node", "msg=\"configuration not reloaded\" reason=%s", LOG_STR(error.text));
         return;

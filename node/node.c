@@ -1,6 +1,6 @@
 /* The node: puts loops, listeners, registry, agent and admin API together, and takes them apart
  * again. */
-#include "node/node.h"
+#include "node/node_private.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -9,41 +9,31 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/net/tls_setup.h"
+#include "node/access/control.h"
 #include "node/cluster/agent.h"
 #include "node/cluster/clocks.h"
+#include "node/compat/compat.h"
+#include "node/control/access_log.h"
 #include "node/control/admin.h"
+#include "node/control/bans.h"
+#include "node/control/events_hls.h"
+#include "node/control/events_stream.h"
 #include "node/control/node_metrics.h"
+#include "node/control/settings_sync.h"
 #include "node/handover.h"
+#include "node/hooks/hooks.h"
+#include "node/hooks/source.h"
+#include "node/relay/guard.h"
+#include "node/record/record.h"
+#include "node/record/snapshot.h"
 #include "node/relay/pull.h"
+#include "node/relay/relays.h"
+#include "node/relay/target.h"
 #include "node/session/hls_sessions.h"
 #include "node/session/session.h"
 #include "node/token.h"
 
 #define SCRATCH_MAX_BYTES (1u << 20)
-
-/* The stream core's share of the configuration. */
-static void make_stream_conf(const struct node_conf *conf, struct stream_conf *out)
-{
-    *out = (struct stream_conf){
-        .gop = {.max_gops = (unsigned)conf->gop_cache_count,
-                .max_bytes = conf->gop_cache_max_bytes,
-                .max_us = (int64_t)conf->gop_cache_max_ms * 1000},
-        .latency = (enum latency_policy)conf->latency,
-        .play_wait_ms = (int64_t)conf->play_wait_ms,
-        .tracks_wait_ms = (int64_t)conf->tracks_wait_ms,
-        .publish_stall_ms = (int64_t)conf->publish_stall_ms,
-        .silent_audio = conf->silent_audio,
-        .publisher_grace_ms = (int64_t)conf->publisher_grace_ms,
-        .max_lag_ms = (int64_t)conf->max_lag_ms,
-        .stall_timeout_ms = (int64_t)conf->stall_timeout_ms,
-        .pull_idle_ms = (int64_t)conf->pull_idle_ms,
-        .max_pinned_bytes = conf->feed_max_pinned_bytes,
-        .plan = {.segment_us = (int64_t)conf->hls_segment_ms * 1000,
-                 .part_us = (int64_t)conf->hls_part_ms * 1000},
-        .max_parked = (unsigned)conf->limits_parked_viewers,
-    };
-}
 
 /* --- making --- */
 
@@ -77,16 +67,35 @@ static void on_stream_changed(void *arg, struct stream *stream)
     struct node *node = arg;
 
     pull_stream_changed(stream);
+    targets_stream_changed(node, stream);
     handover_stream_changed(node, stream);
     hls_on_stream_changed(node->hls, stream);
+    record_on_stream_changed(node->record, stream);
     if (node->agent)
         agent_poke(node->agent);
+}
+
+/* A gate may know where it is. False: a pull is under way. */
+static bool on_stream_not_found(void *arg, struct stream *stream)
+{
+    if (!events_on_stream_not_found(arg, stream))
+        return false;
+    source_ask(arg, stream);
+    return true;
+}
+
+static enum http_cors allows_origin(const void *conf, const char *origin)
+{
+    return node_conf_cors(conf, origin);
 }
 
 static enum err make_loops(struct node *node)
 {
     struct stream_hooks hooks = {.need_source = pull_need_source,
                                  .changed = on_stream_changed,
+                                 .idle = events_on_stream_idle,
+                                 .stalled = events_on_stream_stalled,
+                                 .not_found = on_stream_not_found,
                                  .arg = node,
                                  .node_id = node->id};
     struct http_limits limits = k_http_limits_default;
@@ -94,11 +103,19 @@ static enum err make_loops(struct node *node)
     limits.max_head_bytes = node->conf.limits_http_head_bytes;
     limits.head_timeout_ms = (int64_t)node->conf.limits_http_head_ms;
     limits.idle_timeout_ms = (int64_t)node->conf.limits_http_idle_ms;
+    node->http_guard = (struct http_guard){.admit = http_session_admit, .arg = node};
     node->clocks = clocks_create(node);
     node->registry = registry_create(&node->stream_conf, &hooks);
     node->control = loop_create("control", node->n_loops);
     node->loops = calloc(node->n_loops, sizeof node->loops[0]);
     if (!node->clocks || !node->registry || !node->control || !node->loops)
+        return E_NOMEM;
+    node->snapshots = snapshots_create(node);
+    if (!node->snapshots)
+        return E_NOMEM;
+    node->settings = settings_create(node->control, node->id);
+    node->bans = node->settings ? bans_create(node) : NULL;
+    if (!node->bans)
         return E_NOMEM;
     for (unsigned i = 0; i < node->n_loops; i++) {
         struct node_loop *nl = &node->loops[i];
@@ -115,11 +132,16 @@ static enum err make_loops(struct node *node)
         list_init(&nl->pulls);
         list_init(&nl->pushes);
         list_init(&nl->deciding);
+        list_init(&nl->keepers);
+        list_init(&nl->targets);
         buf_writer_init(&nl->out, SCRATCH_MAX_BYTES);
         nl->http = http_server_create(loop, &limits, "http", k_media_routes, nl);
         if (!nl->http)
             return E_NOMEM;
         http_server_charge(nl->http, node->budget);
+        http_server_set_guard(nl->http, &node->http_guard);
+        http_server_set_trust(nl->http, &node->rules.trust);
+        http_server_set_cors(nl->http, allows_origin, &node->conf);
     }
     return E_OK;
 }
@@ -129,7 +151,9 @@ static enum err make_hls(struct node *node)
     const struct node_conf *conf = &node->conf;
 
     node->hls_conf =
-        (struct hls_conf){.mode = (enum hls_mode)conf->hls_mode,
+        (struct hls_conf){.on_segment = events_on_hls_segment,
+                          .arg = node,
+                          .mode = (enum hls_mode)conf->hls_mode,
                           .container = (enum hls_container)conf->hls_container,
                           .window_us = (int64_t)conf->hls_window_s * 1000000,
                           .idle_us = (int64_t)conf->hls_idle_ms * 1000,
@@ -148,20 +172,15 @@ static enum err make_hls(struct node *node)
     }
     node->hls = hls_create(node->registry, node->n_loops, &node->hls_conf);
     node->hls_sessions = hls_sessions_create(node);
-    return node->hls && node->hls_sessions ? E_OK : E_NOMEM;
-}
-
-static struct tls_setup_conf tls_conf(const struct node_conf *conf)
-{
-    return (struct tls_setup_conf){.certificates = &conf->tls_certificates,
-                                   .ca_file = conf->tls_ca_file,
-                                   .is_unverified = !conf->tls_verify,
-                                   .handshake_timeout_ms = (int64_t)conf->limits_tls_handshake_ms};
+    if (!node->hls || !node->hls_sessions)
+        return E_NOMEM;
+    hls_own_settings(node->hls, node->settings);
+    return E_OK;
 }
 
 static enum err make_tls(struct node *node, struct conf_error *error)
 {
-    struct tls_setup_conf conf = tls_conf(&node->conf);
+    struct tls_setup_conf conf = node_tls_conf(&node->conf);
     struct tls_error why;
 
     node->tls = tls_setup_create(node->control, &conf, &why);
@@ -209,7 +228,9 @@ static enum err open_protocol(struct node *node, enum protocol_id id, struct lis
 
         *listener = i < n_fds ? adopt_share(nl, protocol, fds, n_fds, error)
                               : listener_open(nl->media.loop, bound, protocol->accept, nl, error);
-        if (!*listener)
+        if (*listener)
+            listener_set_proxies(*listener, &node->rules.trust);
+        else
             e = E_IO;
     }
     if (hold_fd >= 0)
@@ -274,15 +295,11 @@ static enum err make_agent(struct node *node, struct conf_error *error)
 /* Four listeners with a spare each, three of the loop itself, sockets of connections in six sets.
  */
 #define FILES_PER_LOOP 20
-
-static uint64_t max_connections(const struct node *node)
-{
-    uint64_t by_files = node->max_connections > 1 ? (uint64_t)node->max_connections : 1;
-
-    return node->conf.limits_connections && node->conf.limits_connections < by_files
-               ? node->conf.limits_connections
-               : by_files;
-}
+/* Of the admin port, which answers some calls to everybody: however many come, clients of the media
+ * ports have descriptors, and other operators have places. */
+#define ADMIN_MAX_CONNECTIONS 1024
+#define ADMIN_FILES_PART 8 /* one of so many descriptors at most */
+#define ADMIN_MAX_PER_IP 256
 
 static enum err read_tokens(struct node *node, struct conf_error *error)
 {
@@ -294,30 +311,64 @@ static enum err read_tokens(struct node *node, struct conf_error *error)
     return e;
 }
 
+static enum err open_access_log(struct node *node)
+{
+    const struct node_conf *conf = &node->conf;
+
+    if (!conf->access_log_file[0])
+        return E_OK;
+    node->access_log =
+        access_log_create(conf->access_log_file, (enum access_log_format)conf->access_log_format);
+    return node->access_log ? E_OK : E_NOMEM;
+}
+
 enum err node_init(struct node *node, struct node_conf *conf, bool replace,
                    struct conf_error *error)
 {
-    long n_files = net_raise_nofile();
+    long n_files = net_raise_nofile(), n_admin = n_files / ADMIN_FILES_PART;
     enum err e;
 
     memset(node, 0, sizeof *node);
     node->conf = *conf;
     memset(conf, 0, sizeof *conf);
+    events_init(&node->events);
+    admission_init(node);
     snprintf(error->text, sizeof error->text, "%s", err_text(E_NOMEM));
     node->n_loops = node->conf.loops ? (unsigned)node->conf.loops : count_cores();
-    node->max_connections = n_files - (long)(FILES_PER_LOOP * (node->n_loops + 1));
-    node->budget = conn_budget_create(max_connections(node), node->conf.limits_connections_per_ip);
-    make_stream_conf(&node->conf, &node->stream_conf);
+    n_admin = n_admin < ADMIN_MAX_CONNECTIONS ? n_admin : ADMIN_MAX_CONNECTIONS;
+    node->max_connections = n_files - n_admin - (long)(FILES_PER_LOOP * (node->n_loops + 1));
+    node->admin_budget = conn_budget_create((uint64_t)n_admin, ADMIN_MAX_PER_IP);
+    node->budget =
+        conn_budget_create(node_max_connections(node), node->conf.limits_connections_per_ip);
+    node_make_stream_conf(&node->conf, &node->stream_conf);
     make_id(node);
     node_metrics_register();
     pthread_barrier_init(&node->reload_barrier, NULL, node->n_loops + 1);
-    e = node->budget ? read_tokens(node, error) : E_NOMEM;
+    e = node->budget && node->admin_budget ? read_tokens(node, error) : E_NOMEM;
+    if (e == E_OK)
+        e = open_access_log(node);
+    if (e == E_OK)
+        e = node_rules_read(&node->conf, &node->rules, error);
     if (e == E_OK)
         e = make_loops(node);
+    if (e == E_OK && !(node->access = access_create(node, error)))
+        e = E_INVAL;
+    if (e == E_OK)
+        access_own_settings(node->access, node->settings);
+    if (e == E_OK && *node->conf.state_file)
+        e = settings_keep(node->settings, node->conf.state_file, error);
     if (e == E_OK)
         e = make_hls(node);
+    if (e == E_OK && !(node->relays = relays_create(node)))
+        e = E_NOMEM;
+    if (e == E_OK)
+        e = record_create(node, &node->record, error);
     if (e == E_OK)
         e = make_tls(node, error);
+    if (e == E_OK && compat_is_wanted(&node->conf) && !(node->compat = compat_create(node)))
+        e = E_NOMEM;
+    if (e == E_OK)
+        e = hooks_init(node, error);
     if (e == E_OK)
         e = handover_init(node, replace, error);
     if (e == E_OK)
@@ -344,16 +395,21 @@ static void say_ready(const struct node *node)
     for (unsigned i = 0; i < N_PROTOCOLS; i++)
         texts[i] = bound_text(&node->bound[i], bound[i]);
 
-    if (node->conf.publish_open || node->conf.play_open)
-        log_warn("node", "msg=\"open to everybody\" publish=%s play=%s keys=publish.open,play.open",
-                 node->conf.publish_open ? "open" : "closed",
-                 node->conf.play_open ? "open" : "closed");
+    access_say_open(node->access);
     log_info("node",
              "msg=ready node=%s role=%s rtmp=%s http=%s rtmps=%s https=%s admin=%s loops=%u "
              "version=%s",
              node->id, k_cluster_roles[node->conf.cluster_role], texts[PROTOCOL_RTMP],
              texts[PROTOCOL_HTTP], texts[PROTOCOL_RTMPS], texts[PROTOCOL_HTTPS],
              bound_text(&node->admin_addr, admin), node->n_loops, HW_VERSION);
+}
+
+static void tell_start(struct node *node)
+{
+    struct event_field fields[] = {{"version", HW_VERSION, 0},
+                                   {"role", k_cluster_roles[node->conf.cluster_role], 0}};
+
+    events_tell(node, EVENT_SERVER_START, fields, sizeof fields / sizeof fields[0]);
 }
 
 void node_run(struct node *node)
@@ -367,7 +423,10 @@ void node_run(struct node *node)
     handover_start(node);
     if (node->agent)
         agent_start(node->agent);
+    relays_start(node->relays);
+    admission_start(node);
     say_ready(node);
+    tell_start(node);
     loop_run(node->control);
     for (unsigned i = 0; i < node->n_loops; i++)
         loop_stop(node->loops[i].media.loop);
@@ -378,12 +437,19 @@ void node_run(struct node *node)
 void node_fini(struct node *node)
 {
     timer_stop(&node->drain.timer);
+    snapshots_stop(node->snapshots);
+    admission_stop(node);
     agent_destroy(&node->agent);
+    settings_destroy(&node->settings); /* answers who still waits at the admin port */
     admin_destroy(&node->admin);
+    hooks_destroy(&node->hooks);
+    compat_destroy(&node->compat);
     handover_fini(node);
+    access_destroy(&node->access);
     hls_sessions_destroy(&node->hls_sessions);
     hls_destroy(&node->hls);
     hls_disk_destroy(&node->hls_conf.disk);
+    record_destroy(&node->record);
     for (unsigned i = 0; node->loops && i < node->n_loops; i++) {
         struct node_loop *nl = &node->loops[i];
 
@@ -395,78 +461,22 @@ void node_fini(struct node *node)
         buf_writer_fini(&nl->out);
         loop_destroy(&nl->media.loop);
     }
+    relays_destroy(&node->relays);
+    bans_destroy(&node->bans);
     clocks_destroy(&node->clocks);
     tls_setup_destroy(&node->tls);
     if (node->control)
         loop_destroy(&node->control);
+    snapshots_destroy(&node->snapshots);
     free(node->loops);
     registry_destroy(&node->registry);
+    access_log_destroy(&node->access_log);
+    admission_fini(node);
     conn_budget_destroy(&node->budget);
+    conn_budget_destroy(&node->admin_budget);
+    node_rules_fini(&node->rules);
     node_tokens_free(&(struct node_tokens){node->token, node->token_also});
     pthread_barrier_destroy(&node->reload_barrier);
     conf_free(&k_node_schema, &node->conf);
     memset(node, 0, sizeof *node);
-}
-
-/* --- changes while it runs --- */
-
-static void stand_still(struct loop_msg *msg)
-{
-    struct node_loop *nl = list_entry(msg, struct node_loop, reload_msg);
-
-    pthread_barrier_wait(&nl->node->reload_barrier);
-    pthread_barrier_wait(&nl->node->reload_barrier);
-}
-
-void node_stand_still(struct node *node)
-{
-    for (unsigned i = 0; i < node->n_loops; i++) {
-        node->loops[i].reload_msg = (struct loop_msg){.run = stand_still};
-        loop_post(node->loops[i].media.loop, &node->loops[i].reload_msg);
-    }
-    pthread_barrier_wait(&node->reload_barrier);
-}
-
-void node_go_on(struct node *node)
-{
-    pthread_barrier_wait(&node->reload_barrier);
-}
-
-static void use_tokens(struct node *node, struct node_tokens *fresh)
-{
-    struct node_tokens old = {node->token, node->token_also};
-
-    node->token = fresh->sent;
-    node->token_also = fresh->also;
-    *fresh = old;
-}
-
-void node_reload(struct node *node, struct node_conf *fresh)
-{
-    struct node_tokens tokens = {NULL, NULL};
-    struct tls_setup_conf tls;
-    struct conf_error error;
-    char ignored[512];
-    size_t n_ignored = 0;
-    bool has_tokens;
-
-    if (node->drain.is_stopping)
-        return;
-    has_tokens = node_tokens_read(node->conf.cluster_token_file, &tokens, &error) == E_OK;
-    if (!has_tokens)
-        log_error("node", "msg=\"the tokens stay as they were\" reason=%s", LOG_STR(error.text));
-    node_stand_still(node);
-    conf_apply_reload(&k_node_schema, &node->conf, fresh, &n_ignored, ignored, sizeof ignored);
-    make_stream_conf(&node->conf, &node->stream_conf);
-    conn_budget_set(node->budget, max_connections(node), node->conf.limits_connections_per_ip);
-    if (has_tokens)
-        use_tokens(node, &tokens);
-    node_go_on(node);
-    node_tokens_free(&tokens);
-    if (node->agent && has_tokens)
-        agent_set_token(node->agent, node->token);
-    log_set_level((enum log_level)node->conf.log_level);
-    tls = tls_conf(&node->conf);
-    tls_setup_reload(node->tls, &tls);
-    log_info("node", "msg=\"configuration reloaded\" need_restart=%s", n_ignored ? ignored : "-");
 }

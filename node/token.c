@@ -23,38 +23,39 @@ static bool read_line(FILE *f, char line[TOKEN_MAX_BYTES + 3])
     return size <= TOKEN_MAX_BYTES;
 }
 
-static enum err refuse(struct conf_error *error, const char *path, const char *why)
+static enum err refuse(struct conf_error *error, const char *source, const char *path,
+                       const char *why)
 {
-    snprintf(error->text, sizeof error->text, "cluster.token_file: \"%s\": %s", path, why);
+    snprintf(error->text, sizeof error->text, "%s: \"%s\": %s", source, path, why);
     return E_INVAL;
 }
 
-static enum err read_lines(const char *path, char lines[3][TOKEN_MAX_BYTES + 3],
+static enum err read_lines(const char *source, const char *path, char lines[3][TOKEN_MAX_BYTES + 3],
                            struct conf_error *error)
 {
     FILE *f = fopen(path, "re");
     bool ok = true;
 
     if (!f)
-        return refuse(error, path, strerror(errno));
+        return refuse(error, source, path, strerror(errno));
     for (int i = 0; i < 3; i++)
         ok = read_line(f, lines[i]) && ok;
     fclose(f);
     if (!ok || !lines[0][0])
-        return refuse(error, path,
+        return refuse(error, source, path,
                       "the first line must hold 1 to 512 printable bytes, a second may");
     if (lines[2][0])
-        return refuse(error, path,
-                      "more than two lines; allowed are the token that is sent and one "
-                      "more that is accepted");
+        return refuse(error, source, path,
+                      "more than two lines; allowed are the secret in use and one more");
     return E_OK;
 }
 
-enum err node_tokens_read(const char *path, struct node_tokens *tokens, struct conf_error *error)
+enum err node_secrets_read(const char *source, const char *path, struct node_tokens *tokens,
+                           struct conf_error *error)
 {
     char lines[3][TOKEN_MAX_BYTES + 3] = {"", "", ""};
     struct node_tokens fresh;
-    enum err e = path[0] ? read_lines(path, lines, error) : E_OK;
+    enum err e = path[0] ? read_lines(source, path, lines, error) : E_OK;
 
     if (e != E_OK)
         return e;
@@ -67,6 +68,11 @@ enum err node_tokens_read(const char *path, struct node_tokens *tokens, struct c
     }
     *tokens = fresh;
     return E_OK;
+}
+
+enum err node_tokens_read(const char *path, struct node_tokens *tokens, struct conf_error *error)
+{
+    return node_secrets_read("cluster.token_file", path, tokens, error);
 }
 
 static void forget(char **secret)
@@ -93,5 +99,5 @@ bool node_trusts(const struct node *node, const struct http_exchange *x)
 {
     bool has_token = node->token && node->token[0];
 
-    return has_token ? node_bears_token(node, x) : addr_is_loopback(http_peer_addr(x));
+    return has_token ? node_bears_token(node, x) : http_is_from_here(x);
 }
