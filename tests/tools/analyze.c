@@ -4,17 +4,26 @@
 #include <string.h>
 
 #include "proto/flv/flv.h"
-#include "tests/tools/media_input.h"
+#include "tests/tools/media_link.h"
 #include "tests/tools/media_stats.h"
-#include "tests/tools/options.h"
+#include "tests/tools/tool_run.h"
 
 struct analyze_options {
-    const char *path, *json_path;
-    bool frames, help;
+    const char *path;
+    double seconds;
+    bool frames;
+    struct tool_options common;
 };
 
 struct analysis {
     struct analyze_options options;
+    /* Of a URL: */
+    struct tool_run run;
+    struct tool_figures figures;
+    struct load_target target;
+    struct media_pull *link;
+    enum err ended; /* how the stream did */
+    char why[512];
     struct media_stats tracks[MEDIA_STATS_KINDS];
     uint64_t n_script_tags, n_other_tracks;
 };
@@ -22,26 +31,29 @@ struct analysis {
 #define OF(member) offsetof(struct analyze_options, member)
 /* clang-format off */
 static const struct option_row k_rows[] = {
-    {"FILE",     "",     OPTION_TEXT, 0, OF(path), 0, 0, false, "FLV or MPEG-TS; - = standard input"},
-    {"--frames", "",     OPTION_FLAG, 0, OF(frames), 0, 0, false, "a line a frame, before the figures"},
-    {"--json",   "FILE", OPTION_TEXT, 0, OF(json_path), 0, 0, false, "figures; - = stdout, and nothing else there"},
-    {"--help",   "",     OPTION_FLAG, 0, OF(help), 0, 0, false, "this text"},
+    {"FILE", "", OPTION_TEXT, 0, OF(path), 0, 0, false,
+     "FLV, MPEG-TS, or what one side of an RTMP connection has sent; - = standard input; or a live\n"
+     "                    stream: rtmp[s]:// or http[s]://, as for pull"},
+    {"--frames", "", OPTION_FLAG, 0, OF(frames), 0, 0, false,
+     "a line a frame, before the figures"},
+    {"--seconds", "S", OPTION_NUMBER, 0, OF(seconds), 0, 1e9, false,
+     "of a live stream; 0 = until it ends (10)"},
+    TOOL_OPTION_ROWS(0, OF(common)),
 };
 /* clang-format on */
 static const struct option_table k_table = {k_rows, sizeof k_rows / sizeof k_rows[0], NULL};
-
-static void usage(FILE *out)
-{
-    fputs("headwater-tool analyze: tags, times, bit rate, GOPs and NAL units of a recording\n"
-          "\n"
-          "usage: headwater-tool analyze FILE [OPTION]...\n"
-          "\n",
-          out);
-    options_help(&k_table, out);
-    fputs("\nexit code: 0 fine; 1 something is broken, or goes back in time; 2 usage, or no such "
-          "file\n",
-          out);
-}
+static const struct tool_command k_command = {
+    "analyze", &k_table,
+    "headwater-tool analyze: tags, times, bit rate, GOPs and NAL units of a recording or a stream\n"
+    "\n"
+    "usage: headwater-tool analyze FILE [OPTION]...\n",
+    "examples:\n"
+    "  headwater-tool analyze clip.ts --frames\n"
+    "  headwater-tool analyze rtmp://127.0.0.1/live/a --seconds 5 --json -\n"
+    "  headwater-tool pull rtmp://127.0.0.1/live/a a.flv --dump a.rtmp; headwater-tool analyze "
+    "a.rtmp\n"
+    "\n"
+    "exit code: 0 fine; 1 something is broken, or goes back in time; 2 usage, or no such file\n"};
 
 /* --- a line a frame --- */
 
@@ -88,15 +100,15 @@ static void print_parameters(json_t *track)
                number_of(p, NULL, "channels"));
 }
 
-static void print_nals(json_t *nals)
+static void print_counts(const char *title, json_t *counts)
 {
     const char *type;
     json_t *n;
 
-    if (!json_object_size(nals))
+    if (!json_object_size(counts))
         return;
-    printf("  NAL unit types:");
-    json_object_foreach(nals, type, n)
+    printf("%s:", title);
+    json_object_foreach(counts, type, n)
     {
         printf(" %s: %lld", type, (long long)json_integer_value(n));
     }
@@ -119,7 +131,7 @@ static void print_track(json_t *t)
                number_of(t, NULL, "key_frames"), number_of(t, "gops", "shortest_frames"),
                number_of(t, "gops", "longest_frames"), number_of(t, "gops", "shortest_seconds"),
                number_of(t, "gops", "longest_seconds"), number_of(t, "gops", "mean_seconds"));
-    print_nals(json_object_get(t, "nal_types"));
+    print_counts("  NAL unit types", json_object_get(t, "nal_types"));
     printf(
         "  %.0f configurations, %.0f changes of codec, %.0f broken, %.0f times backward, %.0f gaps "
         "above 1 s, %.0f pts before dts\n",
@@ -130,9 +142,24 @@ static void print_track(json_t *t)
         printf("  first broken: %s\n", json_string_value(json_object_get(t, "first_broken")));
 }
 
+/* By their type; those that occur. */
+static json_t *messages_of(const struct media_input *input)
+{
+    const uint64_t *n = media_input_messages(input);
+    json_t *messages = json_object();
+    char type[16];
+
+    for (unsigned i = 0; i < MEDIA_INPUT_MESSAGE_TYPES; i++) {
+        snprintf(type, sizeof type, "%u", i);
+        if (n[i])
+            (void)json_object_set_new(messages, type, json_integer((json_int_t)n[i]));
+    }
+    return messages;
+}
+
 static json_t *figures_of(const struct analysis *a, const struct media_input *input)
 {
-    static const char *const k_containers[] = {"unknown", "flv", "mpegts"};
+    static const char *const k_containers[] = {"unknown", "flv", "mpegts", "rtmp"};
     struct ts_demux_counts ts;
     json_t *tracks = json_array();
 
@@ -143,13 +170,14 @@ static json_t *figures_of(const struct analysis *a, const struct media_input *in
             (void)json_array_append_new(tracks, track);
     }
     media_input_ts_counts(input, &ts);
-    return json_pack("{s:s, s:I, s:o, s:I, s:I, s:{s:I, s:I, s:I, s:I}}", "container",
+    return json_pack("{s:s?, s:s, s:I, s:o, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "error",
+                     a->ended == E_END ? NULL : a->why, "container",
                      k_containers[media_input_container(input)], "bytes",
                      (json_int_t)media_input_bytes(input), "tracks", tracks, "script_tags",
                      (json_int_t)a->n_script_tags, "other_tracks", (json_int_t)a->n_other_tracks,
-                     "ts", "resyncs", (json_int_t)ts.n_resyncs, "lost", (json_int_t)ts.n_lost,
-                     "broken", (json_int_t)ts.n_broken, "unsupported",
-                     (json_int_t)ts.n_unsupported);
+                     "rtmp_messages", messages_of(input), "ts", "resyncs", (json_int_t)ts.n_resyncs,
+                     "lost", (json_int_t)ts.n_lost, "broken", (json_int_t)ts.n_broken,
+                     "unsupported", (json_int_t)ts.n_unsupported);
 }
 
 static void print_figures(json_t *figures)
@@ -165,6 +193,7 @@ static void print_figures(json_t *figures)
         printf("packets: %.0f lost, %.0f times out of step, %.0f broken; %.0f streams left out\n",
                number_of(figures, "ts", "lost"), number_of(figures, "ts", "resyncs"),
                number_of(figures, "ts", "broken"), number_of(figures, "ts", "unsupported"));
+    print_counts("RTMP messages by type", json_object_get(figures, "rtmp_messages"));
     json_array_foreach(json_object_get(figures, "tracks"), i, track)
     {
         print_track(track);
@@ -200,52 +229,129 @@ static bool is_fine(const struct analysis *a, json_t *figures)
     return fine;
 }
 
-static int report(const struct analysis *a, const struct media_input *input, enum err e)
+static int report(const struct analysis *a, const struct media_input *input)
 {
+    const char *json_path = a->options.common.json_path;
     json_t *figures = figures_of(a, input);
-    bool to_stdout = a->options.json_path && !strcmp(a->options.json_path, "-");
-    int status = !figures || e != E_END || !is_fine(a, figures);
+    bool to_stdout = tool_has_json_on_stdout(&a->options.common);
+    int status = !figures || a->ended != E_END || !is_fine(a, figures);
 
     if (figures && !to_stdout)
         print_figures(figures);
-    if (figures && to_stdout)
-        (void)json_dumpf(figures, stdout, JSON_INDENT(2));
-    else if (figures && a->options.json_path &&
-             json_dump_file(figures, a->options.json_path, JSON_INDENT(2)) != 0)
-        fprintf(stderr, "headwater-tool: %s: cannot be written\n", a->options.json_path);
-    if (e != E_END)
-        fprintf(stderr, "headwater-tool: %s\n", media_input_why(input));
+    if (fflush(stdout) != 0 || (json_path && !tool_write_json(figures, json_path)))
+        status = 1;
+    if (a->ended != E_END)
+        fprintf(stderr, "headwater-tool: %s\n", a->why);
     json_decref(figures);
+    return status;
+}
+
+/* --- of a file --- */
+
+static int analyze_file(struct analysis *a)
+{
+    char why[256];
+    struct media_input *input = media_input_open(a->options.path, why, sizeof why);
+    struct media_tag tag;
+    int status;
+
+    if (!input)
+        return tool_usage_error(&k_command, "", why);
+    while ((a->ended = media_input_next(input, &tag)) == E_OK)
+        add(a, &tag);
+    snprintf(a->why, sizeof a->why, "%s", media_input_why(input));
+    if (a->ended == E_END && media_input_lacks(input)) {
+        snprintf(a->why, sizeof a->why, "%s: %s", a->options.path, media_input_lacks(input));
+        a->ended = E_PROTO;
+    }
+    status = report(a, input);
+    media_input_close(&input);
+    return status;
+}
+
+/* --- of a live stream --- */
+
+static void on_tag(void *arg, const struct media_tag *tag)
+{
+    struct analysis *a = arg;
+
+    if (a->ended != E_OK)
+        return;
+    tool_count(&a->figures, tag);
+    add(a, tag);
+    if (a->options.seconds > 0 && tool_media_s(&a->figures) >= a->options.seconds) {
+        a->ended = E_END;
+        loop_stop(a->run.loop);
+    }
+}
+
+static void on_end(void *arg, enum err e, const char *why)
+{
+    struct analysis *a = arg;
+
+    if (a->ended == E_OK) {
+        a->ended = e;
+        snprintf(a->why, sizeof a->why, "%s", why);
+    }
+    loop_stop(a->run.loop);
+}
+
+/* Nothing was to be had. */
+static int say_failed(const char *why)
+{
+    tool_say("%s", why);
+    tool_json_error(why);
+    return 1;
+}
+
+static int run_link(struct analysis *a)
+{
+    static const struct media_link_ops k_ops = {.on_tag = on_tag, .on_end = on_end};
+    const struct media_link_conf conf = {.loop = a->run.loop,
+                                         .target = &a->target,
+                                         .timeout_ms = (int64_t)(a->options.common.timeout_s * 1e3),
+                                         .ops = &k_ops,
+                                         .arg = a};
+    int status;
+
+    a->figures.begin_us = clock_mono_us();
+    a->link = media_pull_open(&conf);
+    if (a->link)
+        tool_run_loop(&a->run);
+    if (a->ended == E_OK)
+        a->ended = E_END; /* interrupted */
+    if (a->link && media_pull_input(a->link))
+        status = report(a, media_pull_input(a->link));
+    else
+        status = say_failed(a->link ? a->why : err_text(E_NOMEM));
+    media_pull_close(&a->link);
+    return status;
+}
+
+static int analyze_url(struct analysis *a)
+{
+    char why[256] = "";
+    const char *text = why;
+    int status;
+
+    if (tool_run_init(&a->run, &a->options.common, &a->figures, "analyzed", why, sizeof why) !=
+        E_OK)
+        return tool_usage_error(&k_command, "", why);
+    status = load_target_init(&a->target, a->options.path, &text) == E_OK
+                 ? run_link(a)
+                 : tool_usage_error(&k_command, a->options.path, text);
+    tool_run_fini(&a->run);
     return status;
 }
 
 int analyze_main(int argc, char **argv)
 {
-    struct analysis a = {0};
-    struct media_input *input;
-    struct media_tag tag;
-    char why[256] = "which file?";
-    int status;
-    enum err e;
+    static struct analysis a = {.options = {.seconds = 10, .common = TOOL_OPTIONS_DEFAULT}};
+    int status = tool_parse(&k_command, argc, argv, &a.options, &a.options.common);
 
-    if (options_parse(&k_table, argc, argv, &a.options, why, sizeof why) != E_OK ||
-        (!a.options.path && !a.options.help)) {
-        fprintf(stderr, "headwater-tool: %s\n\n", why);
-        usage(stderr);
-        return 2;
-    }
-    if (a.options.help) {
-        usage(stdout);
-        return 0;
-    }
-    input = media_input_open(a.options.path, why, sizeof why);
-    if (!input) {
-        fprintf(stderr, "headwater-tool: %s\n", why);
-        return 2;
-    }
-    while ((e = media_input_next(input, &tag)) == E_OK)
-        add(&a, &tag);
-    status = report(&a, input, e);
-    media_input_close(&input);
-    return status;
+    if (status >= 0)
+        return status;
+    if (!a.options.path)
+        return tool_usage_error(&k_command, "", "which file?");
+    return strstr(a.options.path, "://") ? analyze_url(&a) : analyze_file(&a);
 }

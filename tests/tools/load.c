@@ -29,6 +29,7 @@ enum phase {
 };
 
 struct run {
+    const char *command; /* for complaints */
     struct load_options options;
     struct load_clip clip;
     struct load_shared shared;
@@ -59,6 +60,12 @@ static int64_t cpu_us(void)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+/* stdout is for people, and about the load itself. */
+static bool is_wordy(const struct run *r)
+{
+    return !r->options.report && (!r->options.json_path || strcmp(r->options.json_path, "-"));
+}
+
 /* --- the window --- */
 
 static void window_begin(struct run *r, int64_t now_us)
@@ -67,7 +74,7 @@ static void window_begin(struct run *r, int64_t now_us)
     r->window.cpu_us = cpu_us();
     r->window.turn_ms_max = 0;
     r->shared.counting = true;
-    if (!r->options.json_path || strcmp(r->options.json_path, "-"))
+    if (is_wordy(r))
         puts("window begin");
 }
 
@@ -76,7 +83,7 @@ static void report(struct run *r)
     r->outcome.publishers = &r->publishers;
     r->outcome.groups = r->groups;
     r->outcome.n_groups = r->options.n_groups;
-    if (r->options.json_path && strcmp(r->options.json_path, "-"))
+    if (!r->options.report && r->options.json_path && strcmp(r->options.json_path, "-"))
         r->written = load_report_json(&r->outcome, r->options.json_path);
 }
 
@@ -91,7 +98,7 @@ static void window_end(struct run *r, int64_t now_us)
     r->outcome.cpu = wall_us > 0 ? (double)(cpu_us() - r->window.cpu_us) / wall_us : 0;
     r->outcome.turn_ms_max = r->window.turn_ms_max;
     report(r);
-    if (!r->options.json_path || strcmp(r->options.json_path, "-"))
+    if (is_wordy(r))
         puts("window end");
 }
 
@@ -281,7 +288,7 @@ static void raise_descriptor_limit(void)
 
 static int fail(const char *what, const char *why)
 {
-    fprintf(stderr, "headwater-tool load: %s: %s\n", what, why);
+    fprintf(stderr, "headwater-tool %s: %s: %s\n", g_run.command, what, why);
     return 2;
 }
 
@@ -366,6 +373,8 @@ static int conclude(struct run *r)
     for (unsigned i = 0; i < r->options.n_groups; i++)
         load_group_give_up(&r->groups[i]);
     report(r);
+    if (r->options.report)
+        return r->options.report(&r->outcome, r->options.json_path);
     if (r->options.json_path && !strcmp(r->options.json_path, "-"))
         r->written = load_report_json(&r->outcome, "-");
     else
@@ -375,20 +384,13 @@ static int conclude(struct run *r)
     return load_outcome_is_bad(&r->outcome) || r->written != E_OK;
 }
 
-int load_main(int argc, char **argv)
+int load_run(const char *command, const struct load_options *options)
 {
     struct run *r = &g_run;
-    char why[256];
     int status;
 
-    if (load_options_parse(argc, argv, &r->options, why, sizeof why) != E_OK) {
-        fprintf(stderr, "headwater-tool load: %s (--help)\n", why);
-        return 2;
-    }
-    if (r->options.help) {
-        load_options_help(stdout);
-        return 0;
-    }
+    r->command = command;
+    r->options = *options;
     setvbuf(stdout, NULL, _IOLBF, 0);
     raise_descriptor_limit();
     status = init(r);
@@ -403,4 +405,19 @@ int load_main(int argc, char **argv)
     }
     fini(r);
     return status;
+}
+
+int load_main(int argc, char **argv)
+{
+    struct load_options options;
+    char why[256];
+
+    if (load_options_parse(argc, argv, &options, why, sizeof why) != E_OK) {
+        fprintf(stderr, "headwater-tool load: %s (--help)\n", why);
+        return 2;
+    }
+    if (!options.help)
+        return load_run("load", &options);
+    load_options_help(stdout);
+    return 0;
 }

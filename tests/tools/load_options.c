@@ -1,8 +1,6 @@
 /* The command line of headwater-tool load. */
 #include "tests/tools/load_options.h"
 
-#include "tests/tools/options.h"
-
 enum part {
     PART_RUN,
     PART_PLAY, /* begins a group, and is its first member */

@@ -8,8 +8,9 @@
 #include <stdio.h>
 
 #include "common/base/err.h"
+#include "tests/tools/options.h"
 
-#define LOAD_MAX_GROUPS 32
+#define LOAD_MAX_GROUPS OPTION_MAX_TEXTS
 
 struct load_group_options { /* what --play begins */
     const char *url;
@@ -17,6 +18,8 @@ struct load_group_options { /* what --play begins */
     double ramp_s;
     double slow_bps; /* 0 = as fast as it comes */
 };
+
+struct load_outcome;
 
 /* Texts are borrowed from argv. */
 struct load_options {
@@ -28,6 +31,8 @@ struct load_options {
     double seconds; /* 0 = until stdin is closed */
     double stall_ms;
     bool hold, no_stamp, quiet, help;
+    /* Instead of the load's own words; returns the exit code. NULL = none. */
+    int (*report)(const struct load_outcome *outcome, const char *json_path);
     struct load_group_options groups[LOAD_MAX_GROUPS];
     unsigned n_groups;
 };

@@ -1,22 +1,15 @@
 /* HTTP-FLV and HTTP-TS players; the answer's type says which. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/flv/flv.h"
-#include "proto/http/http.h"
 #include "tests/tools/load_player_private.h"
+#include "tests/tools/media_answer.h"
 #include "tests/tools/ts_frames.h"
 
-#define MAX_HEAD_BYTES 16384
-
 struct load_http {
-    struct buf_writer head; /* until it is whole */
-    bool has_head;
-    struct http_body body;
-    bool is_ts;
+    struct media_answer answer;
     struct flv_decoder *flv; /* owned */
     struct ts_frames ts;
-    char why[48];
 };
 
 static enum err http_open(struct load_player *p)
@@ -26,7 +19,7 @@ static enum err http_open(struct load_player *p)
 
     if (!h)
         return E_NOMEM;
-    buf_writer_init(&h->head, MAX_HEAD_BYTES);
+    media_answer_init(&h->answer);
     h->flv = flv_decoder_create(FLV_MAX_TAG_BYTES);
     if (!h->flv)
         return E_NOMEM;
@@ -35,48 +28,6 @@ static enum err http_open(struct load_player *p)
         return E_INVAL;
     }
     return load_flush(shared, p->conn);
-}
-
-static bool is_transport_stream(const struct http_head *head)
-{
-    const struct http_field *type = http_find(head, "Content-Type");
-
-    return type && buf_view_equals(type->value, "video/mp2t");
-}
-
-/* The head is parsed when it is whole; what is behind it stays in *in. */
-static enum err feed_head(struct load_player *p, struct buf_reader *in)
-{
-    struct load_http *h = p->http;
-    size_t before = h->head.used_bytes, room = MAX_HEAD_BYTES - before;
-    struct http_head head;
-    struct http_error error = {0};
-    struct buf_reader r;
-    enum err e;
-
-    buf_write(&h->head, in->at, in->left_bytes < room ? in->left_bytes : room);
-    if (buf_writer_status(&h->head) != E_OK)
-        return E_NOMEM;
-    r = buf_reader_from(buf_writer_view(&h->head));
-    e = http_parse_response(&r, MAX_HEAD_BYTES, &head, &error);
-    if (e == E_AGAIN) {
-        (void)buf_take(in, in->left_bytes);
-        return e;
-    }
-    p->why = h->why;
-    snprintf(h->why, sizeof h->why, "%s", error.text ? error.text : "bad HTTP answer");
-    if (e != E_OK)
-        return e;
-    snprintf(h->why, sizeof h->why, "HTTP status %u", head.status);
-    if (head.status != 200)
-        return E_DENIED;
-    p->why = NULL;
-    h->is_ts = is_transport_stream(&head);
-    http_body_init(&h->body, &head, false);
-    (void)buf_take(in, h->head.used_bytes - r.left_bytes - before);
-    buf_writer_fini(&h->head);
-    h->has_head = true;
-    return E_OK;
 }
 
 /* Each takes all of a piece of the body, or gives the reason why it cannot in p->why. */
@@ -116,21 +67,19 @@ static enum err feed_ts(struct load_player *p, struct buf_reader *in)
 
 static enum err http_feed(struct load_player *p, struct buf_reader *in)
 {
-    struct load_http *h = p->http;
+    struct media_answer *answer = &p->http->answer;
     struct buf_view piece;
     enum err e;
 
-    if (!h->has_head && (e = feed_head(p, in)) != E_OK)
-        return e;
-    while ((e = http_body_next(&h->body, in, &piece)) == E_OK) {
+    while ((e = media_answer_next(answer, in, &piece)) == E_OK) {
         struct buf_reader media = buf_reader_from(piece);
 
-        e = h->is_ts ? feed_ts(p, &media) : feed_flv(p, &media);
+        e = answer->is_ts ? feed_ts(p, &media) : feed_flv(p, &media);
         if (e != E_AGAIN)
             return e;
     }
-    if (e == E_END)
-        p->why = "the stream ended";
+    if (e != E_AGAIN)
+        p->why = e == E_END ? "the stream ended" : answer->why;
     return e;
 }
 
@@ -138,7 +87,7 @@ static void http_close(struct load_player *p)
 {
     if (!p->http)
         return;
-    buf_writer_fini(&p->http->head);
+    media_answer_fini(&p->http->answer);
     flv_decoder_destroy(&p->http->flv);
     free(p->http);
     p->http = NULL;

@@ -76,8 +76,8 @@ enum err load_report_json(const struct load_outcome *o, const char *path)
     if (!json)
         return E_NOMEM;
     if (to_stdout) {
-        is_written = json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) == 0;
-        putchar('\n');
+        is_written = json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) == 0 &&
+                     putchar('\n') != EOF && fflush(stdout) == 0;
     } else {
         snprintf(part, sizeof part, "%s.part", path);
         is_written = json_dump_file(json, part, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) == 0 &&

@@ -65,9 +65,9 @@ static json_t *quantile_json(const struct load_hist *hist, double share)
 
 json_t *load_hist_json(const struct load_hist *hist)
 {
-    return json_pack("{s:o, s:o, s:o, s:I}", "p50", quantile_json(hist, 0.5), "p99",
-                     quantile_json(hist, 0.99), "max", quantile_json(hist, 1), "n",
-                     (json_int_t)hist->n);
+    return json_pack("{s:o, s:o, s:o, s:o, s:I}", "p50", quantile_json(hist, 0.5), "p99",
+                     quantile_json(hist, 0.99), "p999", quantile_json(hist, 0.999), "max",
+                     quantile_json(hist, 1), "n", (json_int_t)hist->n);
 }
 
 const char *load_hist_text(const struct load_hist *hist, char text[96])

@@ -43,17 +43,34 @@ static unsigned port_of(const struct load_target *target, const struct url *url)
     return url->port ? url->port : target->tls ? 443 : plain;
 }
 
+static struct tls_client *g_tls; /* lives as long as the program */
+
+static struct tls_client *make_tls(const char *ca_file, bool is_unverified, struct tls_error *error)
+{
+    const struct tls_client_conf conf = {
+        .ca_file = ca_file, .is_unverified = is_unverified, .handshake_timeout_ms = 30000};
+
+    return tls_client_create(&conf, error);
+}
+
 static struct tls_client *shared_tls(const char **why)
 {
-    static const struct tls_client_conf k_conf = {.is_unverified = true,
-                                                  .handshake_timeout_ms = 30000};
-    static struct tls_client *client;
     static struct tls_error error;
 
-    if (!client)
-        client = tls_client_create(&k_conf, &error);
+    if (!g_tls)
+        g_tls = make_tls(NULL, true, &error);
     *why = error.text;
-    return client;
+    return g_tls;
+}
+
+enum err load_target_trust(const char *ca_file, bool is_unverified, char *why, size_t size)
+{
+    struct tls_error error = {""};
+
+    tls_client_destroy(&g_tls);
+    g_tls = make_tls(ca_file, is_unverified, &error);
+    snprintf(why, size, "%s", error.text);
+    return g_tls ? E_OK : E_INVAL;
 }
 
 static const struct {

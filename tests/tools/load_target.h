@@ -19,6 +19,10 @@ struct load_target {
  * is shared by all targets and lives as long as the program. */
 enum err load_target_init(struct load_target *target, const char *url, const char **why);
 
+/* Whom TLS believes from the next load_target_init() on; else anybody. ca_file as in tls.h. E_INVAL
+ * with why[size]. */
+enum err load_target_trust(const char *ca_file, bool is_unverified, char *why, size_t size);
+
 /* What an RTMP client says of itself; {i} is index. */
 struct load_rtmp_name {
     char app[LOAD_URL_SIZE], stream[LOAD_URL_SIZE], tc_url[LOAD_URL_SIZE];

@@ -4,8 +4,15 @@
 
 #include "tests/tools/analyze.h"
 #include "tests/tools/ask.h"
+#include "tests/tools/delay.h"
 #include "tests/tools/load.h"
+#include "tests/tools/pull.h"
+#include "tests/tools/push.h"
+#include "tests/tools/record.h"
+#include "tests/tools/relay.h"
 #include "tests/tools/remux.h"
+#include "tests/tools/route.h"
+#include "tests/tools/sign.h"
 
 static const struct {
     const char *name;
@@ -14,8 +21,16 @@ static const struct {
 } k_commands[] = {
     {"analyze", analyze_main, "what is in a recording, and what is wrong with it"},
     {"ask", ask_main, "HTTP requests by the ten thousand a second, measured"},
+    {"delay", delay_main, "how long frames take from camera to player"},
     {"load", load_main, "thousands of publishers and players, measured"},
+    {"pull", pull_main, "a live stream into a file"},
+    {"push", push_main, "a recording to a server, at its own speed"},
+    {"record", record_main, "a live stream to HLS in a folder"},
+    {"relay", relay_main, "a live stream to one or many servers"},
     {"remux", remux_main, "a recording in another container"},
+    {"route", route_main, "where a scheduler sends whom, and why"},
+    {"passwd", passwd_main, "lines for a node's file of users"},
+    {"sign", sign_main, "addresses that let in who has them"},
 };
 
 static void usage(FILE *out)

@@ -1,17 +1,24 @@
-/* Which container it is shows in the first bytes; both kinds end as FLV tags. */
+/* Which container it is shows in the first bytes; all kinds end as FLV tags. */
 #include "tests/tools/media_input.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/flv/flv.h"
+#include "proto/rtmp/chunk_decoder.h"
 
 #define PIECE_BYTES 65536
 #define MAX_FRAME_BYTES FLV_MAX_TAG_BYTES
+#define RTMP_VERSION 3
+#define HANDSHAKE_BYTES (1u + 1536u + 1536u) /* of either side: RTMP 1.0, section 5.2 */
 
 struct media_input {
-    FILE *file;
+    int fd;           /* -1: its owner gives the bytes */
+    bool is_patient;  /* E_AGAIN instead of waiting */
     const char *path; /* borrowed */
     enum media_container container;
     uint8_t piece[PIECE_BYTES];
@@ -20,6 +27,9 @@ struct media_input {
     bool at_end;
     struct flv_decoder *flv;
     struct ts_demux *ts;
+    struct rtmp_chunk_decoder rtmp;
+    size_t handshake_left_bytes;
+    uint64_t n_messages[MEDIA_INPUT_MESSAGE_TYPES];
     struct buf_writer body; /* of a tag that was made here */
     struct flv_parts parts; /* of a tag of FLV that is being taken apart */
     struct buf_writer scratch;
@@ -31,23 +41,39 @@ struct media_input {
     char why[256];
 };
 
+struct media_input *media_input_create(const char *name, enum media_container container)
+{
+    struct media_input *m = calloc(1, sizeof *m);
+
+    if (!m)
+        return NULL;
+    *m = (struct media_input){.fd = -1, .path = name, .container = container};
+    buf_writer_init(&m->body, MAX_FRAME_BYTES + 64);
+    buf_writer_init(&m->scratch, MAX_FRAME_BYTES + 64);
+    if (container == CONTAINER_FLV)
+        m->flv = flv_decoder_create(MAX_FRAME_BYTES);
+    if (container == CONTAINER_TS)
+        m->ts = ts_demux_create(MAX_FRAME_BYTES);
+    if ((container == CONTAINER_FLV && !m->flv) || (container == CONTAINER_TS && !m->ts))
+        media_input_close(&m);
+    return m;
+}
+
 struct media_input *media_input_open(const char *path, char *why, size_t size)
 {
-    struct media_input *input = calloc(1, sizeof *input);
+    bool is_stdin = !strcmp(path, "-");
+    struct media_input *input =
+        media_input_create(is_stdin ? "standard input" : path, CONTAINER_UNKNOWN);
 
     if (!input) {
         snprintf(why, size, "%s", err_text(E_NOMEM));
         return NULL;
     }
-    input->path = strcmp(path, "-") ? path : "standard input";
-    input->file = strcmp(path, "-") ? fopen(path, "rbe") : stdin;
-    if (!input->file) {
+    input->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (input->fd < 0) {
         snprintf(why, size, "%s: %s", path, strerror(errno));
-        free(input);
-        return NULL;
+        media_input_close(&input);
     }
-    buf_writer_init(&input->body, MAX_FRAME_BYTES + 64);
-    buf_writer_init(&input->scratch, MAX_FRAME_BYTES + 64);
     return input;
 }
 
@@ -57,14 +83,31 @@ void media_input_close(struct media_input **input)
 
     if (!m)
         return;
-    if (m->file != stdin)
-        (void)fclose(m->file);
+    if (m->fd > STDIN_FILENO)
+        (void)close(m->fd);
     flv_decoder_destroy(&m->flv);
     ts_demux_destroy(&m->ts);
+    rtmp_chunk_decoder_fini(&m->rtmp);
     buf_writer_fini(&m->body);
     buf_writer_fini(&m->scratch);
     free(m);
     *input = NULL;
+}
+
+void media_input_set_patient(struct media_input *input)
+{
+    input->is_patient = true;
+}
+
+void media_input_give(struct media_input *input, struct buf_view bytes)
+{
+    input->n_bytes += bytes.size_bytes;
+    input->in = buf_reader_from(bytes);
+}
+
+void media_input_end(struct media_input *input)
+{
+    input->at_end = true;
 }
 
 static enum err fail(struct media_input *m, enum err e, const char *what)
@@ -76,25 +119,50 @@ static enum err fail(struct media_input *m, enum err e, const char *what)
 
 /* --- bytes --- */
 
-static enum err fill(struct media_input *m)
+static bool has_bytes(const struct media_input *m)
 {
-    size_t n = fread(m->piece, 1, sizeof m->piece, m->file);
+    struct pollfd fd = {.fd = m->fd, .events = POLLIN};
 
-    m->n_bytes += n;
-    m->in = buf_reader_from(buf_view_of(m->piece, n));
-    if (n)
-        return E_OK;
-    if (ferror(m->file))
-        return fail(m, E_IO, strerror(errno));
-    m->at_end = true;
-    return E_END;
+    return !m->is_patient || poll(&fd, 1, 0) != 0;
 }
 
-/* "FLV", else a transport stream, which may begin anywhere. */
+static enum err fill(struct media_input *m)
+{
+    ssize_t n;
+
+    if (m->fd < 0 || !has_bytes(m))
+        return E_AGAIN;
+    do
+        n = read(m->fd, m->piece, sizeof m->piece);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return fail(m, E_IO, strerror(errno));
+    m->at_end = n == 0;
+    media_input_give(m, buf_view_of(m->piece, (size_t)n));
+    return n ? E_OK : E_END;
+}
+
+static void begin_rtmp(struct media_input *m)
+{
+    static const struct rtmp_chunk_limits k_limits = {.max_media_bytes = MAX_FRAME_BYTES,
+                                                      .max_other_bytes = 1u << 20,
+                                                      .max_chunk_size = MAX_FRAME_BYTES,
+                                                      .max_chunk_streams = 64};
+
+    m->container = CONTAINER_RTMP;
+    m->handshake_left_bytes = HANDSHAKE_BYTES;
+    rtmp_chunk_decoder_init(&m->rtmp, &k_limits);
+}
+
+/* "FLV", or RTMP's version, else a transport stream, which may begin anywhere. */
 static enum err recognise(struct media_input *m)
 {
     bool is_flv = m->in.left_bytes >= 3 && !memcmp(m->in.at, "FLV", 3);
 
+    if (!is_flv && m->in.left_bytes && m->in.at[0] == RTMP_VERSION) {
+        begin_rtmp(m);
+        return E_OK;
+    }
     m->container = is_flv ? CONTAINER_FLV : CONTAINER_TS;
     if (is_flv)
         m->flv = flv_decoder_create(MAX_FRAME_BYTES);
@@ -167,6 +235,60 @@ static enum err next_flv(struct media_input *m, struct media_tag *out)
     return e;
 }
 
+static void take_message(struct media_input *m, uint8_t type_id, uint32_t time_ms,
+                         struct buf_view body)
+{
+    m->n_messages[type_id % MEDIA_INPUT_MESSAGE_TYPES]++;
+    m->tag = (struct flv_tag){.header = {.type_id = type_id, .dts_ms = time_ms}, .body = body};
+    (void)unwrap(m, time_ms);
+    flv_parts_begin(&m->parts, type_id, body);
+    m->in_parts = true;
+}
+
+void media_input_give_message(struct media_input *m, uint8_t type_id, uint32_t time_ms,
+                              struct buf_view body)
+{
+    m->n_bytes += body.size_bytes;
+    take_message(m, type_id, time_ms, body);
+}
+
+static bool is_media(uint8_t type_id)
+{
+    return type_id == FLV_TAG_AUDIO || type_id == FLV_TAG_VIDEO || type_id == FLV_TAG_SCRIPT;
+}
+
+/* Of a connection's bytes; E_AGAIN too when messages are given instead. */
+static enum err next_rtmp(struct media_input *m, struct media_tag *out)
+{
+    enum err e = m->in_parts ? next_part(m, out) : E_AGAIN;
+    struct rtmp_message message;
+
+    if (e != E_AGAIN || m->fd < 0)
+        return e;
+    while (m->handshake_left_bytes && m->in.left_bytes) {
+        size_t n =
+            m->in.left_bytes < m->handshake_left_bytes ? m->in.left_bytes : m->handshake_left_bytes;
+
+        (void)buf_take(&m->in, n);
+        m->handshake_left_bytes -= n;
+    }
+    while (e == E_AGAIN && m->in.left_bytes) {
+        e = rtmp_chunk_decoder_feed(&m->rtmp, &m->in, &message);
+        if (e == E_AGAIN)
+            break;
+        if (e != E_OK)
+            return fail(m, e, rtmp_chunk_decoder_error(&m->rtmp));
+        e = E_AGAIN;
+        if (is_media(message.type_id) && message.payload.size_bytes) {
+            take_message(m, message.type_id, message.timestamp_ms, message.payload);
+            e = next_part(m, out);
+        } else {
+            m->n_messages[message.type_id % MEDIA_INPUT_MESSAGE_TYPES]++;
+        }
+    }
+    return e;
+}
+
 static enum err take_unit(struct media_input *m, const struct ts_unit *unit, struct media_tag *out)
 {
     struct flv_es es = {.kind = unit->kind,
@@ -207,6 +329,8 @@ enum err media_input_next(struct media_input *m, struct media_tag *out)
             e = next_flv(m, out);
         else if (m->container == CONTAINER_TS)
             e = next_ts(m, out);
+        else if (m->container == CONTAINER_RTMP)
+            e = next_rtmp(m, out);
         if (e != E_AGAIN)
             return e;
         if (m->at_end)
@@ -224,6 +348,16 @@ const char *media_input_why(const struct media_input *input)
     return input->why;
 }
 
+const char *media_input_lacks(const struct media_input *input)
+{
+    if (!input->n_bytes)
+        return "is empty";
+    if ((input->flv && flv_decoder_is_amid(input->flv)) ||
+        (input->ts && ts_demux_is_amid(input->ts)))
+        return "ends in the middle of a frame";
+    return NULL;
+}
+
 enum media_container media_input_container(const struct media_input *input)
 {
     return input->container;
@@ -232,6 +366,11 @@ enum media_container media_input_container(const struct media_input *input)
 uint64_t media_input_bytes(const struct media_input *input)
 {
     return input->n_bytes;
+}
+
+const uint64_t *media_input_messages(const struct media_input *input)
+{
+    return input->n_messages;
 }
 
 void media_input_ts_counts(const struct media_input *input, struct ts_demux_counts *out)

@@ -4,17 +4,25 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proto/codec/aac.h"
 #include "proto/codec/nal.h"
 #include "proto/flv/flv.h"
-#include "proto/ts/ts.h"
+#include "tests/tools/flv_output.h"
+#include "tests/tools/mp4_output.h"
+#include "tests/tools/ts_output.h"
+
+#define MAX_OUT_BYTES ((size_t)512 << 20) /* the tables of a long MP4 file */
 
 struct media_output {
     const struct media_output_form *form;
     const char *path; /* borrowed */
     FILE *file;
     struct buf_writer out; /* of one frame */
+    bool can_seek;         /* a file, not a pipe */
+    struct flv_output flv; /* can_seek */
+    struct mp4_output mp4;
     struct ts_mux ts;
     struct codec_params es; /* of the elementary stream; its views are into config */
     struct buf_writer config;
@@ -27,11 +35,44 @@ struct media_output {
 
 struct media_output_form {
     const char *ending;
-    enum media_codec codec; /* of an elementary stream; else CODEC_NONE */
-    void (*begin)(struct media_output *o);
+    enum media_codec codec;                    /* of an elementary stream; else CODEC_NONE */
+    enum err (*begin)(struct media_output *o); /* NULL = nothing */
     /* Writes into o->out. E_UNSUPPORTED: no place for it. *why is static. */
     enum err (*write)(struct media_output *o, const struct media_tag *tag, const char **why);
+    /* What comes last, and what goes in front once it is known. NULL = nothing. */
+    enum err (*end)(struct media_output *o);
 };
+
+static enum err fail(struct media_output *o, enum err e, const char *what)
+{
+    snprintf(o->why, sizeof o->why, "%s: %s", o->path, what);
+    return e;
+}
+
+static enum err flush(struct media_output *o)
+{
+    struct buf_view bytes = buf_writer_view(&o->out);
+
+    if (buf_writer_status(&o->out) != E_OK)
+        return fail(o, buf_writer_status(&o->out), err_text(buf_writer_status(&o->out)));
+    if (bytes.size_bytes && fwrite(bytes.data, 1, bytes.size_bytes, o->file) != bytes.size_bytes)
+        return fail(o, E_IO, strerror(errno));
+    buf_writer_clear(&o->out);
+    return E_OK;
+}
+
+/* Over what is there, behind all else. */
+static enum err put_at(struct media_output *o, uint64_t at, struct buf_view bytes)
+{
+    enum err e = flush(o);
+
+    if (e != E_OK || !o->can_seek)
+        return e;
+    if (fseeko(o->file, (off_t)at, SEEK_SET) != 0 ||
+        fwrite(bytes.data, 1, bytes.size_bytes, o->file) != bytes.size_bytes)
+        return fail(o, E_IO, strerror(errno));
+    return E_OK;
+}
 
 static struct buf_view es_of(const struct media_tag *tag)
 {
@@ -53,65 +94,70 @@ static int64_t time_of(struct media_output *o, const struct media_tag *tag)
 
 /* --- FLV --- */
 
-static void begin_flv(struct media_output *o)
+static enum err begin_flv(struct media_output *o)
 {
+    if (o->can_seek)
+        return flv_output_begin(&o->flv, &o->out);
     flv_write_file_header(&o->out, true, true);
+    return E_OK;
 }
 
 static enum err write_flv(struct media_output *o, const struct media_tag *tag, const char **why)
 {
-    *why = "";
-    flv_write_tag(&o->out, tag->type_id, (uint32_t)((time_of(o, tag) + 500) / 1000), tag->body);
+    uint32_t time_ms = (uint32_t)((time_of(o, tag) + 500) / 1000);
+
+    *why = "what a file says of itself is made anew";
+    if (o->can_seek)
+        return flv_output_write(&o->flv, tag, time_ms, &o->out);
+    flv_write_tag(&o->out, tag->type_id, time_ms, tag->body);
     return E_OK;
+}
+
+static enum err end_flv(struct media_output *o)
+{
+    struct buf_writer meta;
+    enum err e;
+
+    if (!o->can_seek)
+        return E_OK;
+    buf_writer_init(&meta, 2 * FLV_SEEK_META_BYTES);
+    e = flv_output_end(&o->flv, &meta);
+    e = e == E_OK ? put_at(o, FLV_SEEK_META_AT, buf_writer_view(&meta)) : fail(o, e, err_text(e));
+    buf_writer_fini(&meta);
+    return e;
+}
+
+/* --- MP4 --- */
+
+static enum err begin_mp4(struct media_output *o)
+{
+    return mp4_output_init(&o->mp4);
+}
+
+static enum err write_mp4(struct media_output *o, const struct media_tag *tag, const char **why)
+{
+    return mp4_output_write(&o->mp4, tag, time_of(o, tag), &o->out, why);
+}
+
+static enum err end_mp4(struct media_output *o)
+{
+    uint8_t hold[MP4_HOLD_BYTES];
+    const char *why = "";
+    uint64_t hold_at;
+    enum err e = mp4_output_end(&o->mp4, &o->out, &hold_at, hold, &why);
+
+    if (e != E_OK)
+        return fail(o, e, e == E_UNSUPPORTED ? why : err_text(e));
+    return put_at(o, hold_at, buf_view_of(hold, sizeof hold));
 }
 
 /* --- transport stream --- */
 
-struct out_sink {
-    struct ts_sink sink;
-    struct buf_writer *out;
-};
-
-static void put_ts(struct ts_sink *sink, struct buf_view bytes)
-{
-    buf_write_view(((struct out_sink *)sink)->out, bytes);
-}
-
-static enum err set_ts_track(struct media_output *o, const struct media_tag *tag, const char **why)
-{
-    struct codec_params params;
-    enum err e = tag->info.flags & FRAME_CONFIG
-                     ? codec_params_from_config(tag->info.codec, es_of(tag), &params, why)
-                     : codec_params_from_frame(tag->info.codec, es_of(tag), &params, why);
-
-    return e == E_OK ? ts_mux_set_track(&o->ts, tag->info.track_id, &params, why) : e;
-}
-
 static enum err write_ts(struct media_output *o, const struct media_tag *tag, const char **why)
 {
-    const struct media_frame_info *info = &tag->info;
-    struct out_sink sink = {{put_ts}, &o->out};
-    struct ts_frame frame = {.kind = info->kind,
-                             .codec = info->codec,
-                             .track_id = info->track_id,
-                             .key = info->flags & FRAME_KEY,
-                             .entry = info->kind == MEDIA_VIDEO && info->flags & FRAME_KEY,
-                             .dts_us = time_of(o, tag),
-                             .es = es_of(tag)};
-    bool is_new =
-        !codec_has_config(info->codec) && !ts_mux_has_track(&o->ts, info->kind, info->track_id);
-    enum err e = E_OK;
+    bool entry = tag->info.kind == MEDIA_VIDEO && tag->info.flags & FRAME_KEY;
 
-    frame.pts_us = frame.dts_us + info->cts_us;
-    if (info->flags & FRAME_CONFIG)
-        return set_ts_track(o, tag, why);
-    if (info->kind == MEDIA_DATA || info->flags & (FRAME_HEADERS | FRAME_SEQ_END)) {
-        *why = "a transport stream has no place for it";
-        return E_UNSUPPORTED;
-    }
-    if (is_new)
-        e = set_ts_track(o, tag, why);
-    return e == E_OK ? ts_mux_write(&o->ts, &sink.sink, &frame, why) : e;
+    return ts_output_write(&o->ts, tag, time_of(o, tag), entry, &o->out, why);
 }
 
 /* --- elementary streams --- */
@@ -186,10 +232,15 @@ static enum err write_es(struct media_output *o, const struct media_tag *tag, co
 /* --- the table --- */
 
 static const struct media_output_form k_forms[] = {
-    {".flv", CODEC_NONE, begin_flv, write_flv}, {".ts", CODEC_NONE, NULL, write_ts},
-    {".h264", CODEC_H264, NULL, write_es},      {".hevc", CODEC_HEVC, NULL, write_es},
-    {".aac", CODEC_AAC, NULL, write_es},        {".mp3", CODEC_MP3, NULL, write_es},
-    {".ac3", CODEC_AC3, NULL, write_es},        {".eac3", CODEC_EAC3, NULL, write_es},
+    {".flv", CODEC_NONE, begin_flv, write_flv, end_flv},
+    {".ts", CODEC_NONE, NULL, write_ts, NULL},
+    {".mp4", CODEC_NONE, begin_mp4, write_mp4, end_mp4},
+    {".h264", CODEC_H264, NULL, write_es, NULL},
+    {".hevc", CODEC_HEVC, NULL, write_es, NULL},
+    {".aac", CODEC_AAC, NULL, write_es, NULL},
+    {".mp3", CODEC_MP3, NULL, write_es, NULL},
+    {".ac3", CODEC_AC3, NULL, write_es, NULL},
+    {".eac3", CODEC_EAC3, NULL, write_es, NULL},
 };
 
 const struct media_output_form *media_output_form_of(const char *path)
@@ -207,35 +258,26 @@ const struct media_output_form *media_output_form_of(const char *path)
     return NULL;
 }
 
-const char *media_output_endings(void)
-{
-    return ".flv .ts, and one stream alone: .h264 .hevc .aac .mp3 .ac3 .eac3";
-}
-
 /* --- files --- */
 
-static enum err fail(struct media_output *o, enum err e, const char *what)
+static enum err close_all(struct media_output *o)
 {
-    snprintf(o->why, sizeof o->why, "%s: %s", o->path, what);
-    return e;
-}
+    bool is_there = (o->file == stdout ? fflush(stdout) : fclose(o->file)) == 0;
 
-static enum err flush(struct media_output *o)
-{
-    struct buf_view bytes = buf_writer_view(&o->out);
-
-    if (buf_writer_status(&o->out) != E_OK)
-        return fail(o, buf_writer_status(&o->out), err_text(buf_writer_status(&o->out)));
-    if (bytes.size_bytes && fwrite(bytes.data, 1, bytes.size_bytes, o->file) != bytes.size_bytes)
-        return fail(o, E_IO, strerror(errno));
-    buf_writer_clear(&o->out);
-    return E_OK;
+    flv_output_fini(&o->flv);
+    mp4_output_fini(&o->mp4);
+    ts_mux_fini(&o->ts);
+    buf_writer_fini(&o->out);
+    buf_writer_fini(&o->config);
+    free(o);
+    return is_there ? E_OK : E_IO;
 }
 
 struct media_output *media_output_open(const char *path, const struct media_output_form *form,
                                        char *why, size_t size)
 {
     struct media_output *o = calloc(1, sizeof *o);
+    struct stat about;
 
     if (!o) {
         snprintf(why, size, "%s", err_text(E_NOMEM));
@@ -249,11 +291,16 @@ struct media_output *media_output_open(const char *path, const struct media_outp
         free(o);
         return NULL;
     }
-    buf_writer_init(&o->out, 2 * FLV_MAX_TAG_BYTES);
+    o->can_seek =
+        o->file != stdout && fstat(fileno(o->file), &about) == 0 && S_ISREG(about.st_mode);
+    buf_writer_init(&o->out, MAX_OUT_BYTES);
     buf_writer_init(&o->config, FLV_MAX_TAG_BYTES);
     ts_mux_init(&o->ts);
-    if (form->begin)
-        form->begin(o);
+    if (form->begin && form->begin(o) != E_OK) {
+        snprintf(why, size, "%s: %s", path, err_text(E_NOMEM));
+        (void)close_all(o);
+        return NULL;
+    }
     return o;
 }
 
@@ -276,21 +323,25 @@ enum err media_output_write(struct media_output *o, const struct media_tag *tag)
     return flush(o);
 }
 
-enum err media_output_close(struct media_output **output, uint64_t *n_written, uint64_t *n_left_out)
+enum err media_output_close(struct media_output **output, uint64_t *n_written, uint64_t *n_left_out,
+                            char *why, size_t size)
 {
     struct media_output *o = *output;
-    enum err e = flush(o);
+    enum err e = flush(o), closed;
 
+    if (e == E_OK && o->form->end && (o->n_written || o->form->begin == begin_flv))
+        e = o->form->end(o);
+    if (e == E_OK)
+        e = flush(o);
     *n_written = o->n_written;
     *n_left_out = o->n_left_out;
-    if ((o->file == stdout ? fflush(stdout) : fclose(o->file)) != 0)
-        e = E_IO;
-    ts_mux_fini(&o->ts);
-    buf_writer_fini(&o->out);
-    buf_writer_fini(&o->config);
-    free(o);
+    snprintf(why, size, "%s", o->why);
     *output = NULL;
-    return e;
+    closed = close_all(o);
+    if (e != E_OK || closed == E_OK)
+        return e;
+    snprintf(why, size, "its end could not be written: %s", strerror(errno));
+    return closed;
 }
 
 const char *media_output_why(const struct media_output *output)

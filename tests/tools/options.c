@@ -39,7 +39,7 @@ static bool is_placed(const char *arg)
 static const struct option_row *find_place(const struct option_table *table, unsigned n)
 {
     for (size_t i = 0; i < table->n_rows; i++)
-        if (is_placed(table->rows[i].name) && n-- == 0)
+        if (is_placed(table->rows[i].name) && (n-- == 0 || table->rows[i].kind == OPTION_TEXTS))
             return &table->rows[i];
     return NULL;
 }
@@ -56,6 +56,17 @@ static bool parse_number(const struct option_row *row, const char *text, double 
     return true;
 }
 
+static enum err add_text(const struct option_row *row, struct option_texts *texts,
+                         const char *value, char *why, size_t size)
+{
+    if (texts->n == OPTION_MAX_TEXTS) {
+        snprintf(why, size, "%s %s: more than %d of them", row->name, value, OPTION_MAX_TEXTS);
+        return E_INVAL;
+    }
+    texts->each[texts->n++] = value;
+    return E_OK;
+}
+
 static enum err set_member(const struct option_row *row, char *base, const char *value, char *why,
                            size_t size)
 {
@@ -65,6 +76,8 @@ static enum err set_member(const struct option_row *row, char *base, const char 
         *(bool *)member = true;
     } else if (row->kind == OPTION_TEXT) {
         *(const char **)member = value;
+    } else if (row->kind == OPTION_TEXTS) {
+        return add_text(row, member, value, why, size);
     } else if (!parse_number(row, value, member)) {
         snprintf(why, size, "%s %s: expected a %snumber from %.15g to %.15g", row->name, value,
                  row->is_whole ? "whole " : "", row->min, row->max);

@@ -10,9 +10,16 @@
 #include "common/base/err.h"
 
 enum option_kind {
-    OPTION_FLAG,  /* bool */
-    OPTION_TEXT,  /* const char *, borrowed from argv */
-    OPTION_NUMBER /* double, min..max */
+    OPTION_FLAG,   /* bool */
+    OPTION_TEXT,   /* const char *, borrowed from argv */
+    OPTION_NUMBER, /* double, min..max */
+    OPTION_TEXTS   /* struct option_texts: by place and last, all that come; else each time */
+};
+
+#define OPTION_MAX_TEXTS 32
+struct option_texts {
+    const char *each[OPTION_MAX_TEXTS]; /* borrowed from argv */
+    unsigned n;
 };
 
 struct option_row {

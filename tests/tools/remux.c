@@ -1,12 +1,25 @@
 /* The command: one input, one output. */
 #include "tests/tools/remux.h"
 
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+
 #include "tests/tools/media_output.h"
-#include "tests/tools/options.h"
+#include "tests/tools/tool_run.h"
+
+#define NAP_MS 20 /* of a pipe that has nothing */
 
 struct remux_options {
     const char *from, *to;
-    bool quiet, help;
+    struct tool_options common;
+};
+
+struct remux {
+    struct remux_options options;
+    struct tool_figures figures;
+    struct tool_run run; /* without a loop: for its report */
+    char error[512];     /* "" */
 };
 
 #define OF(member) offsetof(struct remux_options, member)
@@ -14,78 +27,124 @@ struct remux_options {
 static const struct option_row k_rows[] = {
     {"FROM",    "", OPTION_TEXT, 0, OF(from), 0, 0, false, "FLV or MPEG-TS; - = standard input"},
     {"TO",      "", OPTION_TEXT, 0, OF(to), 0, 0, false, "by its ending; - = standard output, FLV"},
-    {"--quiet", "", OPTION_FLAG, 0, OF(quiet), 0, 0, false, "no line at the end"},
-    {"--help",  "", OPTION_FLAG, 0, OF(help), 0, 0, false, "this text"},
+    {"--json",  "FILE", OPTION_TEXT, 0, OF(common.json_path), 0, 0, false, "figures; - = stdout"},
+    {"--quiet", "", OPTION_FLAG, 0, OF(common.quiet), 0, 0, false, "no line at the end"},
+    {"--help",  "", OPTION_FLAG, 0, OF(common.help), 0, 0, false, "this text"},
 };
 /* clang-format on */
 static const struct option_table k_table = {k_rows, sizeof k_rows / sizeof k_rows[0], NULL};
+static const struct tool_command k_command = {
+    "remux", &k_table,
+    "headwater-tool remux: a recording in another container, frames untouched\n"
+    "\n"
+    "usage: headwater-tool remux FROM TO [OPTION]...\n",
+    "TO ends with .flv .ts .mp4, or one stream alone: .h264 .hevc .aac .mp3 .ac3 .eac3\n"
+    "SIGINT and SIGTERM end it with a file that is whole as far as it goes.\n"
+    "\n"
+    "example:\n"
+    "  headwater-tool remux a.ts a.mp4\n"
+    "\n"
+    "exit code: 0 fine; 1 FROM is broken, TO cannot be written, or it was interrupted; 2 usage\n"};
 
-static void usage(FILE *out)
+static void fail(struct remux *r, const char *why)
 {
-    fputs("headwater-tool remux: a recording in another container, frames untouched\n"
-          "\n"
-          "usage: headwater-tool remux FROM TO [OPTION]...\n"
-          "\n",
-          out);
-    options_help(&k_table, out);
-    fprintf(out, "\nTO ends with %s\n", media_output_endings());
-    fputs("\nexit code: 0 fine; 1 FROM is broken, or TO cannot be written; 2 usage\n", out);
+    if (!r->error[0])
+        snprintf(r->error, sizeof r->error, "%s", why);
 }
 
-static int fail(const char *why)
-{
-    fprintf(stderr, "headwater-tool: %s\n", why);
-    return 1;
-}
-
-static int copy(struct media_input *input, struct media_output *output)
+static void copy(struct remux *r, struct media_input *input, struct media_output *output)
 {
     struct media_tag tag;
-    enum err e, written = E_OK;
+    enum err e = E_OK;
 
-    while (written == E_OK && (e = media_input_next(input, &tag)) == E_OK)
-        written = media_output_write(output, &tag);
-    if (written != E_OK)
-        return fail(media_output_why(output));
-    return e == E_END ? 0 : fail(media_input_why(input));
+    while (!r->error[0] && e != E_END) {
+        e = media_input_next(input, &tag);
+        if (tool_is_interrupted())
+            fail(r, "interrupted");
+        else if (e == E_AGAIN)
+            (void)poll(NULL, 0, NAP_MS);
+        else if (e != E_OK && e != E_END)
+            fail(r, media_input_why(input));
+        if (e != E_OK || r->error[0])
+            continue;
+        tool_count(&r->figures, &tag);
+        if (media_output_write(output, &tag) != E_OK)
+            fail(r, media_output_why(output));
+    }
 }
 
-static int run(const struct remux_options *options, const struct media_output_form *form)
+static int conclude(struct remux *r, uint64_t n_left_out)
 {
-    uint64_t n_written = 0, n_left_out = 0;
-    char why[256];
-    struct media_input *input = media_input_open(options->from, why, sizeof why);
-    struct media_output *output =
-        input ? media_output_open(options->to, form, why, sizeof why) : NULL;
-    int status = output ? copy(input, output) : fail(why);
+    json_t *json = tool_figures_json(&r->figures, r->error[0] ? r->error : NULL);
 
-    if (output && media_output_close(&output, &n_written, &n_left_out) != E_OK && !status)
-        status = fail("the end of the output could not be written");
-    media_input_close(&input);
-    if (!options->quiet)
-        fprintf(stderr, "%llu frames written, %llu left out\n", (unsigned long long)n_written,
-                (unsigned long long)n_left_out);
-    return status;
+    if (r->error[0])
+        tool_say("%s", r->error);
+    if (json)
+        (void)json_object_set_new(json, "left_out", json_integer((json_int_t)n_left_out));
+    return tool_report(&r->run, json, r->error[0] != '\0');
+}
+
+static int run(struct remux *r, struct media_input *input, const struct media_output_form *form)
+{
+    uint64_t n_written, n_left_out;
+    char why[256];
+    struct media_output *output = media_output_open(r->options.to, form, why, sizeof why);
+
+    if (!output) {
+        fail(r, why);
+        return conclude(r, 0);
+    }
+    media_input_set_patient(input);
+    copy(r, input, output);
+    if (!r->error[0] && media_input_lacks(input))
+        snprintf(r->error, sizeof r->error, "%s: %s", r->options.from, media_input_lacks(input));
+    if (media_output_close(&output, &n_written, &n_left_out, why, sizeof why) != E_OK)
+        fail(r, why);
+    return conclude(r, n_left_out);
+}
+
+/* What is read must not be cut to nothing before. */
+static bool is_same_file(const char *from, const char *to)
+{
+    struct stat a, b;
+
+    return stat(from, &a) == 0 && stat(to, &b) == 0 && S_ISREG(b.st_mode) && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
+static const char *why_not(const struct remux_options *o, const struct media_output_form *form)
+{
+    if (!form)
+        return "no ending that says what it is to be";
+    if (is_same_file(o->from, o->to))
+        return "is what is read";
+    return NULL;
 }
 
 int remux_main(int argc, char **argv)
 {
-    struct remux_options options = {0};
-    const struct media_output_form *form = NULL;
-    char why[256] = "from what, to what?";
+    static struct remux r;
+    const struct media_output_form *form;
+    struct media_input *input;
+    char why[256];
+    int status = tool_parse(&k_command, argc, argv, &r.options, &r.options.common);
 
-    if (options_parse(&k_table, argc, argv, &options, why, sizeof why) == E_OK) {
-        if (options.help) {
-            usage(stdout);
-            return 0;
-        }
-        form = options.to ? media_output_form_of(options.to) : NULL;
-        if (options.to && !form)
-            snprintf(why, sizeof why, "%s: no ending that says what it is to be", options.to);
-    }
-    if (form)
-        return run(&options, form);
-    fprintf(stderr, "headwater-tool: %s\n\n", why);
-    usage(stderr);
-    return 2;
+    if (status >= 0)
+        return status;
+    if (!r.options.from || !r.options.to)
+        return tool_usage_error(&k_command, "", "from what, to what?");
+    form = media_output_form_of(r.options.to);
+    if (why_not(&r.options, form))
+        return tool_usage_error(&k_command, r.options.to, why_not(&r.options, form));
+    if (!strcmp(r.options.to, "-") && tool_has_json_on_stdout(&r.options.common))
+        return tool_usage_error(&k_command, "", TOOL_TWO_ON_STDOUT);
+    input = media_input_open(r.options.from, why, sizeof why);
+    if (!input)
+        return tool_usage_error(&k_command, "", why);
+    r.run =
+        (struct tool_run){.options = &r.options.common, .figures = &r.figures, .word = "remuxed"};
+    tool_hear_signals();
+    status = run(&r, input, form);
+    media_input_close(&input);
+    return status;
 }

@@ -12,12 +12,9 @@ struct all {
     const char *text;
     double number;
     bool flag;
-    const char *from, *to;
 };
 
 static const struct option_row k_rows[] = {
-    {"FROM", "", OPTION_TEXT, 0, offsetof(struct all, from), 0, 0, false, "a place"},
-    {"TO", "", OPTION_TEXT, 0, offsetof(struct all, to), 0, 0, false, "another one"},
     {"--text", "T", OPTION_TEXT, 0, offsetof(struct all, text), 0, 0, false, "a text"},
     {"--number", "N", OPTION_NUMBER, 0, offsetof(struct all, number), 1, 9, true, "a number"},
     {"--flag", "", OPTION_FLAG, 0, offsetof(struct all, flag), 0, 0, false, "a flag"},
@@ -36,22 +33,6 @@ static void test_parse_gives_values_in_both_forms(void **state)
     assert_int_equal(options_parse(&k_table, 5, argv, &all, why, sizeof why), E_OK);
     assert_string_equal(all.text, "a=b");
     assert_true(all.number == 7 && all.flag);
-}
-
-static void test_parse_gives_arguments_by_their_place(void **state)
-{
-    char program[] = "x", from[] = "a=b", flag[] = "--flag", to[] = "-", more[] = "c";
-    char *argv[] = {program, from, flag, to, more};
-    struct all all = {0};
-    char why[64];
-
-    (void)state;
-    assert_int_equal(options_parse(&k_table, 4, argv, &all, why, sizeof why), E_OK);
-    assert_string_equal(all.from, "a=b");
-    assert_string_equal(all.to, "-");
-    assert_true(all.flag);
-    assert_int_equal(options_parse(&k_table, 5, argv, &all, why, sizeof why), E_INVAL);
-    assert_string_equal(why, "c: one argument too many");
 }
 
 static void test_parse_gives_why_for_each_mistake(void **state)
@@ -76,11 +57,39 @@ static void test_parse_gives_why_for_each_mistake(void **state)
     }
 }
 
+static void test_parse_gives_all_that_is_left_to_the_last_place(void **state)
+{
+    struct places {
+        const char *from;
+        struct option_texts to;
+    } places = {0};
+    static const struct option_row k_places[] = {
+        {"FROM", "", OPTION_TEXT, 0, offsetof(struct places, from), 0, 0, false, ""},
+        {"TO", "", OPTION_TEXTS, 0, offsetof(struct places, to), 0, 0, false, ""},
+    };
+    static const struct option_table k_of_places = {k_places, 2, NULL};
+    char program[] = "x", a[] = "a", b[] = "b", c[] = "-";
+    char *argv[OPTION_MAX_TEXTS + 3] = {program, a, b, c};
+    char why[64];
+
+    (void)state;
+    assert_int_equal(options_parse(&k_of_places, 4, argv, &places, why, sizeof why), E_OK);
+    assert_string_equal(places.from, "a");
+    assert_int_equal(places.to.n, 2);
+    assert_string_equal(places.to.each[1], "-");
+    for (unsigned i = 1; i < OPTION_MAX_TEXTS + 3; i++)
+        argv[i] = a;
+    places = (struct places){0};
+    assert_int_equal(
+        options_parse(&k_of_places, OPTION_MAX_TEXTS + 3, argv, &places, why, sizeof why), E_INVAL);
+    assert_string_equal(why, "TO a: more than 32 of them");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_gives_values_in_both_forms),
-        cmocka_unit_test(test_parse_gives_arguments_by_their_place),
+        cmocka_unit_test(test_parse_gives_all_that_is_left_to_the_last_place),
         cmocka_unit_test(test_parse_gives_why_for_each_mistake),
     };
 
