@@ -144,15 +144,15 @@ if [ $# -gt 0 ]; then
 fi
 
 run_ctest debug "unit tests, corpora, checks" -LE 'integration|guard' -j "$jobs"
-run_ctest debug "integration" -L '^integration$' -j 2
+run_ctest debug "integration" -L '^integration$' -j "$jobs"
 must "build release" build release
 run_ctest debug "regression guard" -L '^guard$'
 
 if [ $full = yes ]; then
-    run_ctest debug "long tests" -L '^integration-full$'
+    run_ctest debug "long tests" -L '^integration-full$' -j "$jobs"
     must "build tsan" build tsan
     run_ctest tsan "ThreadSanitizer: unit tests" -L '^unit$' -j "$jobs"
-    run_ctest tsan "ThreadSanitizer: integration" -L '^integration$'
+    run_ctest tsan "ThreadSanitizer: integration" -L '^(integration|threads)$' -LE '^calm$' -j "$jobs"
     must "build fuzz (clang)" build fuzz -DHW_WERROR=ON
     run_fuzz_targets
 fi

@@ -9,7 +9,7 @@ find common proto node scheduler \( -name '*.c' -o -name '*.h' \) 2>/dev/null | 
 BEGIN {
     allowed["common/base"] = "common/base/"
     allowed["common/media"] = "common/base/ common/media/"
-    allowed["common/net"] = "common/base/ common/net/ proto/http/"
+    allowed["common/net"] = "common/base/ common/net/ proto/http/ proto/proxy/"
     allowed["proto"] = "common/base/ common/media/ proto/"
     allowed["node"] = "common/ proto/ node/"
     allowed["scheduler"] = "common/ proto/ scheduler/"

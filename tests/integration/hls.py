@@ -5,6 +5,7 @@ import subprocess
 import urllib.parse
 
 import harness
+import media
 
 PLAY_S = 10
 # Settings of tests that do not want to wait for segments of two seconds.
@@ -126,3 +127,29 @@ def probe(path):
                           capture_output=True, text=True)
     assert not done.returncode and not done.stderr, done.stderr
     return {line.split(",")[0]: int(line.split(",")[1]) for line in done.stdout.split()}
+
+
+class OneNode(harness.ClusterTest):
+    """One node, and what it makes of a stream."""
+    cluster_args = {"origins": 1, "edges": 0, "schedulers": 0, "node_set": QUICK}
+
+    def setUp(self):
+        self.node = self.cluster.origins[0]
+        self.stream = f"live/{self.id().split('.')[-1][:60]}"
+        self.publishers = []
+
+    def tearDown(self):
+        for publisher in self.publishers:
+            publisher.kill()
+
+    def publish(self, clip="h264_aac", seconds=6):
+        publisher = media.publish(media.clip(clip, seconds), self.node.url(self.stream), self.cluster.folder,
+                                  f"pub-{self.stream[5:25]}-{len(self.publishers)}", loop=True)
+        self.publishers.append(publisher)
+        return publisher
+
+    def client(self, container="fmp4"):
+        return Client(self.node.http, self.stream, container)
+
+    def wait_segments(self, client, n):
+        harness.wait_until(lambda: len(client.media().segments) >= n, 20, f"{n} segments", step_s=0.2)

@@ -1,6 +1,8 @@
 """Players of the endless HTTP and WebSocket forms, and ffmpeg's judgement of what they got."""
 
 import json
+import os
+import re
 import socket
 import struct
 import subprocess
@@ -121,3 +123,19 @@ def boxes(data):
         at += size
     assert at == len(data), "bytes behind the last box"
     return types
+
+
+class NodeTest(harness.ClusterTest):
+    """One node and what its players have got."""
+
+    cluster_args = {"origins": 1, "edges": 0, "schedulers": 0,
+                    "node_set": {"publisher_grace_ms": "600", "play_wait_ms": "6000"}}
+
+    def setUp(self):
+        self.node = self.cluster.origins[0]
+
+    def save(self, player):
+        path = os.path.join(self.cluster.folder, re.sub(r"\W+", "-", player.name) + "." + player.form)
+        with open(path, "wb") as file:
+            file.write(player.bytes)
+        return path

@@ -1,6 +1,7 @@
 """Everything wrong that a peer can send: closed or refused with the protocol's own words, one log line,
 one count in a metric, and nobody else notices."""
 
+import os
 import re
 import time
 
@@ -10,6 +11,7 @@ import harness
 import media
 import rtmp
 import swarm
+from cycles import n_descriptors
 
 HANDSHAKE = rtmp.handshake_c0c1() + bytes(1536)  # C2 before S1 was seen: servers do not check it
 LIMITS = {"limits.handshake_ms": "1000", "limits.idle_ms": "1500", "limits.http_head_ms": "1000",
@@ -18,6 +20,12 @@ LIMITS = {"limits.handshake_ms": "1000", "limits.idle_ms": "1500", "limits.http_
 
 def connect_command(app="live"):
     return rtmp.command("connect", 1, {"app": app, "tcUrl": f"rtmp://h/{app}"}, chunk_size=128)
+
+
+def player_that_sends(kind, body):
+    return (HANDSHAKE + connect_command() + rtmp.command("createStream", 2, None, chunk_size=128)
+            + rtmp.command("play", 3, None, "test_rtmp_attacks", stream=1, chunk_size=128)
+            + rtmp.message(kind, 0, 1, body, 4, 128))
 
 
 def nested_arrays(depth):
@@ -44,6 +52,9 @@ RTMP_ATTACKS = {
     "audio before publish": HANDSHAKE + connect_command() + rtmp.command("createStream", 2, None,
                                                                         chunk_size=128)
     + rtmp.message(8, 0, 1, b"\xaf\x01" + bytes(50), 4, 128),
+    "audio behind connect": HANDSHAKE + connect_command() + rtmp.message(8, 0, 0, b"\xaf\x01" + bytes(50), 4, 128),
+    "a player that sends audio": player_that_sends(flv.AUDIO, b"\xaf\x01" + bytes(50)),
+    "a player that sends video": player_that_sends(flv.VIDEO, b"\x17\x01" + bytes(50)),
 }
 
 # Each gets a status of 400 to 499 (or 501, 505), and no second answer on that connection.
@@ -70,11 +81,12 @@ HTTP_ATTACKS = {
 BAD_PATHS = ["/live/../secret.flv", "/live/..%2fsecret.flv", "/%2e%2e/x.flv", "/live/%00.flv",
              "/live/a%0ab.flv", "/live/.hidden.flv", "//.flv", "/live/.flv", "/.flv", "/live.flv",
              "/a/b/c/d.flv", f"/live/{'x' * 129}.flv", f"/{'x' * 129}/x.flv", "/v1/x.flv",
+             "/live/a/index.m3u", "/live/a/s1-1.exe", "/hls/a/playlist.m3u8.exe",
              "/live/a%2fb.flv", "/live/%zz.flv", "/live/x.exe", "/live/%ff%fe.flv", "/live/a b.flv"]
 
 BAD_NAMES = [("live", ".."), ("..", "x"), ("live", ".x"), ("live", ""), ("", "x"), ("live", "x" * 129),
              ("x" * 129, "x"), ("live", "a\x01b"), ("live", "a\nb"), ("live", "a b"), ("live", "a/b"),
-             ("a/b/c", "x"), ("api", "x"), ("metrics", "x"), ("live", "\udcff\udcfe"), ("live/..", "x")]
+             ("live", "../canary"), ("live", "../../canary"), ("a/b/c", "x"), ("api", "x"), ("metrics", "x"), ("live", "\udcff\udcfe"), ("live/..", "x")]
 
 
 def many_tracks(n):
@@ -84,6 +96,9 @@ def many_tracks(n):
 
 # What a publisher sends after its sequence headers, and the reason why it is cut.
 MEDIA_ATTACKS = {
+    "a picture of one byte": (flv.VIDEO, b"\x17", "shorter than 5 bytes"),
+    "sound of one byte": (flv.AUDIO, b"\xaf", "without its packet type"),
+    "an enhanced picture of one byte": (flv.VIDEO, b"\x90", "over the end"),
     "one track many times": (flv.VIDEO, b"\xa6\x13hvc1" + b"\x01\0\0\x01\x26" * 9, "twice"),
     "HEVC that none describes": (flv.VIDEO, b"\x93hvc1\0\0\0\x03\x40\x01\x0c", "without a sequence header"),
     "a NAL unit longer than its frame": (flv.VIDEO, b"\x17\x01\0\0\0\0\0\0\xff\x65\x01", "over the end"),
@@ -134,7 +149,7 @@ class BadInputTest(harness.ClusterTest):
         before = self.before
         self.flock.until(lambda: conn.closed, within_s, "the connection is closed")
         harness.wait_until(lambda: self.lines_about(conn, start), 3, "a log line names the peer")
-        lines = self.lines_about(conn, start)
+        lines = [line for line in self.lines_about(conn, start) if "msg=play " not in line]
         self.assertEqual(len(lines), 1, lines)
         self.assertRegex(lines[0], r"reason=|error=|msg=", lines[0])
         now = self.node.metrics()
@@ -169,6 +184,18 @@ class BadInputTest(harness.ClusterTest):
                                       "Connection: close\r\n\r\n".encode("latin-1"))
                 self.flock.until(lambda: conn.closed, 3, "answered")
                 self.assertRegex(bytes(conn.received[:12]), rb"HTTP/1\.1 4(00|04)")
+
+    def test_paths_that_name_no_output_are_answered_and_leave_no_descriptor(self):
+        before = n_descriptors(self.node)
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" \
+                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        stream = self.good[0].stream
+        conns = [self.flock.raw(self.node.http, f"GET /{stream}.{suffix} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+                 for suffix in ("mkv", "flv2", "tsx", "m3u", "") for fields in ("", upgrade) for _ in range(10)]
+        self.flock.until(lambda: all(conn.received for conn in conns), 5, "all are answered")
+        for conn in conns:
+            self.assertRegex(bytes(conn.received[:12]), rb"HTTP/1\.1 4(00|04)")
+        self.flock.until(lambda: n_descriptors(self.node) <= before + 2, 10, "though the clients keep them open")
 
     def test_http_methods(self):
         stream = "/" + self.good[0].stream + ".flv"
@@ -295,6 +322,52 @@ class BadInputTest(harness.ClusterTest):
         viewers = [self.flock.play_rtmp(self.node.rtmp, "live/wrap"), self.flock.play_flv(self.node.http, "live/wrap")]
         self.flock.until(lambda: all(v.log.n_video > 75 for v in viewers), 15, "plays over the boundary")
         self.assert_clean(*viewers)
+
+
+class FoldersTest(harness.ClusterTest):
+    """Segments on disk, in a folder beside which, and in which, others have files."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.failed = False
+        cls.cluster = harness.Cluster(origins=1, edges=0, schedulers=0)
+        cls.folder = os.path.join(cls.cluster.folder, "hls")
+        cls.kept = [os.path.join(cls.cluster.folder, "canary", "x"), os.path.join(cls.folder, "x"),
+                    os.path.join(cls.folder, "live", "x")]
+        for path in cls.kept:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            open(path, "w").close()
+        cls.cluster.node_set = {"hls.mode": "always", "hls.segment_ms": "1000", "hls.idle_ms": "1000",
+                                "hls.disk.dir": cls.folder, "hls.disk.cleanup": "end", "publisher_grace_ms": "300"}
+        cls.cluster.__enter__()
+
+    def publish(self, flock, name):
+        """The publisher, once segments of it are there, and their folder."""
+        folder = os.path.join(self.folder, "live", name)
+        publisher = flock.publish(self.cluster.origins[0].rtmp, f"live/{name}", swarm.Clip(media.clip("small")))
+        flock.until(lambda: os.path.isdir(folder) and len(os.listdir(folder)) > 1, 15, f"segments of {name}")
+        return publisher, folder
+
+    def test_no_name_writes_or_removes_outside_of_the_streams_own_folder(self):
+        node = self.cluster.origins[0]
+        with swarm.Swarm() as flock:
+            good, folder = self.publish(flock, "good")
+            for app, name in [*BAD_NAMES, ("", "")]:
+                conn = swarm.RtmpConn(flock, node.rtmp, "publish", f"{app}/{name}")
+                conn.session.app, conn.session.name = app, name
+                flock.until(lambda: conn.closed or conn.codes, 5, f"{app}/{name} is refused")
+                self.assertFalse(conn.is_running, f"{app}/{name}: {conn.codes}")
+                conn.close()
+            over, gone = self.publish(flock, "over")
+            over.stop()
+            over.close()
+            flock.until(lambda: not os.path.exists(gone), 20, "what it left is removed")
+            self.assertEqual([path for path in self.kept if not os.path.exists(path)], [])
+            self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "live"))), ["good", "x"])
+            self.assertEqual(sorted(os.listdir(self.folder)), ["live", "x"])
+            self.assertEqual(os.listdir(os.path.join(self.cluster.folder, "canary")), ["x"])
+            self.assertGreater(len(os.listdir(folder)), 1)
+            self.assertFalse(good.closed)
 
 
 class BusyStreamTest(harness.ClusterTest):

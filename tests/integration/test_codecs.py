@@ -4,10 +4,11 @@ read and write is not judged by us."""
 import json
 import os
 
+import enhanced
 import flv
 import harness
+import outputs
 import second_opinion as ffmpeg8
-import test_outputs
 
 NAMES = {"H.264": "h264", "HEVC": "hevc", "AV1": "av1", "VP9": "vp9", "VP8": "vp8", "AAC": "aac", "MP3": "mp3",
          "Opus": "opus", "FLAC": "flac", "AC-3": "ac3", "E-AC-3": "eac3"}
@@ -33,7 +34,7 @@ def find(tracks, codec):
 
 def vp8_tags(path):
     """Enhanced RTMP v2: a VPCodecConfigurationRecord, then a frame a tag."""
-    shown = json.loads(test_outputs.run_tool("ffprobe", "-of", "json", "-show_packets", "-show_data", path))
+    shown = json.loads(outputs.run_tool("ffprobe", "-of", "json", "-show_packets", "-show_data", path))
     tags = [(flv.VIDEO, 0, b"\x90vp08" + bytes([1, 0, 0, 0, 0, 10, 0x82, 2, 2, 2, 0, 0]))]
     for packet in shown["packets"]:
         lines = (line.split(": ", 1)[1].split("  ")[0] for line in packet["data"].strip().splitlines())
@@ -105,9 +106,9 @@ class CodecsTest(harness.ClusterTest):
         stream, edge = "live/row_vp8", self.cluster.edges[0]
         self.assertEqual(table()["vp8"], {"flv": True, "ts": False, "mp4": True})
         mp4 = ffmpeg8.play("http://%s:%d/%s.mp4" % (*edge.http, stream))
-        viewers = {form: test_outputs.Player(edge.http, stream, form) for form in ("flv", "ts")}
+        viewers = {form: outputs.Player(edge.http, stream, form) for form in ("flv", "ts")}
         harness.wait_until(lambda: sum(s["stream"] == stream for s in edge.sessions()) >= 3, 20, "all wait")
-        test_outputs.post_tags(self.cluster.origins[0].http, stream, tags)
+        enhanced.post_tags(self.cluster.origins[0].http, stream, tags)
         ffmpeg8.assert_same_packets(want, ffmpeg8.tracks_of(mp4)[0], "vp8 by mp4", len(want["packets"]) * 4 // 5)
         got = [tag.body for tag in flv.FlvReader().feed(bytes(viewers["flv"].end().bytes))]
         self.assertEqual(got, [body for _, _, body in tags])

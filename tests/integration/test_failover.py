@@ -185,7 +185,7 @@ class LeaveTest(SchedulerHarness, unittest.TestCase):
 
     def drain(self, node, method="POST"):
         return call(self.scheduler, method, f"/api/v1/nodes/{node}/drain", "{}" if method == "POST" else None,
-                    {"Content-Type": "application/json"} if method == "POST" else {})
+                    {"Content-Type": "application/json"})
 
     def test_drain_is_ordered_told_once_and_taken_back(self):
         node, other = self.pair()
@@ -463,7 +463,7 @@ class ReplicasTest(SchedulerHarness, unittest.TestCase):
         self.assertEqual(events.wait("drain")["node"], "o2")
         self.assertEqual(leaving.wait("leaving")["node"], "o2")
         self.assertTrue(self.two.beat()["drain"])
-        call(self.scheduler, "DELETE", "/api/v1/nodes/o2/drain")
+        call(self.scheduler, "DELETE", "/api/v1/nodes/o2/drain", None, {"Content-Type": "application/json"})
         events.wait("resume")
         self.assertNotIn("drain", self.two.beat())
 

@@ -1,40 +1,13 @@
 """A node that pulls over RTMP from servers that are not of its cluster: one that leaves and says where to go on, and
 one that knows nothing of Enhanced RTMP."""
 
-import os
-import shutil
 import signal
 
 import harness
 import media
+import relays
 import swarm
 from test_cluster import until_playing
-
-NGINX_RTMP = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
-NGINX_CONF = """
-load_module {module};
-{user}
-daemon off;
-worker_processes 1;
-error_log {folder}/nginx.log info;
-pid {folder}/nginx.pid;
-events {{ }}
-rtmp {{
-    access_log off;
-    server {{
-        listen 127.0.0.1:{port};
-        application live {{
-            live on;
-            wait_key on;
-        }}
-    }}
-}}
-"""
-
-
-def nginx_path():
-    """Debian has it where only root's PATH leads."""
-    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") or harness.tool("nginx")
 
 
 def small():
@@ -91,26 +64,11 @@ class ClassicTest(harness.ClusterTest):
 
     cluster_args = {"origins": 1, "edges": 0, "schedulers": 0}
 
-    def start_nginx(self):
-        port, folder = harness.free_port(), self.cluster.folder
-        path = os.path.join(folder, "nginx.conf")
-        with open(path, "w") as file:
-            file.write(NGINX_CONF.format(module=NGINX_RTMP, folder=folder, port=port,
-                                         user="user root;" if os.geteuid() == 0 else ""))
-        process = harness.Process("nginx", [nginx_path(), "-c", path, "-p", folder], folder)
-        self.addCleanup(process.stop)
-        return "127.0.0.1", port
-
     def test_server_that_knows_no_enhanced_rtmp_is_pulled_from(self):
-        address = self.start_nginx()
+        address = relays.start_nginx(self, self.cluster.folder)
         puller = make_puller(self, 8, "rtmp://%s:%d/live/a" % address)
         with swarm.Swarm() as flock:
-            def is_there():
-                probe = flock.raw(address)
-                flock.run(0.05)
-                probe.close()
-                return not probe.error
-            harness.wait_until(is_there, 10, "nginx accepts")
+            relays.until_accepting(flock, address)
             publisher = flock.publish(address, "live/a", small())
             flock.until(lambda: publisher.is_running, 10, "nginx takes the stream")
             viewers = viewers_of(flock, puller)

@@ -1,41 +1,15 @@
-"""HLS and low-latency HLS at one node: playlists, segments and parts as players see them, and on disk."""
+"""HLS and low-latency HLS at one node: playlists, segments and parts as players see them."""
 
 import os
 import re
-import tempfile
 import threading
-import unittest
 
 import harness
 import media
-from hls import QUICK, Client, Playlist, attribute, play, probe, variants
+from hls import OneNode, Playlist, attribute, play, probe, variants
 
 
-class OneNode(harness.ClusterTest):
-    """What one node makes of a stream."""
-    cluster_args = {"origins": 1, "edges": 0, "schedulers": 0, "node_set": QUICK}
-
-    def setUp(self):
-        self.node = self.cluster.origins[0]
-        self.stream = f"live/{self.id().split('.')[-1][:60]}"
-        self.publishers = []
-
-    def tearDown(self):
-        for publisher in self.publishers:
-            publisher.kill()
-
-    def publish(self, clip="h264_aac", seconds=6):
-        publisher = media.publish(media.clip(clip, seconds), self.node.url(self.stream), self.cluster.folder,
-                                  f"pub-{self.stream[5:25]}-{len(self.publishers)}", loop=True)
-        self.publishers.append(publisher)
-        return publisher
-
-    def client(self, container="fmp4"):
-        return Client(self.node.http, self.stream, container)
-
-    def wait_segments(self, client, n):
-        harness.wait_until(lambda: len(client.media().segments) >= n, 20, f"{n} segments", step_s=0.2)
-
+class Hls(OneNode):
     def test_ffmpeg_plays_fmp4_and_ts_without_an_error(self):
         self.publish()
         found = {}
@@ -168,48 +142,6 @@ class OneNode(harness.ClusterTest):
             self.assertIsNone(attribute(attributes, "RESOLUTION"))
             self.assertEqual(play(f"{self.node.url(self.stream, 'http')[:-4]}.m3u8?container={container}", 4), "")
 
-    def both(self, client, only):
-        """Playlists of all and of this selection, when they have three segments in common. What nobody
-        asks for is given up, so one of them may have begun just now."""
-        found = []
-
-        def look():
-            found[:] = [client.media(), Playlist(client.get(f"{client.media_path()}?only={only}")[2].decode())]
-            return len(set(found[0].names()) & set(found[1].names())) >= 3
-
-        harness.wait_until(look, 20, "segments that both have", step_s=0.2)
-        return found
-
-    def test_only_audio_and_only_video_line_up_with_all(self):
-        self.publish()
-        full = self.client()
-        self.wait_segments(full, 3)
-        for only, codec, letter in (("audio", r"mp4a\.40\.2", "a"), ("video", r"avc1\.[0-9a-f]{6}", "v")):
-            for container in ("fmp4", "ts"):
-                status, _, text = full.get(f"/{self.stream}.m3u8?container={container}&only={only}", timeout_s=20)
-                self.assertEqual(status, 200, text)
-                (attributes, uri), = variants(text.decode())
-                self.assertRegex(attribute(attributes, "CODECS"), f"^{codec}$")
-                self.assertRegex(uri, rf"/{container}\.m3u8\?only={only}&session=h-[0-9a-f]{{12}}$")
-                self.assertEqual(play(f"{self.node.url(self.stream, 'http')[:-4]}.m3u8?container={container}"
-                                      f"&only={only}", 3), "")
-            whole, part = self.both(full, only)
-            self.assertEqual({s["uri"][:2] for s in part.segments}, {f"s{letter}"})
-            self.assertEqual({uri[:2] for uri in part.maps}, {f"i{letter}"})
-            common = set(whole.names()) & set(part.names())
-            for msn in common:
-                name, duration = part.names()[msn]
-                self.assertEqual((name.replace(f"s{letter}", "s"), duration), whole.names()[msn])
-            name = part.names()[max(common)][0]
-            path = os.path.join(self.cluster.folder, f"{only}.mp4")
-            with open(path, "wb") as file:
-                file.write(full.piece(part.maps[0])[2] + full.piece(name)[2])
-            self.assertEqual(list(probe(path)), [only])
-        self.assertEqual(len(variants(full.multivariant())), 1)
-        for query in ("only=", "only=sound", "tracks=2"):
-            for path in (f"/{self.stream}.m3u8", full.media_path()):
-                self.assertEqual(full.get(f"{path}?{query}")[0], 400, f"{path}?{query}")
-
     def test_republish_goes_on_with_a_discontinuity(self):
         first = self.publish()
         client = self.client()
@@ -285,77 +217,6 @@ class OneNode(harness.ClusterTest):
         playlist = client.media()
         self.assertTrue(playlist.ended, playlist.text)
         self.assertIsNone(playlist.hint)
-
-
-class Disk(unittest.TestCase):
-    """Segments on disk, in each of the three ways to clean up."""
-
-    def record(self, cleanup, check):
-        """Publishes for a while under this mode; check(folder, client, publisher, node)."""
-        with tempfile.TemporaryDirectory() as folder:
-            sets = {**QUICK, "hls.window_s": "3", "hls.disk.dir": folder, "hls.disk.cleanup": cleanup,
-                    "hls.mode": "always"}
-            with harness.Cluster(origins=1, edges=0, schedulers=0, node_set=sets) as cluster:
-                node = cluster.origins[0]
-                publisher = media.publish(media.clip("h264_aac", 6), node.url("live/disk"), cluster.folder,
-                                          "pub-disk", loop=True)
-                try:
-                    check(os.path.join(folder, "live", "disk"), Client(node.http, "live/disk"), publisher, node)
-                finally:
-                    publisher.kill()
-
-    @staticmethod
-    def segments(folder):
-        return sorted(n for n in os.listdir(folder) if n.endswith(".m4s")) if os.path.isdir(folder) else []
-
-    @staticmethod
-    def end(node):
-        harness.http_request(node.admin, "/api/v1/streams/live/disk", method="DELETE",
-                             headers={"Content-Type": "application/json"})
-
-    def test_keep_leaves_all_and_a_list_that_plays(self):
-        def check(folder, client, publisher, node):
-            harness.wait_until(lambda: len(self.segments(folder)) >= 9, 30, "9 segments on disk", step_s=0.2)
-            oldest = Playlist(client.piece("record.m3u8")[2].decode()).segments[0]["uri"]
-            in_memory = [s["uri"] for s in client.media().segments]
-            self.assertNotIn(oldest, in_memory)
-            self.assertEqual(client.piece(oldest)[0], 200)  # from disk
-            self.end(node)
-            harness.wait_until(lambda: Playlist(client.piece("record.m3u8")[2].decode()).ended, 10, "the end")
-            record = Playlist(client.piece("record.m3u8")[2].decode())
-            self.assertEqual(record.tags["#EXT-X-PLAYLIST-TYPE"], "EVENT")
-            self.assertEqual([s["uri"] for s in record.segments], self.in_order(folder))
-            self.assertLessEqual(max(s["duration"] for s in record.segments), record.target)
-            self.assertEqual(play(f"http://%s:%d/live/disk/record.m3u8" % node.http, 9), "")
-
-        self.record("keep", check)
-
-    def in_order(self, folder):
-        return sorted(self.segments(folder), key=lambda name: int(re.match(r"s\d+-(\d+)", name)[1]))
-
-    def test_window_removes_each_file_with_its_segment(self):
-        def check(folder, client, publisher, node):
-            seen = set()
-
-            def look():
-                seen.update(self.segments(folder))
-                return len(seen) >= 14
-
-            harness.wait_until(look, 40, "14 segments", step_s=0.2)
-            self.assertLess(len(self.segments(folder)), 10)
-            self.assertEqual(client.piece("record.m3u8")[0], 404)
-            self.assertEqual(client.piece(min(seen, key=lambda n: int(n.split("-")[1][:-4])))[0], 404)
-
-        self.record("window", check)
-
-    def test_end_removes_all_when_the_channel_goes(self):
-        def check(folder, client, publisher, node):
-            harness.wait_until(lambda: len(self.segments(folder)) >= 3, 20, "3 segments on disk", step_s=0.2)
-            self.end(node)
-            publisher.kill()
-            harness.wait_until(lambda: not os.path.exists(folder), 20, "the folder is gone", step_s=0.2)
-
-        self.record("end", check)
 
 
 if __name__ == "__main__":

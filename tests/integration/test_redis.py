@@ -2,6 +2,7 @@
 killed, frozen, emptied and replaced by a replica that is behind: publishes go on, no epoch is given
 twice, and both schedulers agree again."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -189,6 +190,13 @@ class RedisBase(unittest.TestCase):
             return condition()
         return harness.wait_until(look, timeout_s, what, step_s=0.1)
 
+    def assert_once_below(self, limit, measure):
+        """In one of three tries: a busy machine spoils some, what has become slow spoils all."""
+        found = []
+        while len(found) < 3 and min(found, default=limit) >= limit:
+            found.append(measure())
+        self.assertLess(min(found), limit, found)
+
     def assert_epochs(self):
         """None twice; and those of a stream with one publisher at one scheduler only grow."""
         for stream, epochs in self.given.items():
@@ -235,10 +243,13 @@ class AddressTest(RedisBase):
             return self.redis.call("EVAL", "return #redis.call('KEYS', 'hw:stream:*')", 0)
         self.wait(lambda: n_written() == 5003, "all streams are in Redis")
         highest = max(epoch for epochs in self.given.values() for epoch in epochs)
-        self.redis.call("FLUSHALL")
-        started = time.monotonic()
-        self.wait(lambda: n_written() == 5003, "all streams are in Redis again")
-        self.assertLess(time.monotonic() - started, 3)  # two heartbeats, and what a busy machine takes; tests/bench measures
+
+        def flush():
+            self.redis.call("FLUSHALL")
+            started = time.monotonic()
+            self.wait(lambda: n_written() == 5003, "all streams are in Redis again")
+            return time.monotonic() - started
+        self.assert_once_below(2, flush)  # heartbeats of a second
         self.assert_converges(self.redis, "live/x", "live/o1", "live/o2")
         self.assertGreater(self.publish(self.two, "live/x"), highest)
         self.assert_epochs()
@@ -266,12 +277,12 @@ class AddressTest(RedisBase):
         self.assert_epochs()
 
     def test_publish_is_seen_at_the_other_scheduler_within_20_ms(self):
-        edge, gaps = FakeNode(self.b, "e9", "edge"), []
+        edge, names = FakeNode(self.b, "e9", "edge"), (f"live/p{i}" for i in itertools.count())
         self.nodes.append(edge)
         self.beat()
         events = edge.events()
-        for i in range(200):
-            name = f"live/p{i}"
+
+        def publish(name):
             edge.route(name, intent="source")  # who asked is told
             n_seen = len(events.lines)
             self.one.publish(name)
@@ -279,13 +290,19 @@ class AddressTest(RedisBase):
             while not any(e["type"] == "published" and e["name"] == name for e in events.lines[n_seen:]):
                 self.assertLess(time.monotonic() - granted, 5, name)
                 time.sleep(0.0002)
-            gaps.append((time.monotonic() - granted) * 1000)
-            if i % 20 == 0:
-                self.beat()
-        gaps.sort()
-        print(f"publish seen at the other scheduler, after its answer: p50 {gaps[100]:.1f} ms, "
-              f"p99 {gaps[197]:.1f} ms")
-        self.assertLess(gaps[100], 20)  # the rest is the machine: tests/bench/cluster has p99
+            return (time.monotonic() - granted) * 1000
+
+        def p99():
+            gaps = []
+            for i in range(200):
+                gaps.append(publish(next(names)))
+                if i % 20 == 0:
+                    self.beat()
+            gaps.sort()
+            print(f"publish seen at the other scheduler, after its answer: p50 {gaps[100]:.1f} ms, "
+                  f"p99 {gaps[197]:.1f} ms")
+            return gaps[197]
+        self.assert_once_below(20, p99)
 
     def test_node_that_starts_again_at_another_scheduler_is_known_at_once(self):
         events = self.one.events()

@@ -10,7 +10,8 @@ import outputs
 
 SECONDS = 4
 AAC_FRAME = Fraction(1024, 44100)
-START_S = 0.8        # tracks_wait_ms, for sound that might come yet, and what a slow build takes
+START_S = 0.75       # tracks_wait_ms, for sound that might come yet, and what a slow build takes; as long as
+                     # LEARN_MAX_US, behind which fMP4's first init section has no sound
 GAP_S = 0.12         # where sound takes over, at the most
 KEY_S = 1.05         # in MP4 a track that changes waits for the next key frame; segments' first one has what was
                      # known when it began

@@ -1,16 +1,25 @@
 # Integration tests: real daemons on loopback, driven by Python. One ctest a file. Quick ones have the
-# label "integration"; those in k_long have "integration-full" and belong to tests/run.sh --full.
+# label "integration"; those in k_long have "integration-full" and belong to tests/run.sh --full, which also
+# runs "integration" and "threads" under ThreadSanitizer, but for "calm".
 set(hw_python /usr/bin/python3)
 if(NOT EXISTS ${hw_python})
   find_program(hw_python_found python3 REQUIRED)
   set(hw_python ${hw_python_found})
 endif()
 
-set(k_long test_streams200 test_cycles test_up test_browser_long test_timing_long test_bench test_bench_cluster
-  test_codecs test_tracks test_changes test_timing_codecs test_browser_tls
-  test_browser_changes)
+set(k_long test_streams200 test_cycles test_up test_browser_long test_timing test_timing_long test_bench
+  test_bench_cluster test_codecs test_tracks test_changes test_timing_codecs test_browser_tls
+  test_browser_changes test_hls_aligned test_hls_disk test_record_split test_record_faults test_record_life
+  test_relay_ts test_relay_told test_gate_waits test_tool_relay test_late test_hls_only)
+# Long ones in which threads meet.
+set(k_threads test_record_faults test_record_life test_relay_told test_gate_waits)
+# Programs of one thread, and questions that the number of threads has no part in.
+set(k_calm test_browser test_tool_media test_media_tools test_load_tool test_ask_tool test_config test_openapi
+  test_foreign test_leak)
 # Whose load or memory would say nothing in a sanitizer build: they run on the release build.
 set(k_release test_streams200 test_cycles test_bench test_bench_cluster)
+# Which need the whole machine.
+set(k_alone ${k_release} test_browser_long test_timing_long)
 
 file(GLOB integration_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
 foreach(source ${integration_tests})
@@ -18,15 +27,24 @@ foreach(source ${integration_tests})
   add_test(NAME integration/${name} COMMAND ${hw_python} -B ${source})
   set(label integration)
   set(timeout_s 240)
+  set(alone OFF)
   if(name IN_LIST k_long)
     set(label integration-full)
     set(timeout_s 1200)
+  endif()
+  if(name IN_LIST k_threads)
+    list(APPEND label threads)
+  elseif(name IN_LIST k_calm)
+    list(APPEND label calm)
+  endif()
+  if(name IN_LIST k_alone)
+    set(alone ON)
   endif()
   set(bin_dir ${CMAKE_BINARY_DIR}/bin)
   if(name IN_LIST k_release)
     set(bin_dir ${CMAKE_SOURCE_DIR}/.build/release/bin)
   endif()
-  set_tests_properties(integration/${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout_s}
+  set_tests_properties(integration/${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout_s} RUN_SERIAL ${alone}
     ENVIRONMENT "HEADWATER_BIN_DIR=${bin_dir};HEADWATER_TEST_MEDIA=${CMAKE_BINARY_DIR}/test-media")
 endforeach()
 

@@ -38,6 +38,7 @@ static inline void node_rig_open(struct node_rig *r, const char *const *sets,
     struct conf_error error;
 
     memset(r, 0, sizeof *r);
+    admission_init(&r->node);
     log_set_level(LOG_ERROR);
     for (; sets[args.n_sets]; args.n_sets++)
         values[args.n_sets] = sets[args.n_sets];
@@ -71,6 +72,8 @@ static inline void node_rig_open(struct node_rig *r, const char *const *sets,
         list_init(&nl->pulls);
         list_init(&nl->pushes);
         list_init(&nl->deciding);
+        list_init(&nl->keepers);
+        list_init(&nl->targets);
         buf_writer_init(&nl->out, 1 << 20);
     }
 }
@@ -99,9 +102,9 @@ static inline void node_rig_settle(struct node_rig *r)
         }                                                                  \
     } while (0)
 
-static inline void node_rig_close(struct node_rig *r)
+/* What is on its way between loops is dropped. */
+static inline void node_rig_end(struct node_rig *r)
 {
-    node_rig_settle(r);
     for (unsigned i = 0; i < NODE_RIG_LOOPS; i++) {
         struct node_loop *nl = &r->loops[i];
 
@@ -112,8 +115,15 @@ static inline void node_rig_close(struct node_rig *r)
         buf_writer_fini(&nl->out);
         loop_destroy(&nl->media.loop);
     }
+    admission_fini(&r->node);
     registry_destroy(&r->node.registry);
     conf_free(&k_node_schema, &r->node.conf);
+}
+
+static inline void node_rig_close(struct node_rig *r)
+{
+    node_rig_settle(r);
+    node_rig_end(r);
 }
 
 static inline struct stream_name node_rig_name(const char *app, const char *name)

@@ -96,6 +96,9 @@ static const struct {
     const char *sets[4];
     const char *says; /* in the error */
 } k_refused[] = {
+    {{"access.rules=live play=maybe"}, "access.rules[0]: play: found \"maybe\""},
+    {{"access.rules=live play=sign,x! play=open"}, "access.rules[1]: app: found \"x!\""},
+    {{"access.hls_grant_s=5"}, "access.hls_grant_s"},
     {{"rtmp.listen=", "http.listen="}, "rtmp.listen, http.listen"}, /* no certificates: no TLS */
     {{"tls.certificates=a.pem,=b.key"}, "tls.certificates[1]: found \"=b.key\""},
     {{"tls.certificates=a.pem="}, "allowed is cert.pem=key.pem, or one file with both"},
@@ -103,6 +106,8 @@ static const struct {
     {{"cluster.schedulers=https://10.0.0.5:8090",
       "rtmp.listen=", "http.listen=", "tls.certificates=a.pem=a.key"},
      "cluster.advertise.public.rtmps: not set"},
+    {{"record.rules=a formats=avi"}, "record.rules[0]: formats"},
+    {{"record.rules=a,a*b"}, "record.rules[1]: streams"},
     {{"cluster.node_id=a b"}, "cluster.node_id: found \"a b\""},
     {{"cluster.zone=a\tb"}, "cluster.zone"},
     {{"cluster.schedulers=127.0.0.1:8090"}, "cluster.schedulers: found \"127.0.0.1:8090\""},
@@ -114,10 +119,23 @@ static const struct {
     {{"websocket.origins=https://a.example/"}, "websocket.origins"},
     {{"websocket.origins=*"}, "websocket.origins"},
     {{"admin.tls=true"}, "admin.tls: found true, allowed only with tls.certificates"},
-    {{"pull.sources=live/a"}, "pull.sources[0]: no \"=\""},
-    {{"pull.sources=../a=rtmp://h/live/a"}, "pull.sources[0]"},
-    {{"pull.sources=live/a=rtsp://h/live/a"}, "pull.sources[0]: an URL"},
-    {{"pull.sources=live/a=rtmp://h"}, "pull.sources[0]: an URL"},
+    {{"compat=lal,srs"}, "compat[1]: found srs, expected lal or livego"},
+    {{"compat_app=live/x"}, "compat_app: found live/x"},
+    {{"compat_app=api"}, "compat_app: found api"},
+    {{"hooks.targets=http://h/ format=lal"},
+     "format=lal needs one event, or in the URL \"{event}\""},
+    {{"hooks.targets=http://h/{event}"}, "allowed with format=lal alone: \"{event}\""},
+    {{"hooks.targets=http://h/{event} format=lal events=on_idle"}, "lal has none like \"on_idle\""},
+    {{"hooks.targets=http://h/{event} format=lal mode=gate events=on_play"}, "told, not asked"},
+    {{"pull.sources=live/a"}, "pull.sources[0]: urls: is missing"},
+    {{"pull.sources=../a=rtmp://h/live/a"}, "pull.sources[0]: stream: "},
+    {{"pull.sources=live/a=rtsp://h/live/a"}, "pull.sources[0]: urls[0]: RTSP is not there yet"},
+    {{"pull.sources=live/a=rtmp://h"}, "pull.sources[0]: urls[0]: an URL that is not"},
+    {{"pull.sources=live/a=rtmp://h/live/a mode=often"}, "pull.sources[0]: mode: "},
+    {{"push.targets=live/a"}, "push.targets[0]: url: is missing"},
+    {{"push.targets=live/a url=http://h/live/a"}, "push.targets[0]: url: HTTP is for pulls alone"},
+    {{"push.targets=live url=rtmp://h/live/a"}, "push.targets[0]: stream: "},
+    {{"relay.allowed_networks=10.0.0.0/8,ten"}, "relay.allowed_networks[1]: found \"ten\""},
     {{"publish.duplicate_apps=live"}, "publish.duplicate_apps[0]: found \"live\": no \"=\""},
     {{"publish.duplicate_apps=live=takeover,live/a=maybe"}, "publish.duplicate_apps[1]"},
     {{"publish.duplicate_apps=live/=refuse"}, "publish.duplicate_apps[0]"},
@@ -157,6 +175,11 @@ static const char *const k_accepted[][6] = {
      "cluster.advertise.internal.rtmp=rtmp://10.0.0.1:1935",
      "cluster.advertise.internal.http=http://10.0.0.1:8080"},
     {"pull.sources=live/a=rtmp://user:pass@h:1936/live/a?x=y,two/parts/b=http://h/live/b.flv"},
+    {"pull.sources=live/a=rtmp://h/a/b|https://h/b.flv idle_ms=100,live/b urls=rtmps://h/a/b "
+     "mode=always"},
+    {"push.targets=live/* url=rtmps://h/{app}/{name}?k=v codecs=all,live/a url=rtmp://h/a/b "
+     "retry=3"},
+    {"relay.allowed_networks=10.0.0.0/8,::1,fd00::/8"},
     {"cluster.node_id=edge-1.eu_x", "cluster.zone=eu west"},
     {"fallback_origins=http://10.0.0.1:8080,http://[fd00::1]:8080"},
     {"publish.duplicate_apps=live=standby,live/eu=takeover,old=refuse"},
@@ -213,19 +236,6 @@ static void test_allows_origin_gives_true_for_the_same_scheme_host_and_port_only
     conf_free(&k_node_schema, &conf);
 }
 
-static void test_pull_source_gives_name_and_url(void **state)
-{
-    struct stream_name name;
-    const char *url = "", *why = "";
-
-    (void)state;
-    assert_int_equal(node_conf_pull_source("live/eu/a=rtmp://h/live/a?k==", &name, &url, &why),
-                     E_OK);
-    assert_string_equal(name.text, "live/eu/a");
-    assert_int_equal(name.app_bytes, strlen("live/eu"));
-    assert_string_equal(url, "rtmp://h/live/a?k==");
-}
-
 static void test_duplicate_gives_the_policy_of_the_app_or_the_general_one(void **state)
 {
     static const struct {
@@ -263,7 +273,6 @@ int main(void)
         cmocka_unit_test(test_check_refuses_each_broken_rule_by_its_key),
         cmocka_unit_test(test_check_gives_ok_for_sound_configurations),
         cmocka_unit_test(test_allows_origin_gives_true_for_the_same_scheme_host_and_port_only),
-        cmocka_unit_test(test_pull_source_gives_name_and_url),
         cmocka_unit_test(test_duplicate_gives_the_policy_of_the_app_or_the_general_one),
     };
 
