@@ -218,11 +218,18 @@ static void ask_to_reconnect(struct node *node)
     bool is_replaced = drain->why == DRAIN_REPLACED;
     int64_t now_us = clock_mono_us();
 
-    if (drain->has_asked || (node->agent && !is_replaced && !agent_drain_is_known(node->agent) &&
-                             now_us < drain->begun_us + KNOWN_US && now_us < drain->until_us))
+    if (drain->has_asked || (is_replaced && !drain->has_left) ||
+        (node->agent && !is_replaced && !agent_drain_is_known(node->agent) &&
+         now_us < drain->begun_us + KNOWN_US && now_us < drain->until_us))
         return;
     drain->has_asked = true;
     (void)gather(node, is_replaced ? tell_to_come_again : tell_to_go_elsewhere, nothing, NULL);
+}
+
+void node_drain_left(struct node *node)
+{
+    node->drain.has_left = true;
+    ask_to_reconnect(node);
 }
 
 static void on_timer(struct timer *timer)

@@ -25,11 +25,15 @@ struct drain { /* in struct node; private */
     int64_t begun_us, until_us, said_us;
     struct drain_count count; /* while is_counting the media loops write it, one after another */
     bool has_begun, is_counting, is_stopping;
+    bool has_left;                  /* replaced: new connections are the other process's */
     bool has_asked;                 /* publishers to reconnect */
     bool is_recording, has_records; /* while it stops: files are being finished; they are */
 };
 
 void node_drain(struct node *node, enum drain_why why);
+/* DRAIN_REPLACED: no loop listens any more. Who is asked to come again before that may come back
+ * here, as a second publisher. */
+void node_drain_left(struct node *node);
 /* The order is taken back. Does nothing to a drain of another kind, or when the node stops already.
  */
 void node_resume(struct node *node);

@@ -136,6 +136,7 @@ static void on_left(void *arg)
         at += strlen(name) + 1;
     }
     (void)gather(h->node, let_relays_go, nothing, h);
+    node_drain_left(h->node);
     buf_writer_fini(&leave->names);
     free(leave);
 }
@@ -148,6 +149,7 @@ static void leave_to_peer(struct handover *h)
 
     if (!leave) {
         log_error("handover", "msg=\"out of memory: what is published here cannot be pulled\"");
+        node_drain_left(h->node);
         return;
     }
     leave->h = h;

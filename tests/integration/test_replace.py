@@ -136,21 +136,28 @@ class ReplaceTest(harness.ClusterTest):
             until_playing(flock, viewers, "and goes on in the new process")
             self.assert_clean(*viewers)
 
-    def test_encoder_that_can_is_asked_to_come_again(self):
+    def test_encoders_that_can_are_asked_to_come_again_and_find_the_new_process(self):
         node = self.start_node(3)
         with swarm.Swarm() as flock:
-            publisher = publish_with_reconnect(flock, node.rtmp, "live/a")
-            [viewer] = across(flock.play_flv(node.http, "live/a"))
-            until_playing(flock, [viewer])
+            encoders = [publish_with_reconnect(flock, node.rtmp, f"live/{i}") for i in range(8)]
+            viewers = across(*(flock.play_flv(node.http, encoder.stream) for encoder in encoders))
+            until_playing(flock, viewers)
             self.take_over(flock, node)
-            flock.until(lambda: ASKED in publisher.codes, 5, "asked")
-            self.assertNotIn("tcUrl", publisher.session.infos[-1])
-            again = publish_after(flock, publisher, node.rtmp)
-            flock.until(lambda: again.is_running, 10)
-            flock.until(lambda: publisher.closed, 10, "the old connection is ended for it")
-            until_playing(flock, [viewer], "the viewer of the old process stays")
-            self.assert_clean(viewer)
-            viewer.close()
+            came = {}
+
+            def come():  # each as soon as it is asked
+                for encoder in encoders:
+                    if ASKED in encoder.codes and encoder not in came:
+                        self.assertNotIn("tcUrl", encoder.session.infos[-1])
+                        came[encoder] = publish_after(flock, encoder, node.rtmp)
+                return len(came) == len(encoders)
+            flock.until(come, 5, "asked")
+            flock.until(lambda: all(again.is_running for again in came.values()), 10, "let in")
+            flock.until(lambda: all(encoder.closed for encoder in encoders), 10, "old connections are ended for them")
+            until_playing(flock, viewers, "viewers of the old process stay")
+            for viewer in viewers:
+                self.assert_clean(viewer)
+                viewer.close()
             wait_left(flock, node)
 
     def test_pull_of_another_cluster_comes_to_the_new_process_and_its_viewers_notice_nothing(self):
