@@ -104,6 +104,11 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
 }
 
+bool log_is_on(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&min_level, memory_order_relaxed);
+}
+
 /* "2026-01-02T03:04:05.000Z" */
 static const char *second_text(time_t second)
 {
@@ -119,16 +124,35 @@ static const char *second_text(time_t second)
     return last.text;
 }
 
-/* "2026-01-02T03:04:05.678Z info rtmp "; the number of bytes. */
-static size_t write_head(char *line, size_t size, enum log_level level, const char *area)
+/* And a space behind it; where the next word goes. */
+static char *put_word(char *at, const char *word, size_t max_bytes)
+{
+    size_t size = strnlen(word, max_bytes);
+
+    memcpy(at, word, size);
+    at[size] = ' ';
+    return at + size + 1;
+}
+
+/* "2026-01-02T03:04:05.678Z info rtmp "; the number of bytes. By hand: it is as much work as the
+ * rest of a line otherwise. */
+static size_t write_head(char *line, enum log_level level, const char *area)
 {
     struct timespec now;
-    int n;
+    unsigned ms;
+    char *at = line + DATE_SECOND_BYTES;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    n = snprintf(line, size, "%.*s.%03dZ %s %.32s ", DATE_SECOND_BYTES, second_text(now.tv_sec),
-                 (int)(now.tv_nsec / 1000000), k_level_names[level], area);
-    return n > 0 ? (size_t)n : 0;
+    ms = (unsigned)(now.tv_nsec / 1000000);
+    memcpy(line, second_text(now.tv_sec), DATE_SECOND_BYTES);
+    *at++ = '.';
+    *at++ = (char)('0' + ms / 100);
+    *at++ = (char)('0' + ms / 10 % 10);
+    *at++ = (char)('0' + ms % 10);
+    at = put_word(at, "Z", 1);
+    at = put_word(at, k_level_names[level], 8);
+    at = put_word(at, area, 32);
+    return (size_t)(at - line);
 }
 
 /* Cuts the line after whole characters so that "..." fits in size; the new number of bytes. */
@@ -142,6 +166,39 @@ static size_t cut_line(char *line, size_t size)
     return used + 3;
 }
 
+static bool is_control(char byte)
+{
+    return (unsigned char)byte < 0x20 || byte == 0x7f;
+}
+
+/* Has one of the eight bytes such a byte? For each of them the highest bit tells: of byte - 0x20,
+ * of (byte ^ 0x7f) - 1, where it was not there before. */
+static bool has_control(const char bytes[8])
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x, del;
+
+    memcpy(&x, bytes, sizeof x);
+    del = x ^ ones * 0x7f;
+    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & ones * 0x80;
+}
+
+/* Whatever a caller forgot to quote: one line an event. */
+static void hide_controls(char *text, size_t size)
+{
+    size_t i = 0;
+
+    while (i < size) {
+        if (size - i >= 8 && !has_control(text + i)) {
+            i += 8;
+            continue;
+        }
+        if (is_control(text[i]))
+            text[i] = '?';
+        i++;
+    }
+}
+
 void log_line(enum log_level level, const char *area, const char *format, ...)
 {
     char line[LINE_BYTES + 1]; /* vsnprintf()'s zero takes the place of the line feed */
@@ -150,18 +207,16 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
     size_t head, used;
     int n;
 
-    if ((int)level < atomic_load_explicit(&min_level, memory_order_relaxed))
+    if (!log_is_on(level))
         return;
-    head = write_head(line, sizeof line, level, area);
+    head = write_head(line, level, area);
     va_start(args, format);
     n = vsnprintf(line + head, LINE_BYTES - head, format, args);
     va_end(args);
     used = head + (n > 0 ? (size_t)n : 0);
     if (used > LINE_BYTES - 1)
         used = cut_line(line, LINE_BYTES - 1);
-    for (size_t i = head; i < used; i++) /* whatever a caller forgot to quote: one line an event */
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    hide_controls(line + head, used - head);
     line[used++] = '\n';
     while (write(atomic_load(&target_fd), line, used) < 0 && errno == EINTR)
         ;
@@ -215,6 +270,33 @@ static bool next_piece(struct buf_reader *in, struct piece *out)
     return true;
 }
 
+/* Most values: between quotes, if need be, they are shown as they are. */
+static bool is_shown_whole(struct buf_view text, bool *quoted)
+{
+    *quoted = text.size_bytes == 0;
+    for (size_t i = 0; i < text.size_bytes; i++) {
+        if (text.data[i] == ' ' || text.data[i] == '=')
+            *quoted = true;
+        else if (!is_plain(text.data[i]))
+            return false;
+    }
+    return true;
+}
+
+static const char *quote_whole(struct buf_view text, bool quoted, char *out)
+{
+    char *at = out;
+
+    if (quoted)
+        *at++ = '"';
+    memcpy(at, text.data, text.size_bytes);
+    at += text.size_bytes;
+    if (quoted)
+        *at++ = '"';
+    *at = '\0';
+    return out;
+}
+
 static bool needs_quotes(struct buf_view text)
 {
     struct buf_reader in = buf_reader_from(text);
@@ -231,14 +313,17 @@ const char *log_quote(const char *text, char *out, unsigned size)
     struct buf_view view = buf_view_str(text ? text : "");
     struct buf_reader in = buf_reader_from(view);
     struct piece piece;
-    size_t tail = needs_quotes(view) ? 2 : 1; /* closing quote, zero */
-    size_t used = 0, cut_at = 0;              /* cut_at: where "..." still fits */
+    size_t used = 0, cut_at = 0, tail; /* cut_at: where "..." still fits */
+    bool quoted;
 
     if (size < 8) { /* no room for even "..." */
         if (size)
             out[0] = '\0';
         return out;
     }
+    if (is_shown_whole(view, &quoted) && view.size_bytes + 3 <= size)
+        return quote_whole(view, quoted, out);
+    tail = needs_quotes(view) ? 2 : 1; /* closing quote, zero */
     if (tail == 2)
         out[used++] = '"';
     cut_at = used;

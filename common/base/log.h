@@ -21,6 +21,8 @@ enum err log_open(const char *path);
 enum err log_reopen(void);
 void log_close(void);
 void log_set_level(enum log_level level);
+/* Are lines of that level written? */
+bool log_is_on(enum log_level level);
 
 /* area is a short static word (rtmp, http, cluster, ...); format gives the rest of the line in
  * key=value form, msg first: log_line(LOG_INFO, "rtmp", "msg=\"publish accepted\" stream=%s", ...).
@@ -34,9 +36,11 @@ const char *log_quote(const char *text, char *out, unsigned size);
 /* A quoted copy that lives until the end of the enclosing block. */
 #define LOG_STR(text) log_quote((text), (char[160]){0}, 160)
 
-#define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
-#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
-#define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
-#define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
+/* What is in a line is made only when the line is written: arguments must have no side effects. */
+#define LOG_WHEN_ON(level, ...) (log_is_on(level) ? log_line((level), __VA_ARGS__) : (void)0)
+#define log_debug(...) LOG_WHEN_ON(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...) LOG_WHEN_ON(LOG_INFO, __VA_ARGS__)
+#define log_warn(...) LOG_WHEN_ON(LOG_WARN, __VA_ARGS__)
+#define log_error(...) LOG_WHEN_ON(LOG_ERROR, __VA_ARGS__)
 
 #endif

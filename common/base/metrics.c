@@ -12,7 +12,8 @@
 static struct metric *series_head;
 static struct metric_histogram *histogram_head;
 
-static const char *const k_type_names[] = {[METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge"};
+static const char *const k_type_names[] = {
+    [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_RATIO] = "gauge"};
 
 static void insert_series(struct metric *m)
 {
@@ -59,6 +60,13 @@ void metric_observe_us(struct metric_histogram *h, int64_t value_us)
     atomic_fetch_add_explicit(&h->sum_us, value, memory_order_relaxed);
 }
 
+void metric_set_histogram(struct metric_histogram *h, const uint64_t *counts, uint64_t sum_us)
+{
+    for (unsigned i = 0; i <= h->n_bounds; i++)
+        atomic_store_explicit(&h->counts[i], counts[i], memory_order_relaxed);
+    atomic_store_explicit(&h->sum_us, sum_us, memory_order_relaxed);
+}
+
 void metrics_render_family(struct buf_writer *out, const char *name, const char *help,
                            const char *type)
 {
@@ -83,6 +91,17 @@ static void render_key(struct buf_writer *out, const char *name, const char *lab
         buf_printf(out, "%s ", name);
 }
 
+static void render_value(struct buf_writer *out, enum metric_type type, int64_t value)
+{
+    if (type != METRIC_RATIO) {
+        buf_printf(out, "%" PRId64 "\n", value);
+        return;
+    }
+    buf_printf(out, "%s%" PRId64 ".%06" PRId64 "\n", value < 0 ? "-" : "",
+               (value < 0 ? -value : value) / METRIC_RATIO_ONE,
+               (value < 0 ? -value : value) % METRIC_RATIO_ONE);
+}
+
 /* A family of series; the first one behind it. */
 static struct metric *render_series(struct buf_writer *out, struct metric *m)
 {
@@ -90,8 +109,12 @@ static struct metric *render_series(struct buf_writer *out, struct metric *m)
 
     metrics_render_family(out, family, m->help, k_type_names[m->type]);
     for (; m && strcmp(m->name, family) == 0; m = m->next) {
+        int64_t value = atomic_load_explicit(&m->value, memory_order_relaxed);
+
+        if (value == METRIC_ABSENT)
+            continue;
         render_key(out, m->name, m->labels);
-        buf_printf(out, "%" PRId64 "\n", atomic_load_explicit(&m->value, memory_order_relaxed));
+        render_value(out, m->type, value);
     }
     return m;
 }

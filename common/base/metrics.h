@@ -10,7 +10,11 @@
 
 #include "common/base/buf.h"
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+/* A ratio is a gauge in millionths. */
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_RATIO };
+
+#define METRIC_RATIO_ONE 1000000
+#define METRIC_ABSENT INT64_MIN /* a value: the series is not shown, since nothing is known */
 
 /* One series, static storage; registered once. */
 struct metric {
@@ -50,6 +54,8 @@ static inline void metric_set(struct metric *m, int64_t n)
     atomic_store_explicit(&m->value, n, memory_order_relaxed);
 }
 void metric_observe_us(struct metric_histogram *h, int64_t value_us);
+/* What somebody else has counted: of each bucket alone, n_bounds + 1 of them. */
+void metric_set_histogram(struct metric_histogram *h, const uint64_t *counts, uint64_t sum_us);
 
 /* All series as text; families sorted by name, HELP and TYPE once each. Adds
  * headwater_build_info, process start time, resident memory, CPU seconds and open descriptors. */

@@ -106,8 +106,14 @@ static void ask_for_token(const struct api_access *a, struct http_exchange *x)
                          "with a loopback Host and no foreign Origin");
 }
 
+/* Who asks, and what that one may do. */
+struct asker {
+    char who[HTTP_WHO_SIZE]; /* "" = nobody who is known */
+    enum api_scope scope;
+};
+
 /* RFC 6750, section 3.1. */
-static void say_too_little(struct http_exchange *x, const struct api_token *token,
+static void say_too_little(struct http_exchange *x, const struct asker *asker,
                            enum api_scope needed)
 {
     char field[80];
@@ -116,7 +122,8 @@ static void say_too_little(struct http_exchange *x, const struct api_token *toke
              k_api_scopes[needed]);
     http_add_header(x, "WWW-Authenticate", field);
     http_respond_problem(x, 403, "needs a token of scope %s; %s is of scope %s",
-                         k_api_scopes[needed], token->name, k_api_scopes[token->scope]);
+                         k_api_scopes[needed], asker->who,
+                         asker->scope < API_NONE ? k_api_scopes[asker->scope] : "none");
 }
 
 static void count_refused(const struct api_access *a)
@@ -125,33 +132,84 @@ static void count_refused(const struct api_access *a)
         a->conf.on_refused(a->conf.arg);
 }
 
-/* The listener's rule first: a request that needs no token is not refused for a wrong one. */
-static bool is_allowed(struct api_access *a, struct http_exchange *x, enum api_scope needed)
+bool api_access_is_open(const struct api_access *access, const struct http_exchange *x)
 {
+    return access->conf.is_on_loopback && http_is_local(x);
+}
+
+/* The listener's rule first: a request that needs no token is not refused for a wrong one. */
+static struct asker know(const struct api_access *a, const struct http_exchange *x)
+{
+    struct asker asker = {.scope = API_NONE};
     const char *bearer = http_bearer(x);
     const struct api_token *token;
 
-    if (a->conf.is_on_loopback && http_is_local(x)) {
-        http_set_who(x, "loopback");
-        return true;
-    }
-    if (!bearer || !*bearer) {
-        ask_for_token(a, x);
-        return false;
-    }
+    if (api_access_is_open(a, x))
+        return (struct asker){"loopback", API_ADMIN};
+    if (!bearer || !*bearer)
+        return asker;
     token = api_tokens_find(&a->tokens, bearer);
     if (token) {
-        http_set_who(x, token->name);
-        if (token->scope <= needed)
+        snprintf(asker.who, sizeof asker.who, "%s", token->name);
+        asker.scope = token->scope;
+    } else if (a->conf.bears_node_token(x, a->conf.arg)) {
+        asker = (struct asker){"node", API_ADMIN};
+    }
+    return asker;
+}
+
+static enum api_scope scope_of_name(const char *name)
+{
+    unsigned scope = API_ADMIN;
+
+    while (scope < API_NONE && strcmp(k_api_scopes[scope], name) != 0)
+        scope++;
+    return (enum api_scope)scope;
+}
+
+/* It only takes rights away, so it does not matter who sends it. What cannot be read takes all. */
+static void lower(struct asker *asker, const char *on_behalf)
+{
+    size_t size = strspn(on_behalf, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "-_.");
+    bool is_said = size > 0 && size < sizeof asker->who && on_behalf[size] == ' ';
+    enum api_scope scope = is_said ? scope_of_name(on_behalf + size + 1) : API_NONE;
+
+    if (scope > asker->scope)
+        asker->scope = scope;
+    snprintf(asker->who, sizeof asker->who, "%.*s", scope == API_NONE ? 0 : (int)size, on_behalf);
+}
+
+static struct asker asker_of(const struct api_access *a, const struct http_exchange *x)
+{
+    const char *on_behalf = http_header(x, API_ON_BEHALF);
+    struct asker asker = know(a, x);
+
+    if (on_behalf && asker.scope != API_NONE)
+        lower(&asker, on_behalf);
+    return asker;
+}
+
+enum api_scope api_access_scope(const struct api_access *access, const struct http_exchange *x)
+{
+    return asker_of(access, x).scope;
+}
+
+static bool is_allowed(struct api_access *a, struct http_exchange *x, enum api_scope needed)
+{
+    const struct asker asker = asker_of(a, x);
+    const char *bearer = http_bearer(x);
+
+    if (*asker.who) {
+        http_set_who(x, asker.who);
+        if (asker.scope <= needed)
             return true;
-        say_too_little(x, token, needed);
-        return false;
+        say_too_little(x, &asker, needed);
+    } else if (!bearer || !*bearer) {
+        ask_for_token(a, x);
+    } else {
+        hold_back(a, x);
     }
-    if (a->conf.bears_node_token(x, a->conf.arg)) {
-        http_set_who(x, "node");
-        return true;
-    }
-    hold_back(a, x);
     return false;
 }
 

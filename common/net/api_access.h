@@ -8,6 +8,15 @@
 #include "common/net/api_tokens.h"
 #include "common/net/http_server.h"
 
+/* "name scope", from who asks for somebody else, with a token that may do more: it may do no more
+ * than that, and the log has the name. */
+#define API_ON_BEHALF "X-Headwater-On-Behalf"
+#define API_ON_BEHALF_SIZE (HTTP_WHO_SIZE + 8)
+
+/* Who is meant to get the request; another one answers 421. For who asks an address of which it was
+ * told that somebody is there. */
+#define API_MEANT "X-Headwater-Node"
+
 #define API_SCOPE(scope) ((unsigned)(scope)*HTTP_ROUTE_GUARD)
 /* Beside the scope of a GET route that changes something, as older APIs have them: audited as a
  * change, and refused to pages of other sites, which can have a browser send a GET unasked. */
@@ -33,6 +42,10 @@ struct api_access_conf {
 struct api_access *api_access_create(const struct api_access_conf *conf);
 /* After the server that it guards. */
 void api_access_destroy(struct api_access **access);
+/* x needs no token, be there one or not: it was sent on this machine to a loopback listener. */
+bool api_access_is_open(const struct api_access *access, const struct http_exchange *x);
+/* What x may do; API_NONE: nothing but what everybody may. */
+enum api_scope api_access_scope(const struct api_access *access, const struct http_exchange *x);
 /* For http_server_set_guard(). */
 const struct http_guard *api_access_guard(const struct api_access *access);
 /* See api_tokens_read(): on failure the tokens stay as they were. */

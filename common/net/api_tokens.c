@@ -137,6 +137,13 @@ enum err api_tokens_parse(const char *key, char *text, struct api_tokens *tokens
 }
 _Static_assert(API_TOKENS_MAX == 256, "api_tokens_parse() says so");
 
+/* What nobody may do with the file. One that root gives to a group, which this program is of, is as
+ * good as one's own: so come the secrets of pods, and files that a package keeps. */
+static mode_t strange_bits(const struct stat *st)
+{
+    return st->st_uid == 0 && geteuid() != 0 ? 037 : 077;
+}
+
 /* Into text, FILE_MAX_BYTES and a zero; NULL, or why not. */
 static const char *read_file(const char *path, char *text)
 {
@@ -152,8 +159,8 @@ static const char *read_file(const char *path, char *text)
         why = strerror(errno);
     else if (!S_ISREG(st.st_mode))
         why = "not a file";
-    else if (st.st_mode & 077)
-        why = "group or others may use it; expected mode 0600 or 0400";
+    else if (st.st_mode & strange_bits(&st))
+        why = "others may use it; expected mode 0600 or 0400, of root's file 0640 or 0440";
     while (!why && n > 0 && used <= FILE_MAX_BYTES) {
         n = read(fd, text + used, FILE_MAX_BYTES + 1 - used);
         used += n > 0 ? (size_t)n : 0;

@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/map.h"
 
 #define SAY_EVERY_US 1000000
@@ -97,6 +99,25 @@ enum budget_answer conn_budget_take(struct conn_budget *budget, const struct add
     if (*say)
         budget->said_us = now_us;
     pthread_mutex_unlock(&budget->lock);
+    return answer;
+}
+
+enum budget_answer conn_budget_admit(struct conn_budget *budget, int fd, const struct addr *peer,
+                                     bool is_proxy, const char *area,
+                                     const struct budget_words *words)
+{
+    uint64_t limit = 0;
+    bool say = false;
+    char text[ADDR_TEXT_SIZE];
+    enum budget_answer answer = conn_budget_take(budget, peer, is_proxy, &limit, &say);
+
+    if (answer == BUDGET_OK)
+        return answer;
+    if (say)
+        log_warn(area, "msg=\"connection refused\" peer=%s reason=\"%s\" limit=%llu",
+                 addr_format(peer, text), answer == BUDGET_TOTAL ? words->total : words->per_ip,
+                 (unsigned long long)limit);
+    close(fd);
     return answer;
 }
 

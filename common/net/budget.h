@@ -21,6 +21,14 @@ enum budget_answer { BUDGET_OK, BUDGET_TOTAL, BUDGET_PER_IP };
  * address there may be any number, since it stands for many clients. */
 enum budget_answer conn_budget_take(struct conn_budget *budget, const struct addr *peer,
                                     bool is_proxy, uint64_t *limit, bool *say);
+/* The same for a connection that was just accepted: a refused one is logged, with the words for the
+ * limit that was met, and closed. Takes fd unless BUDGET_OK. area is one of log_line(). */
+struct budget_words {
+    const char *total, *per_ip; /* static */
+};
+enum budget_answer conn_budget_admit(struct conn_budget *budget, int fd, const struct addr *peer,
+                                     bool is_proxy, const char *area,
+                                     const struct budget_words *words);
 /* True when one more of this address would be above the limit. */
 bool conn_budget_is_full(struct conn_budget *budget, const struct addr *peer);
 /* It turned out whose connection it is: one of from is one of to, whatever the limit says. */

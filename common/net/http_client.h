@@ -57,7 +57,7 @@ struct http_call *http_client_call(struct http_client *client, const char *metho
                                    void (*done)(void *arg, const struct http_reply *reply),
                                    void *arg);
 /* The same with headers of the caller's. A value that no header can have is E_NOMEM. */
-#define HTTP_CLIENT_HEADERS 2
+#define HTTP_CLIENT_HEADERS 3
 struct http_client_header {
     const char *name; /* static; NULL = none */
     const char *value;

@@ -27,10 +27,11 @@ bool http_exchange_is_dispatched(const struct http_exchange *x)
 void http_inbound_report(struct http_inbound *inbound, enum http_bad reason, unsigned status,
                          const char *detail, uint64_t limit)
 {
+    const char *label = http_count_bad(reason); /* also when the line is not written */
+
     log_warn(inbound->server->log_area,
              "msg=\"bad request\" peer=%s status=%u %s detail=%s limit=%llu",
-             conn_peer(inbound->conn), status, http_count_bad(reason), LOG_STR(detail),
-             (unsigned long long)limit);
+             conn_peer(inbound->conn), status, label, LOG_STR(detail), (unsigned long long)limit);
 }
 
 uint64_t http_inbound_limit_of(const struct http_inbound *inbound, unsigned status)

@@ -56,6 +56,16 @@ uint8_t *loop_scratch(struct loop *loop);
 #define LOOP_RECORD_BYTES 16384
 uint8_t *loop_record(struct loop *loop);
 
+/* How long turns took from the first look at the clock on, waiting not counted: as long as what
+ * came meanwhile had to wait. Counted up from the start of the loop. */
+#define LOOP_N_TURN_BOUNDS 14
+extern const double k_loop_turn_bounds[LOOP_N_TURN_BOUNDS]; /* seconds */
+struct loop_turns {
+    uint64_t counts[LOOP_N_TURN_BOUNDS + 1], sum_us;
+};
+/* Adds those of the loop to *sum. Any thread. */
+void loop_turns_add(const struct loop *loop, struct loop_turns *sum);
+
 /* Monotonic time of this turn (read once a turn, after the poll), and the wall clock. */
 int64_t loop_now_us(const struct loop *loop);
 int64_t clock_mono_us(void); /* read now; any thread */

@@ -208,6 +208,48 @@ static void test_line_gives_one_line_even_for_raw_control_characters(void **stat
     free(text);
 }
 
+/* Eight are looked at together. */
+static void test_line_gives_a_question_mark_for_each_control_character_alone(void **state)
+{
+    char said[32], shown[48], *text;
+
+    (void)state;
+    for (int at = 0; at < 17; at++) {
+        for (int byte = 1; byte < 256; byte++) {
+            memset(said, byte % 2 ? 'a' : '\xff', 17);
+            said[17] = '\0';
+            said[at] = (char)byte;
+            assert_int_equal(log_open(path), E_OK);
+            log_info("x", "%s", said);
+            if (byte < 0x20 || byte == 0x7f)
+                said[at] = '?';
+            snprintf(shown, sizeof shown, " info x %s\n", said);
+            text = content_of(path);
+            assert_string_equal(text + 24, shown);
+            free(text);
+            unlink(path);
+            log_reopen();
+        }
+    }
+}
+
+static const char *count_call(int *n_calls)
+{
+    ++*n_calls;
+    return "";
+}
+
+static void test_line_makes_nothing_below_the_level(void **state)
+{
+    int n_calls = 0;
+
+    (void)state;
+    log_debug("x", "msg=%s", count_call(&n_calls));
+    assert_int_equal(n_calls, 0);
+    log_info("x", "msg=%s", count_call(&n_calls));
+    assert_int_equal(n_calls, 1);
+}
+
 static void test_line_gives_cut_line_when_too_long(void **state)
 {
     static char longer[4000];
@@ -348,6 +390,8 @@ int main(void)
         WITH_FILE(test_line_gives_the_clock_s_date),
         WITH_FILE(test_line_gives_nothing_below_the_level),
         WITH_FILE(test_line_gives_one_line_even_for_raw_control_characters),
+        WITH_FILE(test_line_gives_a_question_mark_for_each_control_character_alone),
+        WITH_FILE(test_line_makes_nothing_below_the_level),
         WITH_FILE(test_line_gives_cut_line_when_too_long),
         WITH_FILE(test_line_keeps_characters_whole_when_cut),
         WITH_FILE(test_line_keeps_errno),

@@ -17,6 +17,7 @@ static struct metric series[] = {
     METRIC(METRIC_GAUGE, "headwater_sessions", "protocol=\"rtmp\"", "Sessions open now."),
     METRIC(METRIC_COUNTER, "headwater_bytes_total", "", "Bytes \\ sent,\nand more."),
     METRIC(METRIC_GAUGE, "headwater_sessions", "protocol=\"http\"", "Not shown: the first one is."),
+    METRIC(METRIC_RATIO, "headwater_utilisation", "", "A share."),
     METRIC(METRIC_COUNTER, "zz_last_total", "", "After the process metrics."),
 };
 static const double k_bounds[] = {0.005, 0.1, 2.5};
@@ -76,6 +77,58 @@ static void test_render_gives_family_once_with_all_its_series(void **state)
     free(text);
 }
 
+static void test_render_gives_a_ratio_as_gauge_with_decimals(void **state)
+{
+    static const struct {
+        int64_t value;
+        const char *text;
+    } k_ratios[] = {{0, "0.000000"},
+                    {METRIC_RATIO_ONE / 4, "0.250000"},
+                    {METRIC_RATIO_ONE + 1, "1.000001"},
+                    {-METRIC_RATIO_ONE / 2, "-0.500000"}};
+    char line[160], *text;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_ratios / sizeof k_ratios[0]; i++) {
+        metric_set(&series[3], k_ratios[i].value);
+        text = rendered();
+        snprintf(line, sizeof line,
+                 "# TYPE headwater_utilisation gauge\nheadwater_utilisation %s\n",
+                 k_ratios[i].text);
+        assert_non_null(strstr(text, line));
+        free(text);
+    }
+}
+
+/* 0 would be a value that somebody acts on. */
+static void test_render_leaves_out_what_is_not_known(void **state)
+{
+    char *text;
+
+    (void)state;
+    metric_set(&series[3], METRIC_ABSENT);
+    text = rendered();
+    assert_non_null(strstr(text, "# TYPE headwater_utilisation gauge\n"));
+    assert_null(strstr(text, "\nheadwater_utilisation "));
+    free(text);
+}
+
+static void test_set_histogram_gives_what_another_has_counted(void **state)
+{
+    static const uint64_t k_counts[] = {3, 4};
+    char *text;
+
+    (void)state;
+    metric_set_histogram(&plain, k_counts, 2500000);
+    text = rendered();
+    assert_non_null(strstr(text, "headwater_plain_seconds_bucket{le=\"0.005\"} 3\n"
+                                 "headwater_plain_seconds_bucket{le=\"+Inf\"} 7\n"
+                                 "headwater_plain_seconds_sum 2.500000\n"
+                                 "headwater_plain_seconds_count 7\n"));
+    free(text);
+    metric_set_histogram(&plain, (const uint64_t[]){0, 0}, 0);
+}
+
 static void test_render_escapes_help(void **state)
 {
     char *text;
@@ -104,7 +157,7 @@ static void test_render_gives_families_sorted_by_name(void **state)
             fail_msg("%s comes after %s", name, last);
         strcpy(last, name);
     }
-    assert_int_equal(n, 3 + 2 + 7);
+    assert_int_equal(n, 4 + 2 + 7);
     assert_string_equal(last, "zz_last_total");
     free(text);
 }
@@ -187,7 +240,7 @@ static void *add_many(void *arg)
 {
     (void)arg;
     for (int i = 0; i < N_ADDS; i++) {
-        metric_add(&series[3], 1);
+        metric_add(&series[4], 1);
         metric_observe_us(&plain, i % 2 ? 1 : 1000000);
     }
     return NULL;
@@ -216,6 +269,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_render_gives_family_once_with_all_its_series),
+        cmocka_unit_test(test_render_gives_a_ratio_as_gauge_with_decimals),
+        cmocka_unit_test(test_render_leaves_out_what_is_not_known),
+        cmocka_unit_test(test_set_histogram_gives_what_another_has_counted),
         cmocka_unit_test(test_render_escapes_help),
         cmocka_unit_test(test_render_gives_families_sorted_by_name),
         cmocka_unit_test(test_observe_gives_cumulative_buckets),

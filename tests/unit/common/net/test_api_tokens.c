@@ -138,6 +138,44 @@ static void test_read_gives_invalid_when_others_may_use_the_file(void **state)
     assert_int_equal(read_file("eye read " SECRET_A "\n", 0602, &error), E_INVAL);
 }
 
+/* As a pod's secrets and a package's files come: root's, and of our group. Only root can play both.
+ */
+static void test_read_gives_tokens_when_root_lets_our_group_read(void **state)
+{
+    char path[] = "/tmp/test_api_tokens.XXXXXX";
+    static const struct {
+        mode_t mode;
+        enum err gives;
+    } k_modes[] = {{0640, E_OK}, {0440, E_OK}, {0644, E_INVAL}, {0660, E_INVAL}, {0444, E_INVAL}};
+    const gid_t group = 65534;
+    int fd;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "eye read " SECRET_A "\n", 9 + strlen(SECRET_A) + 1),
+                     9 + strlen(SECRET_A) + 1);
+    assert_int_equal(fchown(fd, 0, group), 0);
+    for (size_t i = 0; i < sizeof k_modes / sizeof k_modes[0]; i++) {
+        struct api_tokens tokens = {NULL, 0};
+        struct conf_error error = {""};
+        enum err e;
+
+        assert_int_equal(fchmod(fd, k_modes[i].mode), 0);
+        assert_int_equal(setegid(group), 0);
+        assert_int_equal(seteuid(group), 0);
+        e = api_tokens_read("admin.tokens_file", path, &tokens, &error);
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(setegid(0), 0);
+        assert_int_equal(e, k_modes[i].gives);
+        api_tokens_fini(&tokens);
+    }
+    close(fd);
+    unlink(path);
+}
+
 static void test_read_gives_none_without_a_path_and_invalid_without_a_file(void **state)
 {
     struct api_tokens tokens = {NULL, 0};
@@ -159,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_parse_leaves_the_old_ones_when_the_new_ones_are_broken),
         cmocka_unit_test(test_parse_refuses_more_than_256),
         cmocka_unit_test(test_read_gives_invalid_when_others_may_use_the_file),
+        cmocka_unit_test(test_read_gives_tokens_when_root_lets_our_group_read),
         cmocka_unit_test(test_read_gives_none_without_a_path_and_invalid_without_a_file),
     };
 

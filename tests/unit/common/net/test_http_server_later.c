@@ -233,8 +233,10 @@ static void test_answers_to_requests_that_came_together_go_out_together(void **s
     client_expect(&c, 200, "2");
     client_expect(&c, 200, "3");
     assert_int_equal(getsockopt(c.fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
-    assert_int_equal(info.tcpi_data_segs_in, 1);
     client_close(&c);
+    if (size < offsetof(struct tcp_info, tcpi_data_segs_in) + sizeof info.tcpi_data_segs_in)
+        skip(); /* qemu-user gives the first four bytes alone */
+    assert_int_equal(info.tcpi_data_segs_in, 1);
 }
 
 static void test_answer_to_another_connection_does_not_mix_with_those_before(void **state)

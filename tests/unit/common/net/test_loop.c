@@ -592,6 +592,40 @@ static void test_now_stands_still_within_a_turn_and_moves_between(void **state)
     loop_destroy(&loop);
 }
 
+static void on_busy(struct loop_msg *msg)
+{
+    int64_t until_us = loop_now_us(loop_current()) + 6000;
+
+    (void)msg;
+    while (clock_mono_us() < until_us)
+        ;
+}
+
+/* A turn that waits is none that others wait for. */
+static void test_turns_are_counted_by_how_long_they_were_busy(void **state)
+{
+    struct loop *loop = loop_create("test", 0);
+    struct loop_msg msg = {.run = on_busy};
+    struct loop_turns turns = {.sum_us = 0}, again = {.sum_us = 0};
+    uint64_t n_long = 0;
+
+    (void)state;
+    loop_turns_add(loop, &turns);
+    assert_int_equal(turns.sum_us, 0);
+    loop_turn(loop, false); /* nobody asked for the time */
+    loop_post(loop, &msg);
+    loop_turn(loop, true);
+    loop_turns_add(loop, &turns);
+    for (unsigned i = 0; i <= LOOP_N_TURN_BOUNDS; i++)
+        n_long += i && k_loop_turn_bounds[i - 1] >= 0.005 ? turns.counts[i] : 0;
+    assert_int_equal(n_long, 1);
+    assert_true(turns.sum_us >= 6000);
+    loop_turns_add(loop, &again);
+    loop_turns_add(loop, &again); /* of two loops the sum */
+    assert_int_equal(again.sum_us, 2 * turns.sum_us);
+    loop_destroy(&loop);
+}
+
 static void test_jitter_stays_in_range_and_spreads(void **state)
 {
     int64_t low = INT64_MAX, high = INT64_MIN;
@@ -641,6 +675,7 @@ int main(void)
         cmocka_unit_test(test_timer_started_earlier_than_an_armed_one_fires_first),
         cmocka_unit_test(test_timer_may_be_stopped_after_its_loop_is_gone),
         cmocka_unit_test(test_now_stands_still_within_a_turn_and_moves_between),
+        cmocka_unit_test(test_turns_are_counted_by_how_long_they_were_busy),
         cmocka_unit_test(test_jitter_stays_in_range_and_spreads),
         cmocka_unit_test(test_random_u64_does_not_repeat),
     };
