@@ -77,10 +77,11 @@ struct cluster_heartbeat {
     enum cluster_node_state state;
     char zone[CLUSTER_ZONE_SIZE];
     struct cluster_urls public_urls, internal_urls;
-    uint64_t capacity_egress_bps; /* 0 = unknown */
-    uint32_t max_viewers;         /* that it admits; 0 = no limit */
-    uint32_t weight;              /* share of new work, relative to others; 0 counts as 100 */
-    uint64_t highest_epoch;       /* ever seen by this node */
+    char admin_url[CLUSTER_URL_SIZE]; /* where schedulers reach its admin.listen; "" = nowhere */
+    uint64_t capacity_egress_bps;     /* 0 = unknown */
+    uint32_t max_viewers;             /* that it admits; 0 = no limit */
+    uint32_t weight;                  /* share of new work, relative to others; 0 counts as 100 */
+    uint64_t highest_epoch;           /* ever seen by this node */
     uint64_t owned_sum; /* of all that it owns now, named below or not (names.c); 0 = not said */
     struct cluster_load load;
     struct cluster_stream *streams; /* owned */

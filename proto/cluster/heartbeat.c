@@ -8,6 +8,7 @@ static const char *const k_rtmp[] = {"rtmp", "rtmps", NULL};
 static const char *const k_http[] = {"http", NULL};
 static const char *const k_rtmps[] = {"rtmps", NULL};
 static const char *const k_https[] = {"https", NULL};
+static const char *const k_admin[] = {"http", "https", NULL};
 static const char *const k_stream_kinds[] = {"owned", "carried", NULL};
 
 #define HEARTBEAT(key, member, kind, required, choices) \
@@ -31,6 +32,7 @@ static const struct message_field k_heartbeat_fields[] = {
     HEARTBEAT("role",                role,                MESSAGE_ENUM,     true,  k_cluster_roles),
     HEARTBEAT("state",               state,               MESSAGE_ENUM,     true,  k_cluster_node_states),
     HEARTBEAT("zone",                zone,                MESSAGE_TEXT,     false, NULL),
+    HEARTBEAT("admin",               admin_url,           MESSAGE_URL,      false, k_admin),
     HEARTBEAT("capacity_egress_bps", capacity_egress_bps, MESSAGE_U64,      false, NULL),
     HEARTBEAT("max_viewers",         max_viewers,         MESSAGE_U32,      false, NULL),
     HEARTBEAT("weight",              weight,              MESSAGE_U32,      false, NULL),

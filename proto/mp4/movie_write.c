@@ -4,7 +4,10 @@
 #include "proto/mp4/box.h"
 #include "proto/mp4/movie_private.h"
 
-#define MOVIE_TIMESCALE 1000 /* as mp4_write_init() has it */
+/* A track begins to the tick where an edit list says so, unless it is so long that 32 bits, 13
+ * hours, do not hold its duration. */
+#define FINE_TIMESCALE 90000u
+#define COARSE_TIMESCALE 1000u
 #define NOT_KNOWN UINT32_MAX
 
 static uint32_t to_u32(int64_t value)
@@ -12,10 +15,10 @@ static uint32_t to_u32(int64_t value)
     return value < 0 || value > UINT32_MAX ? NOT_KNOWN : (uint32_t)value;
 }
 
-static int64_t to_movie_time(const struct mp4_movie_track *t, int64_t ticks)
+static int64_t to_movie_time(const struct mp4_movie_track *t, int64_t ticks, uint32_t timescale)
 {
-    return ticks / t->timescale * MOVIE_TIMESCALE +
-           (ticks % t->timescale * MOVIE_TIMESCALE + t->timescale / 2) / t->timescale;
+    return ticks / t->timescale * timescale +
+           (ticks % t->timescale * timescale + t->timescale / 2) / t->timescale;
 }
 
 /* A box with a count behind its head, of runs whose number is known late. */
@@ -135,7 +138,7 @@ static void write_stbl(struct buf_writer *w, const struct mp4_movie_track *t, st
 }
 
 /* A track that begins later than the movie does: nothing is shown first. */
-static void write_edts(struct buf_writer *w, const struct mp4_movie_track *t)
+static void write_edts(struct buf_writer *w, const struct mp4_movie_track *t, uint32_t timescale)
 {
     size_t edts, elst;
 
@@ -144,10 +147,10 @@ static void write_edts(struct buf_writer *w, const struct mp4_movie_track *t)
     edts = mp4_begin_box(w, "edts");
     elst = mp4_begin_full_box(w, "elst", 0, 0);
     buf_write_u32be(w, 2);
-    buf_write_u32be(w, to_u32(to_movie_time(t, t->first_dts)));
+    buf_write_u32be(w, to_u32(to_movie_time(t, t->first_dts, timescale)));
     buf_write_u32be(w, UINT32_MAX); /* -1 */
     buf_write_u32be(w, 0x10000);
-    buf_write_u32be(w, to_u32(to_movie_time(t, t->next_dts - t->first_dts)));
+    buf_write_u32be(w, to_u32(to_movie_time(t, t->next_dts - t->first_dts, timescale)));
     buf_write_u32be(w, 0);
     buf_write_u32be(w, 0x10000);
     mp4_end_box(w, elst);
@@ -166,7 +169,8 @@ static void write_with_duration(struct buf_writer *w, struct buf_view whole, siz
 }
 
 /* Boxes within a trak: those that have others in them are taken apart. */
-static void write_inside(struct buf_writer *w, const struct mp4_movie_track *t, struct buf_view old)
+static void write_inside(struct buf_writer *w, const struct mp4_movie_track *t, uint32_t timescale,
+                         struct buf_view old)
 {
     struct buf_reader in = buf_reader_from(old);
     struct buf_view whole, body;
@@ -177,8 +181,8 @@ static void write_inside(struct buf_writer *w, const struct mp4_movie_track *t, 
 
         switch (type) {
         case MP4_TYPE('t', 'k', 'h', 'd'):
-            write_with_duration(w, whole, 28, to_u32(to_movie_time(t, t->next_dts)));
-            write_edts(w, t);
+            write_with_duration(w, whole, 28, to_u32(to_movie_time(t, t->next_dts, timescale)));
+            write_edts(w, t, timescale);
             break;
         case MP4_TYPE('m', 'd', 'h', 'd'):
             write_with_duration(w, whole, 24, to_u32(t->next_dts - t->first_dts));
@@ -186,7 +190,7 @@ static void write_inside(struct buf_writer *w, const struct mp4_movie_track *t, 
         case MP4_TYPE('m', 'd', 'i', 'a'):
         case MP4_TYPE('m', 'i', 'n', 'f'):
             box = mp4_begin_box(w, type == MP4_TYPE('m', 'd', 'i', 'a') ? "mdia" : "minf");
-            write_inside(w, t, body);
+            write_inside(w, t, timescale, body);
             mp4_end_box(w, box);
             break;
         case MP4_TYPE('s', 't', 'b', 'l'):
@@ -199,28 +203,29 @@ static void write_inside(struct buf_writer *w, const struct mp4_movie_track *t, 
 }
 
 /* A track without samples is left out: players wait for it. */
-static void write_trak(struct buf_writer *w, const struct mp4_movie_track *t, struct buf_view old)
+static void write_trak(struct buf_writer *w, const struct mp4_movie_track *t, uint32_t timescale,
+                       struct buf_view old)
 {
     size_t trak;
 
     if (!t->n_samples)
         return;
     trak = mp4_begin_box(w, "trak");
-    write_inside(w, t, old);
+    write_inside(w, t, timescale, old);
     mp4_end_box(w, trak);
 }
 
-static uint32_t movie_duration(const struct mp4_movie *movie)
+static int64_t movie_duration(const struct mp4_movie *movie, uint32_t timescale)
 {
     int64_t longest = 0;
 
     for (unsigned i = 0; i < movie->n_tracks; i++) {
-        int64_t duration = to_movie_time(&movie->tracks[i], movie->tracks[i].next_dts);
+        int64_t duration = to_movie_time(&movie->tracks[i], movie->tracks[i].next_dts, timescale);
 
         if (duration > longest)
             longest = duration;
     }
-    return to_u32(longest);
+    return longest;
 }
 
 void mp4_movie_write(const struct mp4_movie *movie, struct buf_writer *w)
@@ -228,17 +233,24 @@ void mp4_movie_write(const struct mp4_movie *movie, struct buf_writer *w)
     struct buf_reader in = buf_reader_from(buf_writer_view(&movie->moov));
     size_t moov = mp4_begin_box(w, "moov");
     struct buf_view whole, body;
+    uint32_t type, timescale = FINE_TIMESCALE;
     unsigned n_tracks = 0;
-    uint32_t type;
+    size_t begin;
 
+    if (movie_duration(movie, timescale) >= NOT_KNOWN)
+        timescale = COARSE_TIMESCALE;
     (void)buf_take(&in, 8);
     while (mp4_next_box(&in, &type, &whole, &body)) {
-        if (type == MP4_TYPE('m', 'v', 'h', 'd'))
-            write_with_duration(w, whole, 24, movie_duration(movie));
-        else if (type == MP4_TYPE('t', 'r', 'a', 'k'))
-            write_trak(w, &movie->tracks[n_tracks++], body);
-        else if (type != MP4_TYPE('m', 'v', 'e', 'x'))
+        begin = w->used_bytes;
+        if (type == MP4_TYPE('m', 'v', 'h', 'd')) {
+            write_with_duration(w, whole, 24, to_u32(movie_duration(movie, timescale)));
+            if (buf_writer_status(w) == E_OK)
+                buf_patch_u32be(w, begin + 20, timescale);
+        } else if (type == MP4_TYPE('t', 'r', 'a', 'k')) {
+            write_trak(w, &movie->tracks[n_tracks++], timescale, body);
+        } else if (type != MP4_TYPE('m', 'v', 'e', 'x')) {
             buf_write_view(w, whole);
+        }
     }
     mp4_end_box(w, moov);
 }

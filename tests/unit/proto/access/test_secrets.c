@@ -133,8 +133,8 @@ static void test_password_line_is_read_again(void **state)
 static void test_password_file_parse_names_the_line_that_is_wrong(void **state)
 {
     static const char *const k_texts[] = {"bob\n", "bob:plain\n", "bob:scrypt$14$AA$AA\n",
-                                          "bob:scrypt$99$ohI33q5zc-YzcPLHKYeqsw$C3dytVmjCUuc-dd-"
-                                          "Y6JhuLmxh5OheV_ibxZKrU0mWOw\n"};
+                                          ("bob:scrypt$99$ohI33q5zc-YzcPLHKYeqsw$C3dytVmjCUuc-dd-"
+                                           "Y6JhuLmxh5OheV_ibxZKrU0mWOw\n")};
 
     (void)state;
     for (size_t i = 0; i < sizeof k_texts / sizeof k_texts[0]; i++) {

@@ -27,6 +27,7 @@ static struct cluster_heartbeat full_heartbeat(struct cluster_stream *streams)
         .role = CLUSTER_BOTH,
         .state = CLUSTER_NODE_DRAINING,
         .zone = "eu \"west\"",
+        .admin_url = "https://10.0.0.1:8081",
         .public_urls = {"rtmp://a.example:1935", "http://a.example:8080", "rtmps://a.example",
                         "https://a.example"},
         .internal_urls = {.rtmp = "rtmp://[::1]:1935", .http = "http://10.0.0.1:8080"},
@@ -82,6 +83,7 @@ static void test_heartbeat_decode_gives_what_was_encoded(void **state)
     assert_true(out.instance == in.instance && out.seq == in.seq && out.full == in.full);
     assert_true(out.role == in.role && out.state == in.state);
     assert_string_equal(out.zone, in.zone);
+    assert_string_equal(out.admin_url, in.admin_url);
     assert_memory_equal(&out.public_urls, &in.public_urls, sizeof in.public_urls);
     assert_memory_equal(&out.internal_urls, &in.internal_urls, sizeof in.internal_urls);
     assert_memory_equal(&out.load, &in.load, sizeof in.load);
@@ -157,6 +159,7 @@ static const struct {
     {"{\"v\":1,\"instance\":\"7\",\"seq\":1,\"role\":\"edge\",\"state\":null}",
      "state: expected a value, found nothing"},
     {HEAD ",\"full\":1}", "full: expected a boolean, found a number"},
+    {HEAD ",\"admin\":\"ftp://x:1\"}", "admin: expected scheme://host:port, found another string"},
     {HEAD ",\"zone\":\"a\\nb\"}", "zone: expected a string, found one with control characters"},
     {HEAD ",\"public\":[]}", "public: expected an object, found an array"},
     {HEAD ",\"public\":{\"http\":\"http://a/\"}}",
