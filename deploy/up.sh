@@ -21,7 +21,7 @@ Usage: deploy/up.sh [flags]
   --origins N      origin nodes (1)
   --edges N        edge nodes (2)
   --store STORE    memory, or redis: a redis-server of its own in a temporary folder (memory)
-  --no-demo        do not publish the test pattern live/demo
+  --no-demo        do not publish the test pattern live/demo, nor install ffmpeg for it
   --base-port P    scheduler P, node i (from 0) rtmp P+1+3i, http P+2+3i, admin P+3+3i, redis after
                    the last; without it scheduler 8090, rtmp 1935+10i, http 8080+100i, admin 8081+100i,
                    redis 6390
@@ -123,8 +123,10 @@ start_child() { exec setpriv --pdeathsig TERM setsid "$@"; }
 build() {
     local groups=(build)
     if [ $store = redis ]; then groups+=(redis); fi
+    if [ $demo = yes ] && [ $build_only = no ]; then groups+=(demo); fi
     # In the foreground: sudo may ask for a password.
-    "$here/install-packages.sh" "${groups[@]}" >&3 || die "could not install what is missing"
+    "$here/install-packages.sh" "${groups[@]}" >&3 ||
+        die "could not install what is missing (only the test pattern needs ffmpeg: --no-demo)"
     cd "$root"
     run_step cmake --preset release || die "cmake failed"
     run_step cmake --build --preset release --parallel "$(nproc)" || die "the build failed"
@@ -299,6 +301,7 @@ print_urls() {
             " http://127.0.0.1:$(http_port "$i")/$stream.flv"
     done
     say "play     any edge   http://127.0.0.1:$(scheduler_port)/$stream.flv  (302)"
+    say "console  http://127.0.0.1:$(scheduler_port)/"
     say "query    scheduler  http://127.0.0.1:$(scheduler_port)/api/v1/nodes  /api/v1/streams  /metrics"
     for i in "${!node_ids[@]}"; do
         say "query    $(printf %-10s "${node_ids[i]}") http://127.0.0.1:$(admin_port "$i")/api/v1/streams" \
@@ -337,10 +340,6 @@ if [ $build_only = yes ]; then
     result=0
     exit
 fi
-if [ $demo = yes ] && ! command -v ffmpeg >/dev/null; then
-    say "ffmpeg is not installed: no demo stream"
-    demo=no
-fi
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/headwater.XXXXXXXX")
 check_ports
 start_cluster
@@ -349,7 +348,7 @@ if [ $demo = yes ]; then
     wait_playable
 fi
 check_children
+result=0 # all is ready: who reads so may send a signal at once
 print_urls
 if [ $json = yes ]; then print_json; fi
-result=0
 stay
