@@ -6,6 +6,7 @@
 #include "common/net/trust.h"
 #include "node/access/rules.h"
 #include "node/control/access_log.h"
+#include "node/control/stream_metrics.h"
 #include "node/hls/hls.h"
 #include "node/hooks/item.h"
 #include "node/record/record.h"
@@ -57,7 +58,7 @@ static const struct conf_field k_fields[] = {
     ADDR  ("https.listen",                 https_listen,                     "0.0.0.0:8443",                         "Where all of http.listen is accepted over TLS, host:port; empty, or without tls.certificates = off."),
     ADDR  ("admin.listen",                 admin_listen,                     "127.0.0.1:8081",                       "Where API and /metrics are, host:port; empty = off."),
     BOOL  ("admin.tls",                    admin_tls,                        "false",                                "Whether admin.listen speaks TLS (https), with tls.certificates, and nothing else.", false),
-    STRING("admin.tokens_file",            admin_tokens_file,                "",            PATH_BYTES,              "File of tokens for the API, a line each: name, scope (read, operate or admin), secret; its owner's alone (mode 0600); read again at SIGHUP; empty = none.", true),
+    STRING("admin.tokens_file",            admin_tokens_file,                "",            PATH_BYTES,              "File of tokens for the API, a line each: name, scope (read, operate or admin), secret; its owner's alone (mode 0600, or 0640 if it is root's); read again at SIGHUP; empty = none.", true),
 
     LIST  ("tls.certificates",             tls_certificates,                 "",            TLS_SETUP_MAX_CERTIFICATES, "PEM files of certificates with their chains, cert.pem=key.pem or one file with both; the first is for clients that name no host, or another one. Renewed files are noticed.", true),
     STRING("tls.ca_file",                  tls_ca_file,                      "",            PATH_BYTES,              "PEM file of the authorities that are believed where this node connects over TLS; empty = those of the system. A renewed file is noticed.", true),
@@ -66,7 +67,7 @@ static const struct conf_field k_fields[] = {
     LIST  ("trusted_proxies",              trusted_proxies,                  "",            1000,                    "Networks (10.0.0.0/8) of load balancers and reverse proxies: they alone are believed when they say who their client is, by the PROXY protocol on any port, or by trusted_proxies_header.", true),
     ENUM  ("trusted_proxies_header",       trusted_proxies_header,           "x-forwarded-for", k_trust_headers,     "Which header of HTTP requests is read of them; the other one, which a proxy may pass on as its client wrote it, is ignored: x-forwarded-for (and X-Forwarded-Proto), forwarded, none.", true),
 
-    LIST  ("http.cors_origins",            http_cors_origins,                "",            1000,                    "Sites whose pages may fetch media: https://host or https://host:port; empty = all.", true),
+    LIST  ("http.cors_origins",            http_cors_origins,                "",            1000,                    "Sites whose pages may fetch media: https://host or https://host:port, or null for frames that have none and pages that the entry point sent here; empty = all.", true),
     LIST  ("access.referrers",             access_referrers,                 "",            1000,                    "Whose pages may show the streams of an app: app, or *, allow=host|*.host (all below it), and none=false where players that name no page may not either.", true),
     LIST  ("websocket.origins",            websocket_origins,                "",            1000,                    "Sites whose pages may play over WebSockets, as browsers name them: https://host or https://host:port; empty = all. Players that name no site are not browsers, and may.", true),
 
@@ -133,6 +134,7 @@ static const struct conf_field k_fields[] = {
 
     LIST  ("hooks.targets",                hooks_targets,                    "",            HOOKS_MAX_TARGETS,       "Who is told over HTTP what happens here, or asked before it does: url events=on_publish|on_play mode=notify|gate ...; node/hooks/README.md has the keys.", false),
     UINT  ("hooks.update_s",               hooks_update_s,                   "10",          0,   86400,     "s",     "How often on_update tells how the node is; 0 = never.", true),
+    UINT  ("metrics.streams",              metrics_streams,                  "0",           0,   STREAM_METRICS_MAX, "", "How many streams, those with most viewers, have series of their own in /metrics; 0 = none.", true),
     LIST  ("compat",                       compat,                           "",            2,                       "Other servers whose API is on admin.listen, too, for clients that were written for them: lal, livego; node/compat/README.md.", false),
     STRING("compat_app",                   compat_app,                       "live",        NAME_PART_MAX,           "App of streams that such a client names without one.", false),
 
@@ -174,6 +176,7 @@ static const struct conf_field k_fields[] = {
     STRING("cluster.advertise.internal.rtmp",  cluster_advertise_internal_rtmp,  "", URL_BYTES, "Where other nodes reach rtmp.listen: rtmp://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.internal.http",  cluster_advertise_internal_http,  "", URL_BYTES, "Where other nodes reach http.listen: http://host:port; empty = the listen address.", false),
     STRING("cluster.advertise.internal.https", cluster_advertise_internal_https, "", URL_BYTES, "Where other nodes reach https.listen, by a name that its certificate is for: https://host:port; they then connect over TLS. Empty = they use http.", false),
+    STRING("cluster.advertise.admin",          cluster_advertise_admin,          "", URL_BYTES, "Where schedulers reach admin.listen, for their console: http://host:port, https:// with admin.tls; empty = the listen address, unless only this machine reaches that.", false),
 };
 /* clang-format on */
 

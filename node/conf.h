@@ -58,7 +58,8 @@ struct node_conf {
     bool relay_allow_private_targets;
     struct conf_list relay_allowed_networks;
     struct conf_list hooks_targets;
-    struct conf_list compat; /* servers whose API there is, too: "lal", "livego" */
+    uint64_t metrics_streams; /* of so many streams at most there are metrics */
+    struct conf_list compat;  /* servers whose API there is, too: "lal", "livego" */
     char *compat_app;
     uint64_t hooks_update_s;
 
@@ -82,7 +83,7 @@ struct node_conf {
     char *cluster_advertise_public_rtmp, *cluster_advertise_public_http;
     char *cluster_advertise_public_rtmps, *cluster_advertise_public_https;
     char *cluster_advertise_internal_rtmp, *cluster_advertise_internal_http;
-    char *cluster_advertise_internal_https;
+    char *cluster_advertise_internal_https, *cluster_advertise_admin;
 };
 
 /* RTMP players that announce no codecs get these with the headers that Flash had, or all codecs. */
@@ -95,6 +96,9 @@ extern const struct conf_schema k_node_schema;
  * reload is applied. */
 enum err node_conf_check(const struct node_conf *conf, struct conf_error *error);
 
+/* True when every scheduler is at 127.0.0.0/8, ::1 or localhost: then a wildcard listen address is
+ * advertised as 127.0.0.1. */
+bool node_conf_is_on_one_machine(const struct node_conf *conf);
 /* What becomes of a second publisher of this name: an enum cluster_duplicate. */
 int node_conf_duplicate(const struct node_conf *conf, const struct stream_name *name);
 /* May pages of this site (the value of an Origin field) play over WebSockets? */

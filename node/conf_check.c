@@ -18,6 +18,8 @@
 #include "proto/http/http.h"
 
 #define URL_BYTES (CLUSTER_URL_SIZE - 1)
+/* What browsers say of sandboxed frames, and of pages that another site sent here by a redirect. */
+#define NO_ORIGIN "null"
 
 static enum err refuse(struct conf_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -70,9 +72,7 @@ static bool is_loopback_host(struct buf_view host)
     return addr_parse(&addr, with_port) == E_OK && addr_is_loopback(&addr);
 }
 
-/* True when every scheduler is at 127.0.0.0/8, ::1 or localhost: then a wildcard listen address is
- * advertised as 127.0.0.1. */
-static bool is_on_loopback(const struct node_conf *conf)
+bool node_conf_is_on_one_machine(const struct node_conf *conf)
 {
     for (size_t i = 0; i < conf->cluster_schedulers.n_items; i++) {
         struct url url;
@@ -97,17 +97,22 @@ static enum err check_urls(const struct node_conf *conf, struct conf_error *erro
     const struct {
         const char *key;
         const struct conf_list *list;
+        const char *word; /* or this; NULL = URLs alone */
     } rows[] = {
-        {"cluster.schedulers", &conf->cluster_schedulers},
-        {"fallback_origins", &conf->fallback_origins},
-        {"websocket.origins", &conf->websocket_origins},
-        {"http.cors_origins", &conf->http_cors_origins},
+        {"cluster.schedulers", &conf->cluster_schedulers, NULL},
+        {"fallback_origins", &conf->fallback_origins, NULL},
+        {"websocket.origins", &conf->websocket_origins, NULL},
+        {"http.cors_origins", &conf->http_cors_origins, NO_ORIGIN},
     };
 
     for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++)
-        for (size_t i = 0; i < rows[row].list->n_items; i++)
-            if (check_url(rows[row].key, rows[row].list->items[i], error) != E_OK)
+        for (size_t i = 0; i < rows[row].list->n_items; i++) {
+            const char *item = rows[row].list->items[i];
+
+            if (!(rows[row].word && strcmp(item, rows[row].word) == 0) &&
+                check_url(rows[row].key, item, error) != E_OK)
                 return E_INVAL;
+        }
     return E_OK;
 }
 
@@ -268,13 +273,16 @@ static unsigned port_of(const struct url *url)
     return url->port ? url->port : buf_view_equals_nocase(url->scheme, "https") ? 443 : 80;
 }
 
-/* "null" (sandboxed frames, files) is no URL. */
+/* NO_ORIGIN is no URL: an item of the same word allows it. */
 static bool allows_origin(const struct conf_list *list, struct buf_view origin)
 {
     struct url asked, allowed;
 
     if (list->n_items == 0)
         return true;
+    for (size_t i = 0; i < list->n_items; i++)
+        if (strcmp(list->items[i], NO_ORIGIN) == 0 && buf_view_equals(origin, NO_ORIGIN))
+            return true;
     if (url_parse(origin, &asked) != E_OK)
         return false;
     for (size_t i = 0; i < list->n_items; i++)
@@ -336,7 +344,8 @@ static enum err check_advertise(const struct node_conf *conf, struct conf_error 
         {"cluster.advertise.internal.https", "https", conf->cluster_advertise_internal_https, "",
          ""},
     };
-    bool needed = conf->cluster_schedulers.n_items > 0 && !is_on_loopback(conf);
+    const char *admin = conf->admin_tls ? "https" : "http";
+    bool needed = conf->cluster_schedulers.n_items > 0 && !node_conf_is_on_one_machine(conf);
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (*rows[i].value && !is_base_url(rows[i].value, rows[i].scheme))
@@ -348,6 +357,9 @@ static enum err check_advertise(const struct node_conf *conf, struct conf_error 
                           "cannot connect to; set it to %s://host:port",
                           rows[i].key, rows[i].listen_key, rows[i].listen, rows[i].scheme);
     }
+    if (*conf->cluster_advertise_admin && !is_base_url(conf->cluster_advertise_admin, admin))
+        return refuse(error, "cluster.advertise.admin: found \"%s\", allowed is %s://host:port",
+                      conf->cluster_advertise_admin, admin);
     return E_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/net/notify.h"
 #include "node/cluster/agent.h"
 #include "node/control/gather.h"
 #include "node/control/node_metrics.h"
@@ -120,6 +121,7 @@ static void stop(struct node *node)
     node->drain.is_stopping = true;
     timer_stop(&node->drain.timer);
     log_info("node", "msg=stopping node=%s", node->id);
+    notify_or_warn("node", "STOPPING=1");
     if (gather(node, close_loop, on_closed, node) != E_OK)
         on_passed_twice(node);
 }

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "common/base/log.h"
+#include "common/base/version.h"
 #include "node/control/access_log.h"
 #include "node/node.h"
 
@@ -119,7 +120,9 @@ static int run(struct conf_args *args, struct node_conf *conf, bool replace)
     signals.event =
         event_new(loop_base(g_node.control), signals.fd, EV_READ | EV_PERSIST, on_signal, &signals);
     event_add(signals.event, NULL);
+    watchdog_start(&g_node);
     node_run(&g_node);
+    watchdog_stop(&g_node);
     event_free(signals.event);
     node_fini(&g_node);
     close(signals.fd);
@@ -155,7 +158,7 @@ int main(int argc, char **argv)
     if (args.help)
         usage(stdout);
     else if (args.version)
-        puts("headwater-node " HW_VERSION);
+        printf("headwater-node %s\n", version_text());
     else if (args.help_config)
         conf_print_help(&k_node_schema, stdout);
     else if (load(&args, &conf, &error) != E_OK)

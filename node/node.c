@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/net/notify.h"
 #include "node/access/control.h"
 #include "node/cluster/agent.h"
 #include "node/cluster/clocks.h"
@@ -401,7 +403,8 @@ static void say_ready(const struct node *node)
              "version=%s",
              node->id, k_cluster_roles[node->conf.cluster_role], texts[PROTOCOL_RTMP],
              texts[PROTOCOL_HTTP], texts[PROTOCOL_RTMPS], texts[PROTOCOL_HTTPS],
-             bound_text(&node->admin_addr, admin), node->n_loops, HW_VERSION);
+             bound_text(&node->admin_addr, admin), node->n_loops, LOG_STR(version_text()));
+    notify_or_warn("node", "READY=1");
 }
 
 static void tell_start(struct node *node)

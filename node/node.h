@@ -17,6 +17,7 @@
 #include "node/session/admission.h"
 #include "node/stream/media_loop.h"
 #include "node/stream/stream.h"
+#include "node/watchdog.h"
 
 struct access_log;
 struct access;
@@ -102,6 +103,7 @@ struct node {
     _Atomic bool is_replaced; /* another process of this node serves: what runs always runs there */
     _Atomic bool draining;    /* no new work; not set in a process that was replaced */
     struct drain drain;
+    struct watchdog watchdog;
     pthread_barrier_t reload_barrier; /* all media loops and the control loop */
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/net/tls_setup.h"
+#include "scheduler/autoscale.h"
 
 static const char *const k_stores[] = {"memory", "redis", NULL};
 static const char *const k_levels[] = {"debug", "info", "warn", "error", NULL};
@@ -45,7 +46,7 @@ static const struct conf_field k_fields[] = {
     CONF_FIELD_STRING(C, token_file, "token_file", "", 4096,
         "File that holds the node token, and on a second line one that is accepted beside it; empty = only requests from this machine are served.", true),
     CONF_FIELD_STRING(C, admin_tokens_file, "admin.tokens_file", "", 4096,
-        "File of tokens for people's API, a line each: name, scope (read, operate or admin), secret; its owner's alone (mode 0600); read again at SIGHUP; empty = none.", true),
+        "File of tokens for people's API, a line each: name, scope (read, operate or admin), secret; its owner's alone (mode 0600, or 0640 if it is root's); read again at SIGHUP; empty = none.", true),
     CONF_FIELD_ENUM(C, log_level, "log.level", "info", k_levels, "Least severe level written.", true),
     CONF_FIELD_STRING(C, log_file, "log.file", "", 4096, "Where log lines go; empty = standard error.", false),
     CONF_FIELD_UINT(C, lease_ms, "lease_ms", "5000", 500, 600000, "ms",
@@ -60,12 +61,32 @@ static const struct conf_field k_fields[] = {
         "Viewers of an edge, relative to the mean, above which other edges are preferred.", true),
     CONF_FIELD_UINT(C, load_slack, "load_slack", "50", 0, 1000000, "",
         "Viewers that an edge may have whatever the mean is.", true),
+    CONF_FIELD_UINT(C, autoscale_edge_min, "autoscale.edge.min", "1", 0, 100000, "",
+        "Fewest edges that /v1/autoscale asks for: what comes within autoscale.start_s of a rise has to fit into these.", true),
+    CONF_FIELD_UINT(C, autoscale_edge_max, "autoscale.edge.max", "100", 1, 100000, "",
+        "Most edges that it asks for.", true),
+    CONF_FIELD_UINT(C, autoscale_origin_min, "autoscale.origin.min", "1", 0, 100000, "",
+        "Fewest origins that it asks for.", true),
+    CONF_FIELD_UINT(C, autoscale_origin_max, "autoscale.origin.max", "100", 1, 100000, "",
+        "Most origins that it asks for.", true),
+    CONF_FIELD_UINT(C, autoscale_target, "autoscale.target_percent", "60", 1, 100, "%",
+        "How much of what nodes can do they should do: of egress, viewers and CPU the one that is used most counts.", true),
+    CONF_FIELD_UINT(C, autoscale_hysteresis, "autoscale.hysteresis_percent", "10", 0, 90, "%",
+        "How far below the target the load has to be for fewer nodes, of the target.", true),
+    CONF_FIELD_UINT(C, autoscale_start_s, "autoscale.start_s", "60", 1, 3600, "s",
+        "How long it takes from the moment a node is wanted until it takes work, the interval at which this is asked for included.", true),
+    CONF_FIELD_UINT(C, autoscale_delay_s, "autoscale.scale_in_delay_s", "300", 1, AUTOSCALE_MAX_DELAY_S, "s",
+        "How long fewer nodes have to be enough before fewer are asked for.", true),
     CONF_FIELD_UINT(C, max_nodes, "limits.nodes", "10000", 1, 1000000, "",
         "Nodes known at a time.", true),
     CONF_FIELD_UINT(C, max_streams, "limits.streams", "1000000", 1, 100000000, "",
         "Streams known at a time.", true),
     CONF_FIELD_UINT(C, max_full_reports, "limits.full_reports", "50", 1, 100000, "",
         "Nodes that are asked for a full report at a time, after a restart or when Redis was emptied.", true),
+    CONF_FIELD_UINT(C, connections_per_ip, "limits.connections_per_ip", "1000", 0, 10000000, "",
+        "Connections of one address to the API at a time, this machine's own excepted; 0 = no limit.", true),
+    CONF_FIELD_UINT(C, entry_connections_per_ip, "limits.entry_connections_per_ip", "0", 0, 10000000, "",
+        "The same of the entry point, where a balancer may stand for all viewers.", true),
     CONF_FIELD_UINT(C, tls_handshake_ms, "limits.tls_handshake_ms", "5000", 100, 3600000, "ms",
         "Time for a TLS handshake, in both directions.", false),
     CONF_FIELD_UINT(C, max_body_bytes, "limits.body_bytes", "16777216", 1024, 1073741824, "bytes",

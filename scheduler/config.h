@@ -21,7 +21,11 @@ struct scheduler_conf {
     char *log_file;
     uint64_t lease_ms, heartbeat_ms, ask_owner_ms;
     uint64_t max_children, load_factor_percent, load_slack;
+    uint64_t autoscale_edge_min, autoscale_edge_max, autoscale_origin_min, autoscale_origin_max;
+    uint64_t autoscale_target, autoscale_hysteresis; /* percent */
+    uint64_t autoscale_start_s, autoscale_delay_s;
     uint64_t max_nodes, max_streams, max_full_reports, max_body_bytes, max_page;
+    uint64_t connections_per_ip, entry_connections_per_ip;
 };
 
 #define SCHEDULER_TOKEN_SIZE 256

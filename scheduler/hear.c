@@ -185,6 +185,11 @@ static void on_store_settings_read(void *arg)
     told_store_rest(&((struct scheduler *)arg)->told);
 }
 
+static void on_store_scale(void *arg, struct buf_view json)
+{
+    scaling_learn(&((struct scheduler *)arg)->scaling, json);
+}
+
 static void on_store_settings_refused(void *arg)
 {
     told_doubt_store(&((struct scheduler *)arg)->told);
@@ -196,6 +201,7 @@ const struct store_watch k_news_of_store = {
     .on_node = on_store_node,
     .on_event = on_store_event,
     .on_settings = on_store_settings,
+    .on_scale = on_store_scale,
     .on_settings_read = on_store_settings_read,
     .on_settings_refused = on_store_settings_refused,
 };

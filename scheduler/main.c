@@ -7,6 +7,8 @@
 #include <event2/event.h>
 
 #include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/net/notify.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/stats.h"
 
@@ -16,6 +18,7 @@ struct program {
     struct loop *loop;
     struct scheduler scheduler;
     struct event *signals[3];
+    struct timer watchdog;
 };
 
 static int fail(const char *text)
@@ -26,10 +29,18 @@ static int fail(const char *text)
 
 static void print_usage(void)
 {
-    printf("usage: headwater-scheduler [-c FILE] [--set KEY=VALUE]...\n"
-           "       --check-config  read the configuration and exit\n"
-           "       --help-config   list all keys\n"
-           "       --version\n");
+    printf("headwater-scheduler: scheduler of a Headwater live-streaming cluster\n"
+           "\n"
+           "usage: headwater-scheduler [-c FILE] [--set KEY=VALUE]...\n"
+           "\n"
+           "  -c FILE          configuration (JSON with // comments)\n"
+           "  --set KEY=VALUE  one key, over file and environment (HEADWATER_KEY__PART=VALUE)\n"
+           "  --check-config   say whether the configuration is good, and exit\n"
+           "  --help-config    all keys with defaults, ranges and meaning\n"
+           "  --version        version, and exit\n"
+           "  --help           this text\n"
+           "\n"
+           "signals: TERM and INT stop it; HUP reloads and reopens the log\n");
 }
 
 static enum err load_conf(const struct conf_args *args, struct scheduler_conf *conf,
@@ -51,6 +62,7 @@ static void on_stop(evutil_socket_t number, short what, void *arg)
 
     (void)what;
     log_info("scheduler", "msg=stopping signal=%d", (int)number);
+    notify_or_warn("scheduler", "STOPPING=1");
     loop_stop(p->loop);
 }
 
@@ -123,6 +135,23 @@ static void say_ready(const struct scheduler *s)
              s->conf->store_type == STORE_MEMORY ? "memory" : "redis");
 }
 
+/* There is one loop: while it turns, it says so. */
+static void on_watchdog(struct timer *timer)
+{
+    notify_or_warn("scheduler", "WATCHDOG=1");
+    timer_start_ms(timer, notify_watchdog_ms());
+}
+
+static void serve_until_told(struct program *p)
+{
+    timer_init(&p->watchdog, p->loop, on_watchdog);
+    if (notify_watchdog_ms())
+        timer_start_ms(&p->watchdog, notify_watchdog_ms());
+    notify_or_warn("scheduler", "READY=1");
+    loop_run(p->loop);
+    timer_stop(&p->watchdog);
+}
+
 static int serve(struct program *p)
 {
     struct conf_error error;
@@ -140,7 +169,7 @@ static int serve(struct program *p)
     if (scheduler_open(&p->scheduler, p->loop, &p->conf, &error) != E_OK)
         return fail(error.text);
     say_ready(&p->scheduler);
-    loop_run(p->loop);
+    serve_until_told(p);
     scheduler_close(&p->scheduler);
     return 0;
 }
@@ -151,7 +180,7 @@ static int answer_args(const struct conf_args *args)
     if (args->help)
         print_usage();
     else if (args->version)
-        printf("headwater-scheduler %s\n", HW_VERSION);
+        printf("headwater-scheduler %s\n", version_text());
     else if (args->help_config)
         conf_print_help(&k_scheduler_conf, stdout);
     else

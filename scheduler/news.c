@@ -124,6 +124,7 @@ static void on_owner(void *arg, const struct registry_stream *stream,
     struct scheduler *s = arg;
     struct store_event event = {.type = CLUSTER_EVENT_PUBLISHED, .name = stream->name};
 
+    feed_note_stream(&s->feed, stream);
     if (old_owner)
         fence(s, stream, old_owner);
     tell_nodes(s, CLUSTER_EVENT_PUBLISHED, stream, stream->owner->id, stream->is_granted);
@@ -141,6 +142,7 @@ static void on_ended(void *arg, const struct registry_stream *stream,
     struct scheduler *s = arg;
     struct store_event event = {.type = CLUSTER_EVENT_ENDED, .name = stream->name};
 
+    feed_note_stream(&s->feed, stream);
     tell_nodes(s, CLUSTER_EVENT_ENDED, stream, old_owner->id, true);
     event.owner = owner_of(old_owner, stream->epoch);
     if (!s->quiet || s->registry.is_disowning) /* or it would be learned from there again */
@@ -155,6 +157,7 @@ static void on_dropped(void *arg, const struct registry_stream *stream,
     struct scheduler *s = arg;
     struct store_owner owner = owner_of(old_owner, stream->epoch);
 
+    feed_note_stream(&s->feed, stream);
     if (!s->quiet && !s->is_stopping)
         s->store->ops->release(s->store, &stream->name, &owner, ignore_answer, NULL);
 }
@@ -297,6 +300,13 @@ static void on_differs(void *arg, const struct registry_node *node)
     s->store->ops->announce(s->store, &event); /* although what showed it came from the store */
 }
 
+static void on_seen(void *arg, const struct registry_node *node)
+{
+    struct scheduler *s = arg;
+
+    scaling_saw(&s->scaling, node, scheduler_now_us(s));
+}
+
 static void on_suspect(void *arg, const struct registry_node *node)
 {
     struct scheduler *s = arg;
@@ -335,6 +345,7 @@ const struct registry_watch k_news_of_registry = {
     .on_leaving = on_leaving,
     .on_differs = on_differs,
     .on_lapse = on_lapse,
+    .on_seen = on_seen,
     .on_suspect = on_suspect,
     .on_clash = on_clash,
 };

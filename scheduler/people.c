@@ -7,24 +7,21 @@
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/console/console.h"
+#include "common/net/api_answer.h"
 #include "scheduler/scheduler.h"
+#include "scheduler/stats.h"
 
 #define DEFAULT_PAGE 100
 #define NODES_PAGE_MAX 250 /* they have much to say: more would hold the loop up */
+#define UPSTREAMS_LOOK 32  /* streams of a node */
+#define MATCH_LOOK 5000    /* streams that a page may pass over: below 5 ms */
 #define METRICS_BYTES (1u << 20)
 
-/* Takes root. */
-static void respond(struct http_exchange *x, json_t *root)
+void people_respond(struct http_exchange *x, json_t *root)
 {
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-
-    json_decref(root);
     http_add_header(x, "Cache-Control", "no-store");
-    if (text)
-        http_respond(x, 200, "application/json", buf_view_str(text));
-    else
-        http_respond_problem(x, 503, "out of memory");
-    free(text);
+    api_respond_json(x, 200, root);
 }
 
 static json_t *number_text(uint64_t value)
@@ -58,7 +55,7 @@ static void respond_page(struct http_exchange *x, json_t *items, const char *nex
 {
     json_t *root = json_pack("{s:o, s:s?}", "items", items, "next", next);
 
-    respond(x, root);
+    people_respond(x, root);
 }
 
 static json_t *urls_json(const struct cluster_urls *urls)
@@ -94,11 +91,27 @@ static json_t *older_json(const struct registry_node *node)
     return list;
 }
 
-static json_t *node_json(struct scheduler *s, const struct registry_node *node)
+/* Whom it pulls from, and how many streams: {"origin-1": 12}. Of one that carries many, a part. */
+static json_t *upstreams_json(const struct registry_node *node)
+{
+    json_t *counts = json_object();
+    unsigned n = 0;
+
+    for (struct list *at = node->carried.next; at != &node->carried && n < UPSTREAMS_LOOK;
+         at = at->next, n++) {
+        const struct registry_carrier *c = list_entry(at, struct registry_carrier, of_node);
+        json_int_t had = json_integer_value(json_object_get(counts, c->upstream));
+
+        if (c->is_reported && *c->upstream)
+            (void)json_object_set_new(counts, c->upstream, json_integer(had + 1));
+    }
+    return counts;
+}
+
+json_t *people_node_json(struct scheduler *s, const struct registry_node *node, bool upstreams)
 {
     int64_t now_us = scheduler_now_us(s);
-
-    return json_pack(
+    json_t *json = json_pack(
         "{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id",
         node->id, "role", k_cluster_roles[node->place.role], "state", state_of(node, now_us),
         "zone", node->zone, "suspect", registry_is_suspect(&s->registry, node, now_us), "drain",
@@ -108,12 +121,18 @@ static json_t *node_json(struct scheduler *s, const struct registry_node *node)
         urls_json(&node->internal_urls), "weight", (json_int_t)node->place.weight, "max_viewers",
         (json_int_t)node->place.max_viewers, "capacity_egress_bps",
         (json_int_t)node->place.capacity_bps, "load", load_json(node));
+
+    (void)json_object_set_new(json, "admin", json_string(node->admin_url));
+    if (upstreams)
+        (void)json_object_set_new(json, "upstreams", upstreams_json(node));
+    return json;
 }
 
 void people_nodes(struct http_exchange *x, void *arg)
 {
     struct scheduler *s = arg;
     const struct registry_node *node, *last = NULL;
+    bool upstreams;
     size_t limit;
     json_t *items;
 
@@ -121,10 +140,11 @@ void people_nodes(struct http_exchange *x, void *arg)
     if (limit == 0)
         return;
     limit = limit < NODES_PAGE_MAX ? limit : NODES_PAGE_MAX;
+    upstreams = http_query_arg(x, "upstreams") != NULL;
     items = json_array();
     node = registry_node_after(&s->registry, take_after(x));
     for (; node && limit; node = registry_node_next(node), limit--) {
-        (void)json_array_append_new(items, node_json(s, node));
+        (void)json_array_append_new(items, people_node_json(s, node, upstreams));
         last = node;
     }
     respond_page(x, items, node && last ? last->id : NULL);
@@ -143,7 +163,7 @@ static void order_drain(struct http_exchange *x, struct scheduler *s, bool wante
     log_info("api", "msg=\"%s\" node=%s peer=%s", wanted ? "drain ordered" : "drain taken back",
              node->id, http_peer(x));
     scheduler_drain(s, node, wanted);
-    respond(x, node_json(s, node));
+    people_respond(x, people_node_json(s, node, false));
 }
 
 void people_drain(struct http_exchange *x, void *arg)
@@ -156,7 +176,7 @@ void people_undrain(struct http_exchange *x, void *arg)
     order_drain(x, arg, false);
 }
 
-static json_t *stream_json(const struct registry_stream *stream)
+json_t *people_stream_json(const struct registry_stream *stream)
 {
     const struct registry_node *owner = stream->owner;
 
@@ -166,11 +186,14 @@ static json_t *stream_json(const struct registry_stream *stream)
                      (json_int_t)(stream->n_viewers + stream->n_carried_viewers));
 }
 
+/* With match=, names that hold it: a page may then have fewer than there are, or none, and a next.
+ */
 void people_streams(struct http_exchange *x, void *arg)
 {
     struct scheduler *s = arg;
     const struct registry_stream *stream, *last = NULL;
-    size_t limit;
+    const char *match = http_query_arg(x, "match");
+    size_t limit, n_looks = MATCH_LOOK;
     json_t *items;
 
     limit = take_limit(x, s);
@@ -178,9 +201,12 @@ void people_streams(struct http_exchange *x, void *arg)
         return;
     items = json_array();
     stream = registry_stream_after(&s->registry, take_after(x));
-    for (; stream && limit; stream = registry_stream_next(stream), limit--) {
-        (void)json_array_append_new(items, stream_json(stream));
+    for (; stream && limit && n_looks; stream = registry_stream_next(stream), n_looks--) {
         last = stream;
+        if (match && !strstr(stream->name.text, match))
+            continue;
+        (void)json_array_append_new(items, people_stream_json(stream));
+        limit--;
     }
     respond_page(x, items, stream && last ? last->name.text : NULL);
 }
@@ -225,13 +251,13 @@ void people_stream(struct http_exchange *x, void *arg)
         http_respond_problem(x, 404, "no node has the stream");
         return;
     }
-    root = stream_json(stream);
+    root = people_stream_json(stream);
     if (json_object_set_new(root, "carriers", carriers_json(s, stream)) != 0 ||
         json_object_set_new(root, "standbys", standbys_json(stream)) != 0) {
         json_decref(root);
         root = NULL;
     }
-    respond(x, root);
+    people_respond(x, root);
 }
 
 /* A session id of a node, as its API lists it. */
@@ -263,8 +289,6 @@ void people_trace(struct http_exchange *x, void *arg)
     const char *session, *node;
     char named[CLUSTER_ID_SIZE];
 
-    if (!scheduler_admits(s, x))
-        return;
     session = http_query_arg(x, "session");
     node = http_query_arg(x, "node");
     if (session && strchr(session, '/')) {
@@ -277,6 +301,26 @@ void people_trace(struct http_exchange *x, void *arg)
         http_respond_problem(x, 400, "node: expected 1-64 bytes of [A-Za-z0-9._-]");
     else
         traces_start(&s->traces, x, session, node ? node : "");
+}
+
+void api_trace(struct http_exchange *x, void *arg)
+{
+    if (scheduler_admits(arg, x))
+        people_trace(x, arg);
+}
+
+void people_door(struct http_exchange *x, void *arg)
+{
+    console_say_door(x, ((const struct scheduler *)arg)->access);
+}
+
+/* A scheduler has no name of its own. */
+void people_me(struct http_exchange *x, void *arg)
+{
+    const struct scheduler *s = arg;
+    struct console_who who = {"scheduler", "", api_access_scope(s->access, x)};
+
+    console_say_who(x, &who);
 }
 
 /* Alive: says nothing of Redis or of anything else that is remote. */
@@ -293,16 +337,16 @@ void people_readyz(struct http_exchange *x, void *arg)
     struct scheduler *s = arg;
     bool is_up = s->store->ops->is_up(s->store);
 
-    respond(x, json_pack("{s:s, s:s, s:s}", "status", is_up ? "ok" : "degraded", "store",
-                         s->conf->store_type == STORE_MEMORY ? "memory" : "redis", "detail",
-                         is_up ? "" : "the store is away, answers come from memory"));
+    people_respond(x, json_pack("{s:s, s:s, s:s}", "status", is_up ? "ok" : "degraded", "store",
+                                s->conf->store_type == STORE_MEMORY ? "memory" : "redis", "detail",
+                                is_up ? "" : "the store is away, answers come from memory"));
 }
 
 void people_metrics(struct http_exchange *x, void *arg)
 {
     struct buf_writer text;
 
-    (void)arg;
+    stats_show_loop(((struct scheduler *)arg)->loop);
     buf_writer_init(&text, METRICS_BYTES);
     metrics_render(&text);
     if (buf_writer_status(&text) == E_OK)

@@ -1,7 +1,7 @@
 /* Keys, scripts and values in Redis. hw:node:<id> with the lease as TTL, hw:stream:<app>/<name>
  * with one hour, hw:nodes (set of ids), hw:boot (another value: Redis was emptied), hw:epoch (the
  * last one given, and in which history), hw:events (stream), hw:set:<kind> (a hash of settings),
- * hw:sets (their kinds). */
+ * hw:sets (their kinds), hw:scale (how many nodes were needed of late). */
 #ifndef HW_SCHEDULER_REDIS_KEYS_H
 #define HW_SCHEDULER_REDIS_KEYS_H
 
@@ -17,8 +17,10 @@
 #define REDIS_EVENTS "hw:events"
 #define REDIS_SET_PREFIX "hw:set:"
 #define REDIS_SETS "hw:sets"
+#define REDIS_SCALE "hw:scale"
 #define REDIS_EVENTS_MAX "100000"
 #define REDIS_STREAM_TTL_MS "3600000"
+#define REDIS_SCALE_TTL_MS "7200000"
 
 /* Each works on one stream key and answers {1 or 0, the value now or ""}; the refresh the value
  * before. The claim has REDIS_EPOCH as second key. */

@@ -37,6 +37,12 @@ void redis_nodes_put(struct redis_nodes *n, const struct cluster_heartbeat *m, i
     buf_writer_fini(&json);
 }
 
+void redis_nodes_put_scale(struct redis_nodes *n, struct buf_view json)
+{
+    (void)redis_link_command(n->link, NULL, NULL, "SET " REDIS_SCALE " %b PX " REDIS_SCALE_TTL_MS,
+                             json.data, json.size_bytes);
+}
+
 /* --- reading --- */
 
 /* The lease of the node ran out when its key was read, but another scheduler may have written it
@@ -167,11 +173,24 @@ static void on_check(struct timer *timer)
     timer_start_ms(&n->check, jitter_ms(n->poll_ms / CHECKS_A_POLL, 0.1));
 }
 
+static void on_scale(void *arg, const redisReply *reply)
+{
+    const struct redis_nodes *n = arg;
+
+    if (!reply || !n->watch->on_scale)
+        return;
+    if (reply->type == REDIS_REPLY_STRING)
+        n->watch->on_scale(n->watch->arg, buf_view_of(reply->str, reply->len));
+    else if (reply->type == REDIS_REPLY_NIL)
+        n->watch->on_scale(n->watch->arg, buf_view_of(NULL, 0));
+}
+
 static void on_poll(struct timer *timer)
 {
     struct redis_nodes *n = list_entry(timer, struct redis_nodes, poll);
 
     (void)redis_link_command(n->link, on_ids, n, "SMEMBERS " REDIS_NODES);
+    (void)redis_link_command(n->link, on_scale, n, "GET " REDIS_SCALE);
     timer_start_ms(&n->poll, jitter_ms(n->poll_ms, 0.1));
 }
 

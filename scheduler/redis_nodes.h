@@ -1,5 +1,5 @@
-/* Node keys in Redis: one write a heartbeat, all of them read once a second; and the mark by which
- * an emptied Redis is noticed. Loop thread.
+/* Node keys in Redis: one write a heartbeat, all of them read once a second, and how many nodes
+ * were needed with them; and the mark by which an emptied Redis is noticed. Loop thread.
  *
  * With 5,000 nodes that report once a second, of which each scheduler reads 200 in one MGET, this
  * is 5,000 commands a second and 27 for each scheduler. */
@@ -29,6 +29,7 @@ void redis_nodes_start(struct redis_nodes *n);
 void redis_nodes_stop(struct redis_nodes *n);
 
 /* As in store.h. */
+void redis_nodes_put_scale(struct redis_nodes *n, struct buf_view json);
 void redis_nodes_put(struct redis_nodes *n, const struct cluster_heartbeat *m, int64_t lease_ms);
 
 #endif

@@ -232,6 +232,8 @@ static void sweep_live(struct registry *r, struct registry_node *node, int64_t n
     int64_t turn_us = RENEW_FULL_US + (int64_t)(node->place.hash % RENEW_FULL_US);
 
     r->counting.n_by_state[node->place.state]++;
+    if (r->watch.on_seen)
+        r->watch.on_seen(r->watch.arg, node);
     if (now_us - node->full_us > turn_us ||
         (node->is_partial && r->streams.n_entries < r->conf.max_streams))
         node->want_full = true;

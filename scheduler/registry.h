@@ -75,7 +75,8 @@ struct registry_node {
     bool said_address, said_load; /* a clash, a lie: told once */
     char id[CLUSTER_ID_SIZE], zone[CLUSTER_ZONE_SIZE];
     struct cluster_urls public_urls, internal_urls;
-    struct cluster_load load; /* as plausible */
+    char admin_url[CLUSTER_URL_SIZE]; /* "" = not reached from here */
+    struct cluster_load load;         /* as plausible */
     enum cluster_node_state said_state;
     uint64_t viewer_bps; /* what one viewer takes, at the last report */
     uint64_t highest_epoch;
@@ -194,6 +195,8 @@ struct registry_watch {
     void (*on_differs)(void *arg, const struct registry_node *node);
     /* Its lease ended. */
     void (*on_lapse)(void *arg, const struct registry_node *node);
+    /* The node lives: once each round of the sweep, instances that drain with the newest. */
+    void (*on_seen)(void *arg, const struct registry_node *node);
     /* A live node is suspect: once each round of the sweep. */
     void (*on_suspect)(void *arg, const struct registry_node *node);
     /* Said once a node and kind. other is the other node's address, its id, or what was said. */

@@ -268,6 +268,7 @@ void registry_describe(struct registry *r, struct registry_node *node,
     if (strcmp(registry_address(&node->internal_urls), registry_address(&m->internal_urls)) != 0)
         leave_address(r, node);
     node->public_urls = m->public_urls;
+    memcpy(node->admin_url, m->admin_url, sizeof node->admin_url);
     node->internal_urls = m->internal_urls;
     node->highest_epoch = m->highest_epoch;
     node->replaces = m->replaces;

@@ -3,12 +3,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/console/console.h"
 #include "common/net/api_access.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/stats.h"
 
 #define OPEN API_SCOPE(API_NONE)
 #define READ API_SCOPE(API_READ)
+#define OPERATE API_SCOPE(API_OPERATE)
 #define ADMIN API_SCOPE(API_ADMIN)
 
 /* clang-format off */
@@ -22,13 +24,24 @@ const struct http_route k_scheduler_api[] = {
     {"DELETE", "/v1/streams/{app}/{sub}/{name}/publish", api_unpublish,  OPEN},
     {"GET",    "/v1/settings",                          api_get_settings, OPEN},
     {"POST",   "/v1/settings",                          api_post_settings, OPEN},
-    {"GET",    "/v1/trace",                             people_trace,    OPEN},
+    {"GET",    "/v1/trace",                             api_trace,       OPEN},
+    {"GET",    "/v1/autoscale",                         people_autoscale, READ},
     {"GET",    "/api/v1/nodes",                         people_nodes,    READ},
     {"POST",   "/api/v1/nodes/{id}/drain",              people_drain,    ADMIN},
     {"DELETE", "/api/v1/nodes/{id}/drain",              people_undrain,  ADMIN},
     {"GET",    "/api/v1/streams",                       people_streams,  READ},
     {"GET",    "/api/v1/streams/{app}/{name}",          people_stream,   READ},
     {"GET",    "/api/v1/streams/{app}/{sub}/{name}",    people_stream,   READ},
+    {"GET",    "/api/v1/nodes/{id}/api/v1/{path...}",   at_node_pass,    READ}, /* and as the node says */
+    {"POST",   "/api/v1/nodes/{id}/api/v1/{path...}",   at_node_pass,    OPERATE},
+    {"DELETE", "/api/v1/nodes/{id}/api/v1/{path...}",   at_node_pass,    OPERATE},
+    {"GET",    "/api/v1/trace",                         people_trace,    READ},
+    {"GET",    "/api/v1/events",                        feed_get_events, READ},
+    {"GET",    "/api/v1/history",                       feed_get_history, READ},
+    {"GET",    "/api/v1/console",                       people_door,     OPEN},
+    {"GET",    "/api/v1/console/me",                    people_me,       READ},
+    {"GET",    "/",                                     console_serve,   OPEN},
+    {"GET",    "/console/{file...}",                    console_serve,   OPEN},
     {"GET",    "/healthz",                              people_healthz,  OPEN},
     {"GET",    "/readyz",                               people_readyz,   OPEN},
     {"GET",    "/metrics",                              people_metrics,  OPEN},

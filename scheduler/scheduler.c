@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/net/api_access.h"
+#include "common/net/budget.h"
 #include "scheduler/stats.h"
 
 #define SWEEP_MS 1000
@@ -32,6 +33,7 @@ int64_t scheduler_now_us(struct scheduler *s)
         log_warn("scheduler", "msg=\"did not run, nobody else was late\" gap_ms=%lld",
                  (long long)(gap_us / 1000));
         registry_slept(&s->registry, gap_us);
+        scaling_doubt(&s->scaling);
     }
     s->awake_us = now_us;
     return now_us;
@@ -87,6 +89,7 @@ static void on_sweep(struct timer *timer)
     scheduler_work_soon(s);
     if (is_round) {
         show_counts(s);
+        scaling_settle(&s->scaling, scheduler_now_us(s));
         s->said_full = s->said_full && s->registry.streams.n_entries >= s->conf->max_streams;
     }
     timer_start_ms(timer, is_round ? SWEEP_MS : 0);
@@ -119,6 +122,14 @@ static enum err read_people_tokens(struct scheduler *s, struct conf_error *error
                                   error);
 }
 
+static void set_budgets(struct scheduler *s)
+{
+    uint64_t n_files = (uint64_t)net_raise_nofile(), max = (n_files - n_files / 8) / 2;
+
+    conn_budget_set(s->api_budget, max, s->conf->connections_per_ip);
+    conn_budget_set(s->entry_budget, max, s->conf->entry_connections_per_ip);
+}
+
 enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error)
 {
     struct tls_setup_conf tls = tls_conf(s->conf);
@@ -131,6 +142,8 @@ enum err scheduler_apply_conf(struct scheduler *s, struct conf_error *error)
     s->registry.conf.max_nodes = s->conf->max_nodes;
     s->registry.conf.max_streams = s->conf->max_streams;
     s->registry.conf.max_full_reports = s->conf->max_full_reports;
+    if (s->api_budget)
+        set_budgets(s);
     if (e == E_OK)
         s->tokens = tokens;
     explicit_bzero(&tokens, sizeof tokens);
@@ -216,10 +229,28 @@ static const struct {
                         false},
 };
 
+static void accept_one(void *arg, int fd, const struct addr *peer)
+{
+    static const struct budget_words k_api_words = {
+        "too many connections", "too many of one address (limits.connections_per_ip)"};
+    static const struct budget_words k_entry_words = {
+        "too many connections", "too many of one address (limits.entry_connections_per_ip)"};
+    const struct scheduler_door *door = arg;
+    struct scheduler *s = door->scheduler;
+    bool is_api = k_faces[door->face].is_api;
+    enum budget_answer answer = conn_budget_admit(
+        is_api ? s->api_budget : s->entry_budget, fd, peer, addr_is_loopback(peer),
+        is_api ? "api" : "entry", is_api ? &k_api_words : &k_entry_words);
+
+    if (answer == BUDGET_OK)
+        k_faces[door->face].accept(is_api ? s->api : s->entry, fd, peer);
+    else
+        stats_count(answer == BUDGET_TOTAL ? STAT_REFUSED_TOTAL : STAT_REFUSED_PER_IP);
+}
+
 static enum err open_face(struct scheduler *s, enum scheduler_face face, struct conf_error *error)
 {
     const char *key = k_faces[face].key, *address = k_faces[face].listen(s->conf);
-    struct http_server *server = k_faces[face].is_api ? s->api : s->entry;
     struct listen_error failed;
     struct addr bound;
     int hold_fd = -1;
@@ -229,7 +260,8 @@ static enum err open_face(struct scheduler *s, enum scheduler_face face, struct 
         return E_OK;
     e = listen_reserve(key, address, &bound, &hold_fd, &failed);
     if (e == E_OK) {
-        s->listeners[face] = listener_open(s->loop, &bound, k_faces[face].accept, server, &failed);
+        s->doors[face] = (struct scheduler_door){s, face};
+        s->listeners[face] = listener_open(s->loop, &bound, accept_one, &s->doors[face], &failed);
         close(hold_fd);
         e = s->listeners[face] ? E_OK : E_IO;
     }
@@ -242,6 +274,20 @@ static enum err open_face(struct scheduler *s, enum scheduler_face face, struct 
     return E_OK;
 }
 
+/* Of the descriptors an eighth is for what it opens itself; API and entry point have half of the
+ * others each, so that viewers in any number do not keep nodes out. */
+static enum err open_budgets(struct scheduler *s)
+{
+    s->api_budget = conn_budget_create(0, 0);
+    s->entry_budget = conn_budget_create(0, 0);
+    if (!s->api_budget || !s->entry_budget)
+        return E_NOMEM;
+    set_budgets(s);
+    http_server_charge(s->api, s->api_budget);
+    http_server_charge(s->entry, s->entry_budget);
+    return E_OK;
+}
+
 static enum err open_faces(struct scheduler *s, struct conf_error *error)
 {
     struct http_limits limits = k_http_limits_default;
@@ -250,7 +296,9 @@ static enum err open_faces(struct scheduler *s, struct conf_error *error)
     limits.max_body_bytes = s->conf->max_body_bytes;
     s->api = http_server_create(s->loop, &limits, "api", k_scheduler_api, s);
     s->entry = http_server_create(s->loop, &k_http_limits_default, "entry", k_scheduler_entry, s);
-    if (!s->api || !s->entry) {
+    if (s->api && s->entry)
+        e = open_budgets(s);
+    if (!s->api || !s->entry || e != E_OK) {
         snprintf(error->text, sizeof error->text, "out of memory");
         return E_NOMEM;
     }
@@ -316,6 +364,8 @@ static void init(struct scheduler *s, struct loop *loop, const struct scheduler_
     publish_jobs_init(&s->jobs, s);
     traces_init(&s->traces, s);
     told_init(&s->told, s);
+    at_node_init(&s->at_node);
+    scaling_init(&s->scaling, s);
     events_begin(&s->events, loop, on_events_lost, s);
     timer_init(&s->sweep, loop, on_sweep);
     timer_init(&s->work, loop, on_work);
@@ -331,6 +381,8 @@ enum err scheduler_open(struct scheduler *s, struct loop *loop, const struct sch
 
     init(s, loop, conf);
     e = scheduler_apply_conf(s, error);
+    if (e == E_OK && (e = feed_begin(&s->feed, s)) != E_OK)
+        snprintf(error->text, sizeof error->text, "%s", err_text(e));
     if (e == E_OK)
         e = open_tls(s, error);
     if (e == E_OK)
@@ -355,10 +407,14 @@ void scheduler_close(struct scheduler *s)
     for (unsigned i = 0; i < N_FACES; i++)
         listener_close(&s->listeners[i]);
     events_end(&s->events);
+    feed_end(&s->feed);
     http_server_destroy(&s->api);
     http_server_destroy(&s->entry);
+    conn_budget_destroy(&s->api_budget);
+    conn_budget_destroy(&s->entry_budget);
     api_access_destroy(&s->access);
     traces_fini(&s->traces);
+    at_node_fini(&s->at_node);
     probes_fini(&s->probes);
     store_destroy(&s->store);
     publish_jobs_fini(&s->jobs);

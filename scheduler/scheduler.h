@@ -2,23 +2,33 @@
 #ifndef HW_SCHEDULER_SCHEDULER_H
 #define HW_SCHEDULER_SCHEDULER_H
 
+#include <jansson.h>
+
 #include "common/base/conf.h"
 #include "common/net/http_server.h"
 #include "common/net/listener.h"
 #include "common/net/tls_setup.h"
+#include "scheduler/at_node.h"
 #include "scheduler/config.h"
 #include "scheduler/events.h"
+#include "scheduler/feed.h"
 #include "scheduler/interest.h"
 #include "scheduler/probe.h"
 #include "scheduler/publish_job.h"
 #include "scheduler/registry.h"
 #include "scheduler/route.h"
+#include "scheduler/scaling.h"
 #include "scheduler/store.h"
 #include "scheduler/told.h"
 #include "scheduler/trace.h"
 
 /* Where it listens: scheduler.c has a row for each. */
 enum scheduler_face { FACE_API, FACE_API_TLS, FACE_ENTRY, FACE_ENTRY_TLS, N_FACES };
+
+struct scheduler_door {
+    struct scheduler *scheduler;
+    enum scheduler_face face;
+};
 
 struct scheduler {
     struct loop *loop;
@@ -35,9 +45,14 @@ struct scheduler {
     struct publish_jobs jobs;
     struct traces traces;
     struct told told;
+    struct feed feed;
+    struct at_node_calls at_node;
+    struct scaling scaling;
     struct http_server *api, *entry;
+    struct conn_budget *api_budget, *entry_budget;
     struct api_access *access; /* to what people ask the API */
     struct listener *listeners[N_FACES];
+    struct scheduler_door doors[N_FACES];
     char addresses[N_FACES][ADDR_TEXT_SIZE]; /* as bound; "" = off */
     struct timer sweep, work, pulse;
     struct list orphans; /* struct orphan, owned: streams whose standby is to be called for */
@@ -103,6 +118,12 @@ bool scheduler_takes_json(struct http_exchange *x);
 extern const struct http_route k_scheduler_api[];   /* http.listen */
 extern const struct http_route k_scheduler_entry[]; /* entry.listen */
 
+/* people.c: what the API says of a node and of a stream. upstreams: and whom it pulls from. */
+json_t *people_node_json(struct scheduler *s, const struct registry_node *node, bool upstreams);
+json_t *people_stream_json(const struct registry_stream *stream);
+/* Takes json; NULL is out of memory. */
+void people_respond(struct http_exchange *x, json_t *json);
+
 /* Handlers; arg is the scheduler. api.c: nodes. people.c: people and monitoring. entry.c: viewers.
  */
 void api_heartbeat(struct http_exchange *x, void *arg);
@@ -115,7 +136,11 @@ void people_drain(struct http_exchange *x, void *arg);
 void people_undrain(struct http_exchange *x, void *arg);
 void people_streams(struct http_exchange *x, void *arg);
 void people_stream(struct http_exchange *x, void *arg);
+void people_autoscale(struct http_exchange *x, void *arg); /* scaling.c */
 void people_trace(struct http_exchange *x, void *arg);
+void people_door(struct http_exchange *x, void *arg);
+void people_me(struct http_exchange *x, void *arg);
+void api_trace(struct http_exchange *x, void *arg);
 void people_healthz(struct http_exchange *x, void *arg);
 void people_readyz(struct http_exchange *x, void *arg);
 void people_metrics(struct http_exchange *x, void *arg);

@@ -7,8 +7,25 @@ static struct metric g_stats[] = {
 #undef STAT_ROW
 };
 
+static struct metric_histogram g_turns = {
+    .name = "headwater_loop_turn_seconds",
+    .labels = "loop=\"scheduler\"",
+    .help = "What a turn of a loop took: others waited that long",
+    .bounds = k_loop_turn_bounds,
+    .n_bounds = LOOP_N_TURN_BOUNDS,
+};
+
+void stats_show_loop(const struct loop *loop)
+{
+    struct loop_turns turns = {.sum_us = 0};
+
+    loop_turns_add(loop, &turns);
+    metric_set_histogram(&g_turns, turns.counts, turns.sum_us);
+}
+
 void stats_register(void)
 {
+    metrics_register_histogram(&g_turns);
     metrics_register(g_stats, STAT_N);
 }
 

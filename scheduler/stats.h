@@ -3,6 +3,7 @@
 #define HW_SCHEDULER_STATS_H
 
 #include "common/base/metrics.h"
+#include "common/net/loop.h"
 
 #define STATS_MAP(X)                                                                              \
     X(HEARTBEAT_FULL, COUNTER, "headwater_heartbeats_total", "kind=\"full\"", "reports of nodes") \
@@ -27,6 +28,9 @@
       "requests without the node token")                                                          \
     X(REQUEST_INVALID, COUNTER, "headwater_requests_invalid_total", "",                           \
       "requests whose message was refused")                                                       \
+    X(REFUSED_TOTAL, COUNTER, "headwater_connections_refused_total", "reason=\"total\"",          \
+      "connections closed at accept")                                                             \
+    X(REFUSED_PER_IP, COUNTER, "headwater_connections_refused_total", "reason=\"per_ip\"", "")    \
     X(FENCED, COUNTER, "headwater_streams_fenced_total", "",                                      \
       "streams that a node was told to give up")                                                  \
     X(PROMOTED, COUNTER, "headwater_standbys_promoted_total", "",                                 \
@@ -63,6 +67,19 @@
     X(STREAMS_OWNED, GAUGE, "headwater_streams_owned", "", "streams with an owner")               \
     X(STANDBYS, GAUGE, "headwater_standbys", "", "publishers that nodes hold ready")              \
     X(EDGES_AT_LIMIT, GAUGE, "headwater_edges_at_limit", "", "edges that take no more viewers")   \
+    X(EDGE_UTILISATION, RATIO, "headwater_edge_utilisation", "",                                  \
+      "how much of what edges can do they do, by what is used most")                              \
+    X(ORIGIN_UTILISATION, RATIO, "headwater_origin_utilisation", "",                              \
+      "how much of what origins can do they do, by what is used most")                            \
+    X(EDGE_HEADROOM, GAUGE, "headwater_autoscale_headroom_clients", "role=\"edge\"",              \
+      "clients that fit, as they are now")                                                        \
+    X(ORIGIN_HEADROOM, GAUGE, "headwater_autoscale_headroom_clients", "role=\"origin\"", "")      \
+    X(EDGE_REPLICAS, GAUGE, "headwater_autoscale_replicas", "role=\"edge\"",                      \
+      "nodes that take work")                                                                     \
+    X(ORIGIN_REPLICAS, GAUGE, "headwater_autoscale_replicas", "role=\"origin\"", "")              \
+    X(EDGE_WANTED, GAUGE, "headwater_autoscale_wanted", "role=\"edge\"",                          \
+      "nodes that there should be, as /v1/autoscale says")                                        \
+    X(ORIGIN_WANTED, GAUGE, "headwater_autoscale_wanted", "role=\"origin\"", "")                  \
     X(FULL_WANTED, GAUGE, "headwater_full_reports_wanted", "", "full reports still to come")      \
     X(FULL_ASKED, GAUGE, "headwater_full_reports_asked", "",                                      \
       "nodes that were asked for theirs and have not sent it whole")                              \
@@ -79,5 +96,7 @@ void stats_register(void);
 void stats_count(enum stat stat);
 void stats_add(enum stat stat, int64_t n);
 void stats_set(enum stat stat, int64_t value);
+/* How long its turns took, as of now. */
+void stats_show_loop(const struct loop *loop);
 
 #endif

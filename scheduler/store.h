@@ -50,6 +50,9 @@ struct store_watch {
     /* It would not write some that were put: all that it has is said next, on_settings_read() then.
      */
     void (*on_settings_refused)(void *arg);
+    /* How many nodes were needed, as it is kept; lent, no bytes: nothing is. About once a second;
+     * may be NULL. */
+    void (*on_scale)(void *arg, struct buf_view json);
     void *arg;
 };
 
@@ -81,6 +84,8 @@ struct store_ops {
     void (*put_setting)(struct store *store, const struct cluster_setting *setting);
     /* Forgets it, if it has that version still: it has ended. */
     void (*drop_setting)(struct store *store, const struct cluster_setting *setting);
+    /* Keeps how many nodes were needed (autoscale_past_write()). */
+    void (*put_scale)(struct store *store, struct buf_view json);
 };
 
 struct store { /* first member of each kind */

@@ -137,6 +137,11 @@ static void memory_setting(struct store *store, const struct cluster_setting *se
     (void)store, (void)setting; /* the scheduler has it */
 }
 
+static void memory_put_scale(struct store *store, struct buf_view json)
+{
+    (void)store, (void)json; /* the scheduler has it */
+}
+
 static const struct store_ops k_memory_ops = {
     .destroy = memory_destroy,
     .is_up = memory_is_up,
@@ -148,6 +153,7 @@ static const struct store_ops k_memory_ops = {
     .announce = memory_announce,
     .put_setting = memory_setting,
     .drop_setting = memory_setting,
+    .put_scale = memory_put_scale,
 };
 
 struct store *store_memory_create(const struct store_watch *watch)

@@ -93,6 +93,11 @@ static void redis_drop_setting(struct store *store, const struct cluster_setting
     redis_told_drop(&((struct redis *)store)->told, setting);
 }
 
+static void redis_put_scale(struct store *store, struct buf_view json)
+{
+    redis_nodes_put_scale(&((struct redis *)store)->nodes, json);
+}
+
 /* --- what happens --- */
 
 /* Once the position in the event log is known: what is read from there on misses nothing. */
@@ -181,6 +186,7 @@ static const struct store_ops k_redis_ops = {
     .announce = redis_announce,
     .put_setting = redis_put_setting,
     .drop_setting = redis_drop_setting,
+    .put_scale = redis_put_scale,
 };
 
 static enum err set_target(struct redis *redis, const struct store_redis_conf *conf,

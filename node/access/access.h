@@ -14,6 +14,7 @@
 #include "common/media/name.h"
 #include "common/net/addr.h"
 #include "node/stream/publish_options.h"
+#include "proto/http/trace_context.h"
 
 struct node;
 struct node_loop;
@@ -37,6 +38,7 @@ struct access_request {
     const char *referrer; /* Referer; pageUrl is not told */
     const char *agent;    /* User-Agent, or flashVer */
     const char *authorization;
+    struct trace_id trace; /* as the client told; zeros = not */
 };
 extern const struct access_request k_access_request_empty; /* all texts "" */
 

@@ -79,7 +79,8 @@ enum access_verdict access_check_hooks(struct access_question *q)
                                      .session = request->session,
                                      .peer = request->peer,
                                      .referrer = request->referrer,
-                                     .agent = request->agent};
+                                     .agent = request->agent,
+                                     .trace = request->trace};
     struct access_pending *pending;
 
     if (!gate_is_asked(q->nl->node, question.action))

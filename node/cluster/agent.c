@@ -69,6 +69,19 @@ static void choose_urls(struct agent *agent)
         choose_url(rows[i].url, rows[i].configured, rows[i].scheme, rows[i].bound);
 }
 
+/* The admin port is often for this machine alone: another one would find itself there. */
+static void choose_admin_url(struct agent *agent)
+{
+    const struct node *node = agent->node;
+    const struct addr *bound = &node->admin_addr;
+    bool is_reached = (!addr_is_loopback(bound) && !addr_is_wildcard(bound)) ||
+                      node_conf_is_on_one_machine(&node->conf);
+
+    if (*node->conf.cluster_advertise_admin || is_reached)
+        choose_url(agent->admin_url, node->conf.cluster_advertise_admin,
+                   node->conf.admin_tls ? "https" : "http", bound);
+}
+
 /* --- life --- */
 
 static struct http_client *make_client(struct node *node, int64_t timeout_ms, size_t max_body_bytes,
@@ -147,6 +160,7 @@ void agent_destroy(struct agent **agent)
 void agent_start(struct agent *agent)
 {
     choose_urls(agent);
+    choose_admin_url(agent);
     agent->node->internal_url = cluster_urls_http(&agent->internal_urls, true);
     agent_beat_soon(agent, 0);
 }

@@ -84,15 +84,16 @@ static void describe(struct agent *agent, struct beat *beat)
     snprintf(m->zone, sizeof m->zone, "%s", node->conf.cluster_zone);
     m->public_urls = agent->public_urls;
     m->internal_urls = agent->internal_urls;
+    memcpy(m->admin_url, agent->admin_url, sizeof m->admin_url);
     m->capacity_egress_bps = node->conf.cluster_capacity_egress_bps;
     m->max_viewers = (uint32_t)node->conf.limits_viewers;
     m->weight = (uint32_t)node->conf.cluster_weight;
     m->highest_epoch = agent->highest_epoch;
     m->owned_sum = beat->owned_sum;
     m->load = beat->report.load;
-    m->load.in_bps = agent->sample.load.in_bps;
-    m->load.out_bps = agent->sample.load.out_bps;
-    m->load.cpu_permille = agent->sample.load.cpu_permille;
+    m->load.in_bps = agent->sample.in_bps;
+    m->load.out_bps = agent->sample.out_bps;
+    m->load.cpu_permille = agent->sample.cpu_permille;
 }
 
 /* Standbys stand in the first part of what is said. Lent to the message until it is written. */
@@ -164,8 +165,11 @@ static void on_collected(void *arg)
         if (s->kind == CLUSTER_STREAM_CARRIED && !s->depth) /* an upstream that does not say it */
             s->depth = route_cache_depth(&agent->routes, s->name.text, s->upstream);
     }
-    if (beat->is_sampling)
-        agent_take_sample(agent, &beat->totals);
+    if (beat->is_sampling) {
+        node_load_take(&agent->sample, &beat->totals);
+        atomic_store_explicit(&agent->node->admission.egress_bps, agent->sample.out_bps,
+                              memory_order_relaxed);
+    }
     send_or_give_up(agent, beat);
 }
 
@@ -177,7 +181,7 @@ static void on_timer(struct timer *timer)
     if (beat) {
         beat->agent = agent;
         report_init(&beat->report, agent->node);
-        beat->is_sampling = agent_wants_sample(agent);
+        beat->is_sampling = node_load_is_due(&agent->sample);
         node_totals_begin(&beat->totals);
         agent->beat_started_us = loop_now_us(agent->node->control);
         if (gather(agent->node, collect, on_collected, beat) == E_OK) {

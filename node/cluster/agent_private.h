@@ -10,7 +10,7 @@
 #include "node/cluster/agent.h"
 #include "node/cluster/beat.h"
 #include "node/cluster/route_cache.h"
-#include "node/control/node_metrics.h"
+#include "node/control/load.h"
 #include "node/node.h"
 
 #define ASK_DEADLINE_MS 1000 /* a publisher or viewer is waiting */
@@ -30,12 +30,6 @@ enum agent_link {
 };
 
 struct beat; /* the heartbeat under way; agent_beat.c */
-
-struct agent_sample { /* for rates between two heartbeats */
-    int64_t at_us, cpu_us;
-    int64_t in_bytes, out_bytes;
-    struct cluster_load load; /* rates as last computed */
-};
 
 struct agent_settings { /* agent_settings.c */
     struct http_client *client;
@@ -57,7 +51,8 @@ struct agent {
     struct http_call *look; /* for the first scheduler of the list, while it is another one */
     struct timer look_timer;
     struct cluster_urls public_urls, internal_urls;
-    uint64_t highest_epoch; /* ever seen */
+    char admin_url[CLUSTER_URL_SIZE]; /* "" = schedulers do not reach it */
+    uint64_t highest_epoch;           /* ever seen */
     enum agent_link link;
     _Atomic bool is_connected; /* link == LINK_UP, for other threads */
     pthread_mutex_t refusal_lock;
@@ -69,7 +64,7 @@ struct agent {
     bool said_draining; /* in the last one that was acknowledged */
     int64_t beat_interval_ms, beat_started_us;
     struct timer beat_timer;
-    struct agent_sample sample;
+    struct node_load sample; /* for rates between two heartbeats */
     _Atomic bool is_poked;
     struct loop_msg poke_msg; /* posted while is_poked */
 
@@ -105,11 +100,6 @@ static inline bool agent_reply_refuses(const struct http_reply *reply)
 void agent_beat_init(struct agent *agent);
 void agent_beat_fini(struct agent *agent);
 void agent_beat_soon(struct agent *agent, int64_t delay_ms);
-
-/* agent_load.c */
-/* Pokes come too soon after one sample to say anything new. */
-bool agent_wants_sample(const struct agent *agent);
-void agent_take_sample(struct agent *agent, const struct node_totals *totals);
 
 /* agent_events.c */
 void agent_events_init(struct agent *agent);

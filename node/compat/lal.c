@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/net/api_answer.h"
 #include "node/compat/lal_json.h"
 
 /* --- codes --- */
@@ -41,7 +42,7 @@ void lal_say(struct http_exchange *x, unsigned status, enum lal_code code, const
         (void)json_object_set_new(json, "data", data ? data : json_null());
     else
         json_decref(data);
-    admin_respond_json_as(x, status, json);
+    api_respond_json(x, status, json);
 }
 
 void lal_refuse(struct http_exchange *x, enum lal_code code, const char *why)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/net/api_answer.h"
 #include "node/compat/compat_private.h"
 #include "node/compat/livego_json.h"
 #include "node/compat/rooms.h"
@@ -12,8 +13,8 @@
 /* Takes data. */
 static void say(struct http_exchange *x, unsigned status, json_t *data)
 {
-    admin_respond_json_as(
-        x, status, data ? json_pack("{s:i, s:o}", "status", (int)status, "data", data) : NULL);
+    api_respond_json(x, status,
+                     data ? json_pack("{s:i, s:o}", "status", (int)status, "data", data) : NULL);
 }
 
 static void say_text(struct http_exchange *x, unsigned status, const char *text)

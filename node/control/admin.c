@@ -7,13 +7,15 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/console/console.h"
 #include "common/net/budget.h"
 #include "common/net/tls_setup.h"
 #include "node/compat/compat.h"
 #include "node/control/settings.h"
+#include "node/control/status.h"
 #include "node/token.h"
 
-#define METRICS_MAX_BYTES ((size_t)1 << 20)
+#define METRICS_MAX_BYTES ((size_t)3 << 20) /* STREAM_METRICS_MAX of the longest names fit */
 
 /* --- access --- */
 
@@ -22,9 +24,16 @@ static bool bears_node_token(const struct http_exchange *x, void *arg)
     return node_bears_token(((struct admin *)arg)->node, x);
 }
 
-static bool check_query(struct http_exchange *x, const struct http_route *route, void *arg)
+/* The description says which arguments there are. */
+static bool check_request(struct http_exchange *x, const struct http_route *route, void *arg)
 {
-    return openapi_check_query(((struct admin *)arg)->openapi, x, route);
+    const struct admin *admin = arg;
+    const char *meant = http_header(x, API_MEANT);
+
+    if (!meant || strcmp(meant, admin->node->id) == 0)
+        return openapi_check_query(admin->openapi, x, route);
+    http_respond_problem(x, 421, "this is node %s", admin->node->id);
+    return false;
 }
 
 /* At the start a file that cannot be used is an error; later what was there stays. */
@@ -48,6 +57,7 @@ static void request_free(struct admin_request *request)
 {
     list_remove(&request->node);
     listing_fini(&request->listing);
+    stream_metrics_fini(&request->streams);
     stream_unref(&request->stream);
     free(request);
 }
@@ -96,9 +106,10 @@ static void on_collected(void *arg)
     request_free(request);
 }
 
-void admin_request_run(struct admin_request *request)
+/* e: whether the loops are asked. */
+static void wait_for(struct admin_request *request, enum err e)
 {
-    if (gather(request->admin->node, request->collect, on_collected, request) == E_OK) {
+    if (e == E_OK) {
         http_set_pending(request->x, on_gone, request);
         return;
     }
@@ -106,24 +117,16 @@ void admin_request_run(struct admin_request *request)
     request_free(request);
 }
 
+void admin_request_run(struct admin_request *request)
+{
+    wait_for(request, gather(request->admin->node, request->collect, on_collected, request));
+}
+
 /* --- answers --- */
 
 void admin_respond_json(struct http_exchange *x, json_t *json)
 {
-    admin_respond_json_as(x, 200, json);
-}
-
-void admin_respond_json_as(struct http_exchange *x, unsigned status, json_t *json)
-{
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-
-    json_decref(json);
-    if (!text) {
-        http_respond_problem(x, 503, "out of memory");
-        return;
-    }
-    http_respond(x, status, "application/json", buf_view_str(text));
-    free(text);
+    api_respond_json(x, 200, json);
 }
 
 void admin_respond_page(struct admin_request *request, json_t *items)
@@ -164,18 +167,17 @@ json_t *admin_read_body(struct http_exchange *x)
 
 static void count_stream(struct stream *stream, void *arg)
 {
+    struct admin_request *request = arg;
     struct stream_info info;
 
     stream_get_info(stream, &info);
-    node_totals_add_stream(arg, &info);
+    node_totals_add_stream(&request->totals, &info);
+    stream_metrics_add(&request->streams, &info);
 }
 
-static void collect_totals(struct media_loop *ml, void *arg)
+static void count_session(struct session_info *info, void *arg)
 {
-    struct admin_request *request = arg;
-
-    gather_each_stream(ml, count_stream, &request->totals);
-    node_totals_add_loop(&request->totals, ml);
+    node_totals_add_session(&((struct admin_request *)arg)->totals, info);
 }
 
 static void answer_metrics(struct admin_request *request)
@@ -185,6 +187,7 @@ static void answer_metrics(struct admin_request *request)
     node_totals_publish(&request->totals, request->admin->node);
     buf_writer_init(&out, METRICS_MAX_BYTES);
     metrics_render(&out);
+    stream_metrics_render(&request->streams, &out);
     if (buf_writer_status(&out) == E_OK)
         http_respond(request->x, 200, "text/plain; version=0.0.4; charset=utf-8",
                      buf_writer_view(&out));
@@ -200,9 +203,11 @@ static void get_metrics(struct http_exchange *x, void *arg)
     if (!request)
         return;
     node_totals_begin(&request->totals);
-    request->collect = collect_totals;
+    (void)stream_metrics_init(&request->streams, request->admin->node->conf.metrics_streams);
     request->answer = answer_metrics;
-    admin_request_run(request);
+    wait_for(request,
+             gather_slices(request->admin->node, &(struct gather_each){count_stream, count_session,
+                                                                       on_collected, request}));
 }
 
 /* --- life --- */
@@ -268,6 +273,11 @@ static const struct http_route k_routes[] = {
     {"GET",    "/healthz",                      get_healthz,            NONE},
     {"GET",    "/readyz",                       get_readyz,             NONE},
     {"GET",    "/metrics",                      get_metrics,            READ},
+    {"GET",    "/",                             console_serve,          NONE},
+    {"GET",    "/console/{file...}",            console_serve,          NONE},
+    {"GET",    "/api/v1/console",               status_get_door,        NONE},
+    {"GET",    "/api/v1/console/me",            status_get_me,          READ},
+    {"GET",    "/api/v1/history",               status_get_history,     READ},
     {"GET",    "/api/v1/openapi.json",          get_openapi,            NONE},
     {"GET",    "/api/v1/node",                  admin_get_node,         READ},
     {"GET",    "/api/v1/config",                admin_get_config,       ADMIN},
@@ -324,7 +334,7 @@ static bool make_parts(struct admin *admin, struct listen_error *error)
                                    .area = "admin",
                                    .is_on_loopback = addr_is_loopback(&node->admin_addr),
                                    .bears_node_token = bears_node_token,
-                                   .check = check_query,
+                                   .check = check_request,
                                    .arg = admin};
     struct conf_error why;
 
@@ -332,8 +342,10 @@ static bool make_parts(struct admin *admin, struct listen_error *error)
     admin->parts = admin_parts_create();
     admin->openapi = openapi_create();
     admin->feed = event_feed_create(node);
+    admin->status = status_create(node);
     admin->access = api_access_create(&conf);
-    if (!admin->routes || !admin->parts || !admin->openapi || !admin->feed || !admin->access)
+    if (!admin->routes || !admin->parts || !admin->openapi || !admin->feed || !admin->status ||
+        !admin->access)
         return false;
     if (read_tokens(admin, &why) == E_OK)
         return true;
@@ -349,29 +361,19 @@ static bool stands_for_many(const struct admin *admin, const struct addr *peer)
 
 static void accept_one(void *arg, int fd, const struct addr *peer)
 {
+    static const struct budget_words k_words = {"too many connections", "too many of one address"};
     struct admin *admin = arg;
-    char text[ADDR_TEXT_SIZE];
-    enum budget_answer answer;
-    uint64_t limit = 0;
-    bool say = false;
+    enum budget_answer answer = conn_budget_admit(admin->node->admin_budget, fd, peer,
+                                                  stands_for_many(admin, peer), "admin", &k_words);
 
-    answer = conn_budget_take(admin->node->admin_budget, peer, stands_for_many(admin, peer), &limit,
-                              &say);
-    if (answer != BUDGET_OK) {
+    if (answer != BUDGET_OK)
         metric_add(answer == BUDGET_TOTAL ? &m_connections_refused_admin_total
                                           : &m_connections_refused_admin_per_ip,
                    1);
-        if (say)
-            log_warn("admin", "msg=\"connection refused\" peer=%s reason=\"%s\" limit=%llu",
-                     addr_format(peer, text),
-                     answer == BUDGET_TOTAL ? "too many connections" : "too many of one address",
-                     (unsigned long long)limit);
-        close(fd);
-    } else if (admin->node->conf.admin_tls) {
+    else if (admin->node->conf.admin_tls)
         http_server_accept_tls(admin->server, fd, peer);
-    } else {
+    else
         http_server_accept(admin->server, fd, peer);
-    }
 }
 
 struct admin *admin_create(struct node *node, const int *fds, unsigned n_fds,
@@ -427,6 +429,7 @@ void admin_destroy(struct admin **admin)
     http_server_destroy(&a->server);
     free(a->routes);
     event_feed_destroy(&a->feed);
+    status_destroy(&a->status);
     api_access_destroy(&a->access);
     openapi_destroy(&a->openapi);
     admin_parts_destroy(&a->parts);

@@ -47,7 +47,7 @@ void node_handle_readyz(struct http_exchange *x, void *arg)
 
     if (refused)
         json_object_set_new(json, "reason", json_string(reason));
-    admin_respond_json_as(x, draining || refused ? 503 : 200, json);
+    api_respond_json(x, draining || refused ? 503 : 200, json);
 }
 
 /* --- /api/v1/hooks --- */

@@ -8,12 +8,14 @@
 
 #include "common/net/addr_net.h"
 #include "common/net/api_access.h"
+#include "common/net/api_answer.h"
 #include "node/control/admin.h"
 #include "node/control/event_feed.h"
 #include "node/control/gather.h"
 #include "node/control/listing.h"
 #include "node/control/node_metrics.h"
 #include "node/control/openapi.h"
+#include "node/control/stream_metrics.h"
 #include "node/control/trace.h"
 
 struct admin {
@@ -23,6 +25,7 @@ struct admin {
     struct listener *listener;
     struct api_access *access;
     struct event_feed *feed;
+    struct status *status;
     struct openapi *openapi;
     struct admin_parts *parts; /* of the configuration that can be changed: admin_parts.c */
     struct list requests;      /* admin_request.node: those that wait for media loops */
@@ -53,6 +56,7 @@ struct admin_request {
     char session_id[24];
     unsigned n_closed;
     struct node_totals totals;
+    struct stream_metrics streams; /* those with series of their own */
 };
 
 /* A request for the caller to fill; NULL (answered with 503) when out of memory. */
@@ -64,7 +68,6 @@ void admin_request_run(struct admin_request *request);
 
 /* Takes json. NULL is answered with 503. Any loop. */
 void admin_respond_json(struct http_exchange *x, json_t *json);
-void admin_respond_json_as(struct http_exchange *x, unsigned status, json_t *json);
 /* {"items": [...], "next": key or null}. Takes items. */
 void admin_respond_page(struct admin_request *request, json_t *items);
 /* An item of the list of streams. Returns a new reference; NULL when out of memory. */

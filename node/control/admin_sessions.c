@@ -11,13 +11,13 @@
 static json_t *session_json(const struct trace_session *session)
 {
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "id", session->id,
-        "protocol", session->protocol, "kind", session->kind, "peer", session->peer, "stream",
-        session->stream, "age_ms", (json_int_t)(session->age_us / 1000), "bytes_in",
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "id",
+        session->id, "protocol", session->protocol, "kind", session->kind, "peer", session->peer,
+        "stream", session->stream, "age_ms", (json_int_t)(session->age_us / 1000), "bytes_in",
         (json_int_t)session->bytes_in, "bytes_out", (json_int_t)session->bytes_out, "lag_ms",
         (json_int_t)(session->lag_us / 1000), "jumps", (json_int_t)session->n_jumps, "frames_in",
         (json_int_t)session->frames_in, "frames_out", (json_int_t)session->frames_out, "dropped",
-        (json_int_t)session->n_dropped, "left_out", session->left_out);
+        (json_int_t)session->n_dropped, "left_out", session->left_out, "trace", session->trace);
 }
 
 /* --- which ones --- */

@@ -8,12 +8,12 @@
 #include "common/base/log.h"
 #include "node/control/settings.h"
 
-static const char k_prefix[] = "/api/v1/";
+#define PREFIX "/api/v1/"
 
 /* The routes have rows of the table's paths alone. False: nobody owns the kind here; answered. */
 static bool take_kind(const struct admin *admin, struct http_exchange *x, enum setting_kind *out)
 {
-    const char *path = http_path(x) + sizeof k_prefix - 1;
+    const char *path = http_path(x) + strlen(PREFIX);
 
     for (unsigned i = 0; i < N_SETTING_KINDS; i++) {
         size_t size = strlen(k_setting_kinds[i].path);

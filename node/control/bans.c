@@ -203,6 +203,7 @@ static void end_sessions(struct media_loop *ml, void *arg)
 
         if (!info->kick || !is_banned(table, info))
             continue;
+        media_loop_pass(ml, node);
         list_remove(node);
         list_push_back(&met, node);
     }

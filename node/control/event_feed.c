@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/net/api_answer.h"
 #include "node/control/events_json.h"
 #include "node/control/node_metrics.h"
 #include "node/node.h"
@@ -79,7 +80,7 @@ static struct kept *keep(const struct event *event, struct buf_view text)
 static struct kept *make_kept(struct event_feed *feed, const struct event *event)
 {
     json_t *json = event_json(feed->node, event);
-    char *data = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *data = api_json_text(json);
     struct kept *kept = NULL;
     char id[EVENT_ID_SIZE];
     struct buf_writer out;
@@ -199,7 +200,7 @@ static void say_lost(struct reader *r, const char *last_id)
 {
     json_t *json =
         json_pack("{s:s, s:s, s:s}", "event", "lost", "after", last_id, "node", r->feed->node->id);
-    char *data = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *data = api_json_text(json);
     struct buf_writer out;
 
     json_decref(json);

@@ -6,6 +6,7 @@
 
 #include "node/control/node_metrics.h"
 #include "node/node.h"
+#include "node/stream/trace_id.h"
 
 #define MAX_FIELDS 32u
 
@@ -115,6 +116,7 @@ void events_tell_session(struct node *node, enum event_id id, const struct sessi
 {
     struct session_counts counts = {0};
     struct event_field fields[MAX_FIELDS];
+    char trace[TRACE_TEXT_SIZE];
     unsigned n = 0;
 
     if (!events_wanted(&node->events, id))
@@ -122,6 +124,7 @@ void events_tell_session(struct node *node, enum event_id id, const struct sessi
     if (info->count)
         info->count(info, &counts);
     fields[n++] = (struct event_field){"session", info->id, 0};
+    fields[n++] = (struct event_field){"trace", session_trace(info, trace), 0};
     fields[n++] = (struct event_field){"protocol", info->protocol, 0};
     fields[n++] = (struct event_field){"kind", info->kind, 0};
     fields[n++] = (struct event_field){"peer", info->peer, 0};

@@ -13,16 +13,26 @@ NODE_METRIC_MAP(NODE_METRIC_DEFINE)
 #define NODE_BYTES_DEFINE(id, text) struct metric m_bytes_in_##id, m_bytes_out_##id;
 NODE_PROTOCOL_MAP(NODE_BYTES_DEFINE)
 
-static const double k_first_byte_bounds[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
-                                             0.2,   0.5,   1,    2,    5,    10};
+static const double k_first_frame_bounds[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
+                                              0.2,   0.5,   1,    2,    5,    10};
 
-struct metric_histogram m_first_byte = {
-    .name = "headwater_first_byte_seconds",
+struct metric_histogram m_first_frame = {
+    .name = "headwater_first_frame_seconds",
     .labels = "",
-    .help = "From the play request to the first media byte",
-    .bounds = k_first_byte_bounds,
-    .n_bounds = sizeof k_first_byte_bounds / sizeof k_first_byte_bounds[0],
+    .help = "From when a player waits for a stream to the frame that it begins with",
+    .bounds = k_first_frame_bounds,
+    .n_bounds = sizeof k_first_frame_bounds / sizeof k_first_frame_bounds[0],
 };
+
+#define TURN_HISTOGRAM(loop_)                                                  \
+    {                                                                          \
+        .name = "headwater_loop_turn_seconds", .labels = "loop=\"" loop_ "\"", \
+        .help = "What a turn of a loop took: others waited that long",         \
+        .bounds = k_loop_turn_bounds, .n_bounds = LOOP_N_TURN_BOUNDS,          \
+    }
+
+struct metric_histogram m_loop_turn_media = TURN_HISTOGRAM("media");
+struct metric_histogram m_loop_turn_control = TURN_HISTOGRAM("control");
 
 static const double k_lag_bounds[] = {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
                                       0.1,    0.2,    0.5,   1,     2,     5,    10};
@@ -47,7 +57,9 @@ void node_metrics_register(void)
 {
 #define NODE_METRIC_REGISTER(name, type, family, labels, help) metrics_register(&name, 1);
     NODE_METRIC_MAP(NODE_METRIC_REGISTER)
-    metrics_register_histogram(&m_first_byte);
+    metrics_register_histogram(&m_first_frame);
+    metrics_register_histogram(&m_loop_turn_media);
+    metrics_register_histogram(&m_loop_turn_control);
     metrics_register_histogram(&m_stream_lag);
     metrics_register_histogram(&m_stream_lag_uncertainty);
 }
@@ -134,13 +146,21 @@ static void add_bytes(struct node_totals *totals, const struct session_info *inf
     }
 }
 
-static void add_session(struct node_totals *totals, const struct session_info *info)
+/* Most are of the kind of the one before, and the texts are static. */
+static bool is_of_row(const struct session_info *info, size_t i)
 {
-    size_t i = 0;
+    return strcmp(k_session_gauges[i].protocol, info->protocol) == 0 &&
+           strcmp(k_session_gauges[i].kind, info->kind) == 0;
+}
 
-    while (i + 1 < N_SESSION_GAUGES && (strcmp(k_session_gauges[i].protocol, info->protocol) != 0 ||
-                                        strcmp(k_session_gauges[i].kind, info->kind) != 0))
-        i++;
+void node_totals_add_session(struct node_totals *totals, const struct session_info *info)
+{
+    size_t i = totals->last_row;
+
+    if (!is_of_row(info, i))
+        for (i = 0; i + 1 < N_SESSION_GAUGES && !is_of_row(info, i);)
+            i++;
+    totals->last_row = i;
     totals->n_sessions[i]++;
     add_bytes(totals, info);
 }
@@ -150,7 +170,7 @@ void node_totals_add_loop(struct node_totals *totals, struct media_loop *ml)
     struct list *node, *tmp;
 
     list_for_each_safe(node, tmp, &ml->sessions) {
-        add_session(totals, list_entry(node, struct session_info, node));
+        node_totals_add_session(totals, list_entry(node, struct session_info, node));
     }
 }
 
@@ -161,8 +181,20 @@ static void raise_to(struct metric *m, int64_t value)
         metric_set(m, value);
 }
 
+static void publish_turns(const struct node *node)
+{
+    struct loop_turns media = {.sum_us = 0}, control = {.sum_us = 0};
+
+    for (unsigned i = 0; i < node->n_loops; i++)
+        loop_turns_add(node->loops[i].media.loop, &media);
+    loop_turns_add(node->control, &control);
+    metric_set_histogram(&m_loop_turn_media, media.counts, media.sum_us);
+    metric_set_histogram(&m_loop_turn_control, control.counts, control.sum_us);
+}
+
 void node_totals_publish(const struct node_totals *totals, struct node *node)
 {
+    publish_turns(node);
     metric_set(&m_streams_published, totals->n_published);
     metric_set(&m_streams_pulled, totals->n_pulled);
     metric_set(&m_streams_waiting, totals->n_waiting);

@@ -237,8 +237,10 @@ NODE_METRIC_MAP(NODE_METRIC_DECLARE)
 NODE_PROTOCOL_MAP(NODE_BYTES_DECLARE)
 #undef NODE_BYTES_DECLARE
 
-/* From the play request (or the connection, for HTTP) to the first media byte. */
-extern struct metric_histogram m_first_byte;
+/* From the moment a player waits for the stream to the first frame that it can begin with. */
+extern struct metric_histogram m_first_frame;
+/* How long turns of loops take, all media loops together (gathered). */
+extern struct metric_histogram m_loop_turn_media, m_loop_turn_control;
 /* Of streams that come from other nodes, twice a second each: from where they were taken in to
  * here, and how wrong that may be. */
 extern struct metric_histogram m_stream_lag, m_stream_lag_uncertainty;
@@ -253,11 +255,14 @@ struct node_totals {
     int64_t n_published, n_pulled, n_waiting; /* streams */
     int64_t n_people, n_relays;               /* viewers */
     int64_t n_sessions[24];                   /* private to node_metrics.c */
+    size_t last_row;                          /* likewise */
     int64_t in_bytes[NODE_N_BYTE_ROWS], out_bytes[NODE_N_BYTE_ROWS];
 };
 /* Before the walk; control loop. */
 void node_totals_begin(struct node_totals *totals);
 void node_totals_add_stream(struct node_totals *totals, const struct stream_info *info);
+/* On its loop. */
+void node_totals_add_session(struct node_totals *totals, const struct session_info *info);
 /* Every session of the loop; its thread. */
 void node_totals_add_loop(struct node_totals *totals, struct media_loop *ml);
 /* After the walk; control loop. */

@@ -8,6 +8,7 @@
 
 #include "node/control/admin_private.h"
 #include "node/node.h"
+#include "node/stream/trace_id.h"
 #include "node/token.h"
 #include "proto/cluster/cluster.h"
 
@@ -23,6 +24,7 @@ void trace_read_session(struct media_loop *ml, const struct session_info *info,
                                   .age_us = loop_now_us(ml->loop) - info->since_us};
     memcpy(out->id, info->id, sizeof out->id);
     snprintf(out->peer, sizeof out->peer, "%s", info->peer);
+    (void)session_trace(info, out->trace);
     snprintf(out->stream, sizeof out->stream, "%s", info->stream);
     if (info->count)
         info->count(info, &counts);

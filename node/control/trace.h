@@ -17,7 +17,7 @@ struct node;
 #define TRACE_ID_SIZE sizeof((struct session_info *)0)->id
 
 struct trace_session { /* a copy of what a session says of itself */
-    char id[TRACE_ID_SIZE];
+    char id[TRACE_ID_SIZE], trace[TRACE_TEXT_SIZE];
     const char *protocol, *kind; /* static */
     char peer[ADDR_TEXT_SIZE];
     char stream[STREAM_NAME_SIZE]; /* "" = none yet */

@@ -52,7 +52,7 @@ static struct gate_call *call_new(const struct gate_question *question)
     const char *const texts[] = {question->stream,  question->query, question->protocol,
                                  question->session, question->peer,  question->referrer,
                                  question->agent};
-    struct gate_question copy = {.action = question->action};
+    struct gate_question copy = {.action = question->action, .trace = question->trace};
     const char **const members[] = {&copy.stream, &copy.query,    &copy.protocol, &copy.session,
                                     &copy.peer,   &copy.referrer, &copy.agent};
     size_t n = sizeof texts / sizeof texts[0], size = 0;

@@ -8,6 +8,7 @@
 
 #include "common/media/name.h"
 #include "node/stream/publish_options.h"
+#include "proto/http/trace_context.h"
 
 struct node;
 struct node_loop;
@@ -32,6 +33,7 @@ struct gate_question { /* borrowed by gate_ask(); texts may be NULL when they ar
     const char *protocol, *session;
     const char *peer; /* host:port */
     const char *referrer, *agent;
+    struct trace_id trace; /* as its client told, or zeros */
 };
 
 struct gate_answer {

@@ -12,6 +12,7 @@
 #include "node/hooks/gate_answer.h"
 #include "node/hooks/hooks_private.h"
 #include "node/node.h"
+#include "node/stream/trace_id.h"
 
 #define RETRY_MS 100
 #define RETRY_JITTER 0.5
@@ -27,8 +28,9 @@ struct asking {
     struct gate_answer answer; /* so far */
     uint64_t cache_s;          /* the shortest of those who answered */
     char *body;
-    const char *kept_as; /* of the cache: what those who ask the same have in common */
-    char key[];          /* of gate.asking */
+    struct trace_id trace; /* of who asked first */
+    const char *kept_as;   /* of the cache: what those who ask the same have in common */
+    char key[];            /* of gate.asking */
 };
 
 static void ask_next(struct asking *a);
@@ -221,7 +223,7 @@ static void ask(struct asking *a)
 {
     struct hook_target *t = target_of(a);
 
-    a->call = hook_target_post(t, "", a->body, on_reply, a);
+    a->call = hook_target_post(t, "", a->body, &a->trace, on_reply, a);
     if (a->call)
         metric_add(&t->metrics->waiting, 1);
     else
@@ -247,12 +249,14 @@ static void ask_next(struct asking *a)
 }
 
 /* {"v", "node", "instance", "question": {...}}: as an event, its id with a "q". */
-static char *make_body(struct gate *gate, const struct gate_question *q)
+static char *make_body(struct gate *gate, const struct gate_question *q,
+                       const struct trace_id *trace)
 {
+    char trace_text[TRACE_TEXT_SIZE];
     const struct event_field fields[] = {
-        {"stream", q->stream, 0},   {"query", q->query, 0}, {"protocol", q->protocol, 0},
-        {"session", q->session, 0}, {"peer", q->peer, 0},   {"referrer", q->referrer, 0},
-        {"agent", q->agent, 0},
+        {"stream", q->stream, 0},   {"query", q->query, 0},   {"protocol", q->protocol, 0},
+        {"session", q->session, 0}, {"peer", q->peer, 0},     {"referrer", q->referrer, 0},
+        {"agent", q->agent, 0},     {"trace", trace_text, 0},
     };
     const struct node *node = gate->hooks->node;
     struct event *event = malloc(sizeof *event + sizeof fields);
@@ -260,6 +264,7 @@ static char *make_body(struct gate *gate, const struct gate_question *q)
     json_t *json = NULL;
     char *text;
 
+    trace_id_write(trace, trace_text);
     if (!event)
         return NULL;
     *event = (struct event){.id = gate_event(q->action),
@@ -350,8 +355,9 @@ static void give_policy(struct gate *gate, struct gate_call *call)
 /* Takes a. */
 static void begin(struct gate *gate, struct asking *a, struct gate_call *call)
 {
+    a->trace = trace_id_of(&call->question.trace, call->question.session);
     if (gate->asking.n_entries < GATE_MAX_ASKING)
-        a->body = make_body(gate, &call->question);
+        a->body = make_body(gate, &call->question, &a->trace);
     if (!a->body || map_set(&gate->asking, a->key, a) != E_OK) {
         free(a->body);
         free(a);

@@ -23,6 +23,7 @@ static struct hook_text *text_of(json_t *json, const char *name)
     if (text) {
         *text = (struct hook_text){
             .n_refs = 1, .told_us = clock_mono_us(), .size_bytes = size, .name = name};
+        (void)trace_id_parse(json_string_value(json_object_get(json, "trace")), &text->trace);
         (void)json_dumpb(json, text->text, size, JSON_COMPACT);
     }
     json_decref(json);

@@ -172,9 +172,26 @@ static void write_batch(struct notify *n, struct buf_writer *out)
     buf_write(out, "]}", sizeof "]}");
 }
 
+/* That of all events of the request; zeros: they are of several, and each says its own. */
+static struct trace_id trace_of_batch(const struct notify *n)
+{
+    struct list *at = n->waiting.next;
+    struct trace_id trace = {0, 0};
+
+    for (size_t i = 0; i < n->n_sending; i++, at = at->next) {
+        const struct trace_id *one = &entry_at(at)->text->trace;
+
+        if (i && (one->high != trace.high || one->low != trace.low))
+            return (struct trace_id){0, 0};
+        trace = *one;
+    }
+    return trace;
+}
+
 static void send_batch(struct notify *n)
 {
     const char *name = "";
+    struct trace_id trace;
     struct buf_writer out;
 
     if (n->call || timer_is_armed(&n->retry) || n->has_given_up)
@@ -187,8 +204,9 @@ static void send_batch(struct notify *n)
         name = write_one(n, &out);
     else
         write_batch(n, &out);
+    trace = trace_of_batch(n);
     if (buf_writer_status(&out) == E_OK)
-        n->call = hook_target_post(n->target, name, (const char *)out.data, on_reply, n);
+        n->call = hook_target_post(n->target, name, (const char *)out.data, &trace, on_reply, n);
     buf_writer_fini(&out);
     if (!n->call)
         back_off(n); /* out of memory */

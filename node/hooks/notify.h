@@ -5,6 +5,7 @@
 
 #include "common/base/list.h"
 #include "common/net/http_client.h"
+#include "proto/http/trace_context.h"
 
 struct hook_target;
 
@@ -16,7 +17,8 @@ struct hook_text {
     unsigned n_refs;
     int64_t told_us; /* clock_mono_us() */
     size_t size_bytes;
-    const char *name; /* static: what {event} in the URL stands for */
+    const char *name;      /* static: what {event} in the URL stands for */
+    struct trace_id trace; /* zeros = of no session */
     char text[];
 };
 /* Takes one reference each. */

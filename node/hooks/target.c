@@ -10,6 +10,7 @@
 #include "common/net/tls_setup.h"
 #include "node/hooks/gate_asking.h"
 #include "node/node.h"
+#include "node/stream/trace_id.h"
 
 #define GATE_LINKS 16u
 #define SAY_AGAIN_US 10000000 /* one that fails now and then is not in the log all the time */
@@ -98,17 +99,22 @@ static const char *path_of(const struct hook_target *t, const char *event, char 
 }
 
 struct http_call *hook_target_post(struct hook_target *t, const char *event, const char *body,
+                                   const struct trace_id *trace,
                                    void (*done)(void *arg, const struct http_reply *reply),
                                    void *arg)
 {
     char when[24], signature[sizeof SIGNATURE_PREFIX + HMAC_SHA256_HEX_SIZE] = SIGNATURE_PREFIX;
-    char path[HOOK_URL_BYTES + 64];
+    char path[HOOK_URL_BYTES + 64], traceparent[TRACEPARENT_SIZE];
     struct http_client_request request = {
         .method = "POST", .path_query = path_of(t, event, path, sizeof path), .body = body};
     struct buf_view parts[3];
+    unsigned n = 0;
 
     snprintf(when, sizeof when, "%" PRId64, clock_wall_us() / 1000000);
-    request.headers[0] = (struct http_client_header){"X-Headwater-Timestamp", when};
+    request.headers[n++] = (struct http_client_header){"X-Headwater-Timestamp", when};
+    if (trace_id_is_set(trace))
+        request.headers[n++] =
+            (struct http_client_header){"traceparent", trace_id_send(trace, traceparent)};
     if (t->secrets.sent[0]) {
         parts[0] = buf_view_str(when);
         parts[1] = buf_view_str(".");
@@ -116,7 +122,7 @@ struct http_call *hook_target_post(struct hook_target *t, const char *event, con
         if (hmac_sha256_hex(buf_view_str(t->secrets.sent), parts, 3,
                             signature + sizeof SIGNATURE_PREFIX - 1) != E_OK)
             return NULL;
-        request.headers[1] = (struct http_client_header){"X-Headwater-Signature", signature};
+        request.headers[n++] = (struct http_client_header){"X-Headwater-Signature", signature};
     }
     return http_client_send(t->client, &request, done, arg);
 }

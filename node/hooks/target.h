@@ -37,9 +37,10 @@ enum err hook_target_init(struct hook_target *t, struct node *node, unsigned ind
 void hook_target_fini(struct hook_target *t);
 /* Reads the secret again. E_INVAL, E_NOMEM: it stays as it was. */
 enum err hook_target_read_secret(struct hook_target *t, struct conf_error *error);
-/* Posts a JSON text (borrowed), signed. event: what stands for {event} in the URL. As
- * http_client_send(). */
+/* Posts a JSON text (borrowed), signed. event: what stands for {event} in the URL; trace: zeros =
+ * of none. As http_client_send(). */
 struct http_call *hook_target_post(struct hook_target *t, const char *event, const char *body,
+                                   const struct trace_id *trace,
                                    void (*done)(void *arg, const struct http_reply *reply),
                                    void *arg);
 /* How a request went. why = NULL: well. A run of failures is logged once. */

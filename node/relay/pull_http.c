@@ -10,6 +10,7 @@
 #include "node/cluster/clocks.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/pull_private.h"
+#include "node/stream/trace_id.h"
 
 #define MAX_HEAD_BYTES 16384
 #define MAX_REDIRECTS 5
@@ -20,10 +21,12 @@ static void write_relay_fields(const struct pull_link *l, struct buf_writer *out
 {
     const struct node *node = l->nl->node;
     uint64_t msn, discontinuities;
-    char hops[HOPS_SIZE];
+    char hops[HOPS_SIZE], trace[TRACEPARENT_SIZE];
+    struct trace_id id = trace_id_of(&l->trace, l->info.id);
 
     hops_write(stream_hops(l->stream), node->id, hops);
-    buf_printf(out, "X-Headwater-Hops: %s\r\nX-Headwater-Waits: 1\r\n", hops);
+    buf_printf(out, "X-Headwater-Hops: %s\r\nX-Headwater-Waits: 1\r\ntraceparent: %s\r\n", hops,
+               trace_id_send(&id, trace));
     if (node->token[0])
         buf_printf(out, "Authorization: Bearer %s\r\n", node->token);
     if (stream_run(l->stream) && stream_gop(l->stream))

@@ -10,6 +10,7 @@
 #include "node/relay/guard.h"
 #include "node/relay/pull_private.h"
 #include "node/session/session.h"
+#include "node/stream/trace_id.h"
 
 #define CONNECT_TIMEOUT_MS 2000
 /* A parent that keeps no GOP answers with its next key frame, one that has no media yet when it
@@ -170,11 +171,12 @@ enum err pull_link_attach(struct pull_link *l, const struct source_offer *offer)
     l->heard_us = loop_now_us(l->nl->media.loop);
     timer_start_at_us(&l->timer, l->heard_us + stall_us(l));
     pull_tell_runs(l);
-    log_info("relay",
-             "msg=pull session=%s stream=%s upstream=%s epoch=%llu run=%llx path=%s goes_on=%d",
-             l->info.id, stream_name_of(l->stream)->text, pull_link_shown(l, shown),
-             (unsigned long long)offer->epoch, (unsigned long long)offer->run,
-             *l->path ? l->path : "-", resumes);
+    log_info(
+        "relay",
+        "msg=pull session=%s trace=%s stream=%s upstream=%s epoch=%llu run=%llx path=%s goes_on=%d",
+        l->info.id, SESSION_TRACE(&l->info), stream_name_of(l->stream)->text,
+        pull_link_shown(l, shown), (unsigned long long)offer->epoch, (unsigned long long)offer->run,
+        *l->path ? l->path : "-", resumes);
     return E_OK;
 }
 
@@ -283,6 +285,7 @@ static void count(const struct session_info *info, struct session_counts *counts
     counts->bytes_in = l->conn ? conn_bytes_in(l->conn) : 0;
     counts->bytes_out = l->conn ? conn_bytes_out(l->conn) : 0;
     counts->frames_in = l->source.n_frames;
+    counts->trace = l->trace;
 }
 
 static void make_session(struct pull_link *l)
@@ -290,6 +293,8 @@ static void make_session(struct pull_link *l)
     session_info_init(&l->info, &l->nl->media, 'p', protocol_of(l), "");
     metric_add(pull_link_is_relay(l) ? &m_sessions_total_relay_pull : l->transport->sessions_total,
                1);
+    l->trace = hops_trace(stream_hops(l->stream));
+    l->info.pass.has_trace = trace_id_is_set(&l->trace);
     l->info.kind = "pull";
     l->info.kick = kick;
     l->info.count = count;

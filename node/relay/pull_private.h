@@ -119,8 +119,9 @@ struct pull_link {
     enum link_state state;
     struct source source; /* attached while RUNNING */
     struct session_info info;
-    bool feeding; /* feed() is on the stack: freeing waits */
-    bool is_told; /* that it runs */
+    struct trace_id trace; /* of who waits for the stream */
+    bool feeding;          /* feed() is on the stack: freeing waits */
+    bool is_told;          /* that it runs */
 
     const struct pull_transport *transport;
     struct dial dial;

@@ -208,6 +208,7 @@ static void ask(struct hls_ask *a)
     struct access_answer answer;
 
     http_access_request(a->x, ACCESS_PLAY, &a->name, "hls", &request);
+    (void)traceparent_parse(http_header(a->x, "traceparent"), &request.trace);
     a->is_personal = access_is_personal(a->nl->node, ACCESS_PLAY, &a->name);
     request.goes_on = has_begun(a);
     if (a->kind->is_playlist || a->is_personal)

@@ -204,10 +204,11 @@ static struct hls_channel *move_to(struct hls_session *s, struct hls_channel *ch
 
 static void say_end(const struct hls_session *s, const char *why)
 {
-    log_info(s->info.protocol,
-             "msg=closed session=%s peer=%s kind=play stream=%s bytes_out=%llu reason=\"%s\"",
-             s->info.id, s->info.peer, s->info.stream,
-             (unsigned long long)atomic_load_explicit(&s->bytes_out, memory_order_relaxed), why);
+    log_info(
+        s->info.protocol,
+        "msg=closed session=%s trace=%s peer=%s kind=play stream=%s bytes_out=%llu reason=\"%s\"",
+        s->info.id, SESSION_TRACE(&s->info), s->info.peer, s->info.stream,
+        (unsigned long long)atomic_load_explicit(&s->bytes_out, memory_order_relaxed), why);
 }
 
 /* The viewer is no longer counted. Its loop; not under the lock. */
@@ -311,6 +312,7 @@ static void session_count(const struct session_info *info, struct session_counts
     const struct hls_session *s = list_entry_const(info, struct hls_session, info);
 
     counts->bytes_out = atomic_load_explicit(&s->bytes_out, memory_order_relaxed);
+    counts->trace = words_trace(info);
 }
 
 static struct hls_session *make(struct node_loop *nl, struct http_exchange *x, const char *id,
@@ -320,6 +322,7 @@ static struct hls_session *make(struct node_loop *nl, struct http_exchange *x, c
     struct words words;
 
     http_words(x, nl->node, name, &words);
+    (void)traceparent_parse(http_header(x, "traceparent"), &words.trace);
     s = calloc(1, sizeof *s + words_size(&words));
     if (!s)
         return NULL;
@@ -343,8 +346,8 @@ static struct hls_session *make(struct node_loop *nl, struct http_exchange *x, c
 static void say_play(const struct hls_session *s)
 {
     metric_add(&m_sessions_total_hls_play, 1);
-    log_info("hls", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
-             s->info.stream);
+    log_info("hls", "msg=play session=%s trace=%s peer=%s stream=%s", s->info.id,
+             SESSION_TRACE(&s->info), s->info.peer, s->info.stream);
     session_tell(s->nl->node, EVENT_PLAY, &s->info, NULL);
 }
 

@@ -49,6 +49,7 @@ static bool read_selection(struct http_exchange *x, struct play_request *r)
 
 static bool parse_request(struct http_exchange *x, struct node *node, struct play_request *r)
 {
+    (void)traceparent_parse(http_header(x, "traceparent"), &r->trace);
     return find_form(x, r) && read_selection(x, r) && play_relay_check(x, node, r) &&
            play_ws_check(x, node, r);
 }
@@ -155,6 +156,7 @@ void http_play_handle(struct http_exchange *x, void *arg)
     if (!r.hops) {
         session_id_make(r.session, r.form->letter);
         http_access_request(x, ACCESS_PLAY, &r.name, r.form->protocol, &request);
+        request.trace = r.trace;
         request.session = r.session;
         if (!http_ask_access(x, nl, &request, &answer, go_on))
             return;

@@ -10,7 +10,8 @@
 struct node;
 struct node_loop;
 
-/* Everything but the session, which is "". Texts are lent until x is answered, or taken. */
+/* Everything but the session, which is "", and the trace. Texts are lent until x is answered, or
+ * taken. */
 void http_access_request(const struct http_exchange *x, enum access_action action,
                          const struct stream_name *name, const char *protocol,
                          struct access_request *out);

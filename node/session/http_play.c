@@ -51,9 +51,10 @@ void play_session_close(struct play_session *s, const char *why)
     else
         tell(s, EVENT_PLAY_DONE, why);
     log_info(s->info.protocol,
-             "msg=closed session=%s peer=%s kind=play stream=%s bytes_out=%llu jumps=%llu "
+             "msg=closed session=%s trace=%s peer=%s kind=play stream=%s bytes_out=%llu jumps=%llu "
              "reason=%s",
-             s->info.id, s->info.peer, s->info.stream, (unsigned long long)conn_bytes_out(s->conn),
+             s->info.id, SESSION_TRACE(&s->info), s->info.peer, s->info.stream,
+             (unsigned long long)conn_bytes_out(s->conn),
              (unsigned long long)viewer_jumps(&s->viewer), LOG_STR(why));
     metric_add(s->form->closed_bytes, (int64_t)conn_bytes_out(s->conn));
     s->closed = true;
@@ -130,8 +131,8 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
 
     s->info.kind = "play";
     tell(s, EVENT_PLAY, NULL);
-    log_info(s->info.protocol, "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
-             s->info.stream);
+    log_info(s->info.protocol, "msg=play session=%s trace=%s peer=%s stream=%s", s->info.id,
+             SESSION_TRACE(&s->info), s->info.peer, s->info.stream);
     buf_writer_init(&out, 4096);
     write_answer(s, &out);
     write_media_head(s, &out, has_audio, has_video);
@@ -264,6 +265,7 @@ static void session_count(const struct session_info *info, struct session_counts
 
     counts->bytes_in = conn_bytes_in(s->conn);
     counts->bytes_out = conn_bytes_out(s->conn);
+    counts->trace = words_trace(info);
     viewer_count(&s->viewer, counts);
 }
 
@@ -297,6 +299,7 @@ static struct play_session *make(struct http_exchange *x, struct node_loop *nl,
     struct words words;
 
     http_words(x, nl->node, &r->name, &words);
+    words.trace = r->trace;
     /* Not sizeof: the words begin where the members end. */
     s = calloc(1, offsetof(struct play_session, words) + words_size(&words));
     *e = E_NOMEM;
@@ -368,6 +371,7 @@ void play_session_join(struct play_session *s, const struct play_request *r)
                                .conn = s->conn,
                                .ops = &k_viewer_ops,
                                .relay = play_is_relay(s),
+                               .session = &s->info,
                                .have_run = r->have_run,
                                .have_gop = r->have_gop};
     enum err e = r->knows_waiting ? play_relay_say_waiting(s) : E_OK;

@@ -36,6 +36,7 @@ struct play_request {
     struct stream_name name;
     struct play_selection selection;
     char session[SESSION_ID_SIZE]; /* the id that it is to have; "" = any */
+    struct trace_id trace;         /* zeros = not told */
     const char *hops;              /* lent by the request; NULL = a person */
     struct pass pass;              /* until a session has it; a relay's is empty */
     uint64_t have_run, have_gop;

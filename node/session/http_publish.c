@@ -49,9 +49,9 @@ static void session_close(struct http_publish *s, const char *why)
     if (s->closed)
         return;
     log_line(s->said ? LOG_DEBUG : LOG_INFO, s->info.protocol,
-             "msg=closed session=%s peer=%s kind=%s stream=%s bytes_in=%llu reason=%s", s->info.id,
-             s->info.peer, s->info.kind, s->info.stream, (unsigned long long)conn_bytes_in(s->conn),
-             LOG_STR(why));
+             "msg=closed session=%s trace=%s peer=%s kind=%s stream=%s bytes_in=%llu reason=%s",
+             s->info.id, SESSION_TRACE(&s->info), s->info.peer, s->info.kind, s->info.stream,
+             (unsigned long long)conn_bytes_in(s->conn), LOG_STR(why));
     if (publisher_tell_done(&s->publisher, why))
         ; /* it is in the access log */
     else if (is_from_edge(s) || publisher_was_accepted(&s->publisher))
@@ -220,8 +220,8 @@ static void tell_tracks(struct http_publish *s)
 static void on_bad_input(struct http_publish *s, const char *why)
 {
     metric_add(&m_protocol_error_flv_media, 1);
-    log_warn(s->info.protocol, "msg=\"bad input\" session=%s peer=%s reason=%s", s->info.id,
-             s->info.peer, LOG_STR(why));
+    log_warn(s->info.protocol, "msg=\"bad input\" session=%s trace=%s peer=%s reason=%s",
+             s->info.id, SESSION_TRACE(&s->info), s->info.peer, LOG_STR(why));
     s->said = true;
     session_end(s, 400, why);
 }
@@ -330,8 +330,8 @@ static void on_over(void *session, enum publisher_fault fault, const char *text)
     struct http_publish *s = session;
 
     if (!publisher_was_accepted(&s->publisher)) /* else it was said */
-        log_warn(s->info.protocol, "msg=refused session=%s peer=%s stream=%s reason=%s", s->info.id,
-                 s->info.peer, s->info.stream, LOG_STR(text));
+        log_warn(s->info.protocol, "msg=refused session=%s trace=%s peer=%s stream=%s reason=%s",
+                 s->info.id, SESSION_TRACE(&s->info), s->info.peer, s->info.stream, LOG_STR(text));
     s->said = true;
     if (fault == PUBLISHER_DENIED || fault == PUBLISHER_ELSEWHERE)
         end_refused(s, fault, text);
@@ -400,6 +400,7 @@ static void session_count(const struct session_info *info, struct session_counts
     counts->bytes_in = conn_bytes_in(s->conn);
     counts->bytes_out = conn_bytes_out(s->conn);
     publisher_count(&s->publisher, counts);
+    counts->trace = words_trace(info);
 }
 
 /* --- beginning --- */
@@ -443,7 +444,10 @@ static bool take(struct http_publish *s, struct http_exchange *x)
 
 static bool take_words(struct http_publish *s, const struct access_request *access)
 {
-    struct words words = {s->stream, access->referrer, access->agent, NULL};
+    struct words words = {.stream = s->stream,
+                          .referrer = access->referrer,
+                          .agent = access->agent,
+                          .trace = access->trace};
     char *block = words_make(&words, &s->info);
 
     if (!block) {

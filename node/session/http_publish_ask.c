@@ -55,6 +55,7 @@ static struct access_request *make_access(struct http_exchange *x, const struct 
     struct access_request request;
 
     http_access_request(x, ACCESS_PUBLISH, name, "flv", &request);
+    (void)traceparent_parse(http_header(x, "traceparent"), &request.trace);
     return access_request_copy(&request);
 }
 

@@ -60,29 +60,22 @@ const struct protocol k_protocols[N_PROTOCOLS] = {
 
 bool connection_admit(struct node *node, int fd, const struct addr *peer, const char *area)
 {
-    uint64_t limit = 0;
-    bool say = false;
+    static const struct budget_words k_words = {
+        "too many connections (limits.connections)",
+        "too many of one address (limits.connections_per_ip)"};
     enum budget_answer answer;
-    char text[ADDR_TEXT_SIZE];
 
     if (bans_refuse(node, peer, area)) {
         close(fd);
         return false;
     }
-    answer =
-        conn_budget_take(node->budget, peer, trust_has(&node->rules.trust, peer), &limit, &say);
-    if (answer == BUDGET_OK)
-        return true;
-    metric_add(
-        answer == BUDGET_TOTAL ? &m_connections_refused_total : &m_connections_refused_per_ip, 1);
-    if (say)
-        log_warn(area, "msg=\"connection refused\" peer=%s reason=\"%s\" limit=%llu",
-                 addr_format(peer, text),
-                 answer == BUDGET_TOTAL ? "too many connections (limits.connections)"
-                                        : "too many of one address (limits.connections_per_ip)",
-                 (unsigned long long)limit);
-    close(fd);
-    return false;
+    answer = conn_budget_admit(node->budget, fd, peer, trust_has(&node->rules.trust, peer), area,
+                               &k_words);
+    if (answer != BUDGET_OK)
+        metric_add(answer == BUDGET_TOTAL ? &m_connections_refused_total
+                                          : &m_connections_refused_per_ip,
+                   1);
+    return answer == BUDGET_OK;
 }
 
 const char *sessions_kick_reason(const struct node_loop *nl)

@@ -11,6 +11,7 @@
 #include "node/conf.h"
 #include "node/control/node_metrics.h"
 #include "node/relay/push.h"
+#include "node/stream/trace_id.h"
 #include "proto/flv/flv.h"
 
 /* --- one decision at a time for a stream --- */
@@ -76,8 +77,9 @@ static void go_live(struct publisher *p)
         push_send(p->push);
     metric_add(p->ops->sessions, 1);
     p->info->kind = "publish";
-    log_info(p->ops->protocol, "msg=publish session=%s peer=%s stream=%s epoch=%llu run=%llx",
-             p->info->id, p->info->peer, p->info->stream,
+    log_info(p->ops->protocol,
+             "msg=publish session=%s trace=%s peer=%s stream=%s epoch=%llu run=%llx", p->info->id,
+             SESSION_TRACE(p->info), p->info->peer, p->info->stream,
              (unsigned long long)stream_epoch(p->stream), (unsigned long long)p->run);
     publisher_tell_live(p);
     publisher_settle(p);
@@ -94,8 +96,8 @@ static void hold(struct publisher *p)
     p->info->kind = "standby";
     p->heard_us = loop_now_us((*p->nl)->media.loop);
     publisher_settle(p);
-    log_info(p->ops->protocol, "msg=\"publisher stands by\" session=%s peer=%s stream=%s",
-             p->info->id, p->info->peer, p->info->stream);
+    log_info(p->ops->protocol, "msg=\"publisher stands by\" session=%s trace=%s peer=%s stream=%s",
+             p->info->id, SESSION_TRACE(p->info), p->info->peer, p->info->stream);
     if (!p->from_edge) /* else media comes when its turn has come */
         timer_start_at_us(&p->timer, publisher_silent_at_us(p));
     if (is_news)

@@ -101,12 +101,13 @@ void rtmp_session_close(struct rtmp_session *s, const char *why)
 {
     if (s->closed)
         return;
-    log_line(s->said ? LOG_DEBUG : LOG_INFO, "rtmp",
-             "msg=closed session=%s peer=%s kind=%s stream=%s bytes_in=%llu bytes_out=%llu "
-             "reason=%s",
-             s->info.id, s->info.peer, s->info.kind, s->info.stream[0] ? s->info.stream : "-",
-             (unsigned long long)conn_bytes_in(s->conn),
-             (unsigned long long)conn_bytes_out(s->conn), LOG_STR(why));
+    log_line(
+        s->said ? LOG_DEBUG : LOG_INFO, "rtmp",
+        "msg=closed session=%s trace=%s peer=%s kind=%s stream=%s bytes_in=%llu bytes_out=%llu "
+        "reason=%s",
+        s->info.id, SESSION_TRACE(&s->info), s->info.peer, s->info.kind,
+        s->info.stream[0] ? s->info.stream : "-", (unsigned long long)conn_bytes_in(s->conn),
+        (unsigned long long)conn_bytes_out(s->conn), LOG_STR(why));
     if (!rtmp_publish_tell_done(s, why) && !rtmp_play_tell_done(s, why) && !s->is_logged)
         session_log(s->nl->node, &s->info, why);
     metric_add(&m_bytes_in_rtmp, (int64_t)conn_bytes_in(s->conn));

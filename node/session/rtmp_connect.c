@@ -31,7 +31,7 @@ void rtmp_session_drop_words(struct rtmp_session *s)
     if (s->info.stream[0])
         free((void *)(uintptr_t)s->info.stream); /* our own block; the cast drops const */
     s->info.stream = "";
-    s->info.pass.has_words = false;
+    s->info.pass.has_words = s->info.pass.has_trace = false;
 }
 
 bool rtmp_session_take_words(struct rtmp_session *s, const struct access_request *request)

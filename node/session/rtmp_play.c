@@ -29,8 +29,8 @@ static enum err on_viewer_start(struct viewer *viewer, bool has_audio, bool has_
     (void)has_video;
     rtmp_session_set_state(s, RTMP_SESSION_PLAYING);
     session_tell(s->nl->node, EVENT_PLAY, &s->info, NULL);
-    log_info("rtmp", "msg=play session=%s peer=%s stream=%s", s->info.id, s->info.peer,
-             s->info.stream);
+    log_info("rtmp", "msg=play session=%s trace=%s peer=%s stream=%s", s->info.id,
+             SESSION_TRACE(&s->info), s->info.peer, s->info.stream);
     rtmp_server_accept(s->proto, out);
     if (s->held) {
         timer_init(&s->held->timer, s->nl->media.loop, on_held_due);
@@ -149,8 +149,11 @@ static const struct viewer_ops k_viewer_ops = {
 /* It may play. */
 static void join(struct rtmp_session *s, const struct stream_name *name)
 {
-    struct viewer_join join = {
-        .name = name, .format = FORMAT_RTMP, .conn = s->conn, .ops = &k_viewer_ops};
+    struct viewer_join join = {.name = name,
+                               .format = FORMAT_RTMP,
+                               .conn = s->conn,
+                               .ops = &k_viewer_ops,
+                               .session = &s->info};
     struct admission_ask ask = {ADMISSION_VIEWER, conn_peer_addr(s->conn), name};
     struct admission_refusal no;
     enum err e;

@@ -4,6 +4,7 @@
 #define HW_NODE_SESSION_SESSION_H
 
 #include "node/node.h"
+#include "node/stream/trace_id.h"
 
 struct protocol {
     const char *name;

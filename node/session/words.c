@@ -47,9 +47,15 @@ static size_t word_size(const char *text)
     return (text ? strnlen(text, WORD_SIZE - 1) : 0) + 1;
 }
 
+/* It is told by few, mostly by relays. */
+static size_t trace_size(bool has_trace)
+{
+    return has_trace ? sizeof(struct trace_id) : 0;
+}
+
 size_t words_size(const struct words *words)
 {
-    size_t size = strlen(words->stream) + 1;
+    size_t size = strlen(words->stream) + 1 + trace_size(trace_id_is_set(&words->trace));
     char clean[WORD_SIZE];
 
     if (!are_said(words))
@@ -77,6 +83,11 @@ void words_put(const struct words *words, struct session_info *info, char *block
     memcpy(block, words->stream, stream_size);
     info->stream = block;
     info->pass.has_words = are_said(words);
+    info->pass.has_trace = trace_id_is_set(&words->trace);
+    if (info->pass.has_trace) {
+        memcpy(at, &words->trace, sizeof words->trace);
+        at += sizeof words->trace;
+    }
     if (!info->pass.has_words)
         return;
     at = put(at, words_clean_referrer(words->referrer ? words->referrer : "", clean));
@@ -93,36 +104,46 @@ char *words_make(const struct words *words, struct session_info *info)
     return block;
 }
 
-/* The n-th behind the stream. */
+/* The n-th of what it said. */
 static const char *word(const struct session_info *info, unsigned n)
 {
     const char *at = info->stream;
 
     if (!info->pass.has_words)
         return "";
-    for (unsigned i = 0; i < n; i++)
+    at += strlen(at) + 1 + trace_size(info->pass.has_trace);
+    for (; n > 0; n--)
         at += strlen(at) + 1;
     return at;
 }
 
 const char *words_referrer(const struct session_info *info)
 {
-    return word(info, 1);
+    return word(info, 0);
 }
 
 const char *words_agent(const struct session_info *info)
 {
-    return word(info, 2);
+    return word(info, 1);
 }
 
 const char *words_origin(const struct session_info *info)
 {
-    return word(info, 3);
+    return word(info, 2);
+}
+
+struct trace_id words_trace(const struct session_info *info)
+{
+    struct trace_id trace = {0, 0};
+
+    if (info->pass.has_trace) /* where it is not aligned */
+        memcpy(&trace, info->stream + strlen(info->stream) + 1, sizeof trace);
+    return trace;
 }
 
 char *words_rename(struct session_info *info, const char *stream)
 {
-    struct words words = {.stream = stream};
+    struct words words = {.stream = stream, .trace = words_trace(info)};
 
     if (info->pass.has_words) {
         words.referrer = words_referrer(info);

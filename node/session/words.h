@@ -1,6 +1,6 @@
-/* What a session shows of its client: the name of its stream, and behind it, in the same block,
- * what the client said of itself, where the node has use for it (an access log, a list of CORS
- * origins). Viewers are many: nothing is kept for nobody. */
+/* What a session shows of its client: the name of its stream, and behind it, in the same block, its
+ * trace, and what the client said of itself, where the node has use for it (an access log, a list
+ * of CORS origins). Viewers are many: nothing is kept for nobody. */
 #ifndef HW_NODE_SESSION_WORDS_H
 #define HW_NODE_SESSION_WORDS_H
 
@@ -13,9 +13,10 @@ struct node;
 struct words { /* borrowed */
     const char *stream;
     const char *referrer, *agent, *origin; /* NULL = it said nothing, or nobody wants to know */
+    struct trace_id trace;                 /* zeros = it told none */
 };
 
-/* The node has use for the last three. */
+/* The node has use for the referrer, the agent and the origin. */
 bool words_are_wanted(const struct node *node);
 /* What words_put() needs. */
 size_t words_size(const struct words *words);
@@ -31,6 +32,8 @@ char *words_rename(struct session_info *info, const char *stream);
 const char *words_referrer(const struct session_info *info);
 const char *words_agent(const struct session_info *info);
 const char *words_origin(const struct session_info *info);
+/* Zeros when none was told. */
+struct trace_id words_trace(const struct session_info *info);
 /* The part of a referrer that may be kept, cut; returns out. */
 const char *words_clean_referrer(const char *referrer, char out[WORD_SIZE]);
 

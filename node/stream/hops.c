@@ -146,6 +146,23 @@ bool hops_set_path(struct hops *h, const char *path)
     return true;
 }
 
+void hops_ask_trace(struct hops *h, struct trace_id trace)
+{
+    pthread_mutex_lock(&h->lock);
+    h->trace = trace;
+    pthread_mutex_unlock(&h->lock);
+}
+
+struct trace_id hops_trace(struct hops *h)
+{
+    struct trace_id trace;
+
+    pthread_mutex_lock(&h->lock);
+    trace = h->trace;
+    pthread_mutex_unlock(&h->lock);
+    return trace;
+}
+
 void hops_write_path(struct hops *h, const char *own_id, char out[HOPS_ID_SIZE + HOPS_PATH_SIZE])
 {
     pthread_mutex_lock(&h->lock);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "common/base/list.h"
+#include "proto/http/trace_context.h"
 
 #define HOPS_SIZE 600 /* text of one hop list: 8 ids of 64 bytes */
 #define HOPS_MAX 8    /* deeper is a loop or a mistake */
@@ -32,6 +33,7 @@ struct hops_child { /* embedded in the session of a relay that pulls from here *
 struct hops {
     pthread_mutex_t lock;
     struct list children;
+    struct trace_id trace; /* of who asked last for a stream that is not here; zeros = nobody */
     char upstreams[HOPS_UPSTREAMS][HOPS_ID_SIZE]; /* "" = none, or foreign */
     char path[HOPS_PATH_SIZE]; /* from our upstream to the origin, the nearest first; "" at the
                                   origin */
@@ -55,6 +57,9 @@ bool hops_set_upstream(struct hops *h, unsigned slot, const char *id);
 void hops_write(struct hops *h, const char *own_id, char out[HOPS_SIZE]);
 /* Home loop alone: the nodes above us. True when that is a change. What does not fit is cut. */
 bool hops_set_path(struct hops *h, const char *path);
+/* Who waits for the stream belongs to this trace: a pull on its behalf does, too. */
+void hops_ask_trace(struct hops *h, struct trace_id trace);
+struct trace_id hops_trace(struct hops *h);
 /* The path of who pulls from us: own_id and ours. */
 void hops_write_path(struct hops *h, const char *own_id, char out[HOPS_ID_SIZE + HOPS_PATH_SIZE]);
 /* Is id one of the comma-separated ids? *n_ids counts them; may be NULL. */

@@ -121,6 +121,7 @@ enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct regist
     list_init(&ml->all_taps);
     list_init(&ml->streams);
     list_init(&ml->sessions);
+    list_init(&ml->walks);
     list_init(&ml->touched);
     ml->hook.run = on_turn_end;
     loop_hook_add(loop, &ml->hook);
@@ -177,6 +178,36 @@ void session_info_fini(struct session_info *info, struct media_loop *ml)
 {
     if (list_is_empty(&info->node))
         return;
+    media_loop_pass(ml, &info->node);
     list_remove(&info->node);
     ml->n_sessions--;
+}
+
+/* --- walks --- */
+
+void media_walk_begin(struct media_walk *walk, struct media_loop *ml)
+{
+    walk->stream = ml->streams.next;
+    walk->session = ml->sessions.next;
+    list_push_back(&ml->walks, &walk->node);
+}
+
+void media_walk_end(struct media_walk *walk)
+{
+    if (walk->node.next)
+        list_remove(&walk->node);
+}
+
+void media_loop_pass(struct media_loop *ml, const struct list *leaving)
+{
+    struct list *node, *tmp;
+
+    list_for_each_safe(node, tmp, &ml->walks) {
+        struct media_walk *walk = list_entry(node, struct media_walk, node);
+
+        if (walk->stream == leaving)
+            walk->stream = leaving->next;
+        if (walk->session == leaving)
+            walk->session = leaving->next;
+    }
 }

@@ -10,6 +10,7 @@
 #include "common/base/map.h"
 #include "common/base/pool.h"
 #include "common/net/loop.h"
+#include "proto/http/trace_context.h"
 
 #define MEDIA_LOOPS_MAX 256
 #define SESSION_ID_SIZE 16
@@ -27,16 +28,18 @@ struct session_counts {
     uint64_t max_in_bps;            /* a publisher's own limit; 0 = as configured */
     int64_t lag_us;
     const struct viewer *viewer; /* lent; NULL: it plays nothing */
+    struct trace_id trace;       /* as its client told (trace_id.h), if pass.has_trace */
 };
 
-/* What only sessions of clients have; all zero: it is another node's. Viewers are many, so there is
- * no block of its own for it. */
+/* What only sessions of clients have; all zero but for the trace: it is another node's. Viewers are
+ * many, so there is no block of its own for it. */
 struct pass {
     struct admission_count *ip, *stream; /* where it counts (session/admission.h); NULL: nowhere */
     uint32_t seen_bytes;                 /* of its traffic, when it was measured last; wraps */
     uint8_t kind;                        /* enum admission_kind */
     uint8_t n_over;                      /* measures in a row above its limit */
     bool has_words; /* behind session_info.stream is what the client said: session/words.h */
+    bool has_trace; /* session_info.count() has a trace; also another node's */
 };
 
 /* One client connection or pull, for the API and the logs. Embedded in its session, which lends the
@@ -78,8 +81,21 @@ struct media_loop {
     struct buf_writer scratch;  /* bodies that are written anew as they come in */
     struct list sessions;
     unsigned n_sessions;
-    void *owner; /* struct node_loop of the node */
+    struct list walks; /* media_walk.node: those that go on in another turn */
+    void *owner;       /* struct node_loop of the node */
 };
+
+/* Where a walk over streams and sessions goes on: what leaves meanwhile is no longer before it,
+ * what comes is behind. Loop thread. */
+struct media_walk {
+    struct list node;              /* in media_loop.walks */
+    struct list *stream, *session; /* the next ones; the list's head = all were visited */
+};
+void media_walk_begin(struct media_walk *walk, struct media_loop *ml);
+/* Also from a loop that has ended. Fine when it has not begun. */
+void media_walk_end(struct media_walk *walk);
+/* Before a stream or a session is taken out of its list. */
+void media_loop_pass(struct media_loop *ml, const struct list *leaving);
 
 /* Registers the turn hook; before the loop runs. E_NOMEM: nothing to undo. */
 enum err media_loop_init(struct media_loop *ml, struct loop *loop, struct registry *registry);

@@ -109,6 +109,7 @@ static void bury(struct stream *s)
 {
     if (list_is_empty(&s->home_node))
         return;
+    media_loop_pass(s->home, &s->home_node);
     list_remove(&s->home_node);
     atomic_fetch_sub_explicit(&s->home->n_streams, 1, memory_order_relaxed);
     clean(s);

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "node/control/node_metrics.h"
+#include "node/stream/hops.h"
 #include "node/stream/media_loop.h"
 #include "node/stream/tap.h"
+#include "node/stream/trace_id.h"
 
 #define PUMP_IOVECS 32
 
@@ -48,6 +50,8 @@ enum err viewer_join(struct media_loop *ml, struct viewer *viewer, const struct 
                               memory_order_relaxed);
     if (tap->state == TAP_OPEN)
         media_loop_wake_tap(ml, tap); /* starts at the end of this turn */
+    else if (join->session)
+        hops_ask_trace(stream_hops(tap->stream), session_trace_id(join->session));
     return E_OK;
 }
 
@@ -155,7 +159,7 @@ enum err viewer_start(struct viewer *viewer, const struct tap_entry *entry)
     viewer->init_offset = 0;
     viewer->first_unit = pos_units_before(&entry->pos);
     viewer->n_dropped = 0;
-    metric_observe_us(&m_first_byte, now_us(viewer) - viewer->joined_us);
+    metric_observe_us(&m_first_frame, now_us(viewer) - viewer->joined_us);
     viewer->joined_us = viewer->progress_us = now_us(viewer);
     list_push_back(&viewer->tap->behind, &viewer->node);
     viewer_codecs(viewer, &codecs);

@@ -7,6 +7,7 @@
 #include "common/net/conn.h"
 #include "node/stream/stream.h"
 
+struct session_info;
 struct viewer;
 struct tap;
 struct session_counts;
@@ -72,6 +73,7 @@ struct viewer_join {
     const struct viewer_ops *ops;
     bool relay;
     uint64_t have_run, have_gop;
+    const struct session_info *session; /* of whose trace a pull for it is; NULL = of none */
 };
 /* Joins, parked until the stream is there. E_OK: on_start or on_end follow. E_NOMEM, E_LIMIT:
  * nothing follows. */

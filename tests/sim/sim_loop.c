@@ -162,6 +162,12 @@ struct loop *loop_current(void)
     return NULL;
 }
 
+/* Turns take no time here. */
+void loop_turns_add(const struct loop *loop, struct loop_turns *sum)
+{
+    (void)loop, (void)sum;
+}
+
 unsigned loop_index(const struct loop *loop)
 {
     return loop->index;

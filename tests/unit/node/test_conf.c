@@ -116,6 +116,7 @@ static const struct {
     {{"cluster.schedulers=http://127.0.0.1:8090/x"}, "cluster.schedulers"},
     {{"fallback_origins=rtmp://10.0.0.1"}, "fallback_origins"},
     {{"websocket.origins=https://a.example,b.example"}, "websocket.origins: found \"b.example\""},
+    {{"websocket.origins=null"}, "websocket.origins"},
     {{"websocket.origins=https://a.example/"}, "websocket.origins"},
     {{"websocket.origins=*"}, "websocket.origins"},
     {{"admin.tls=true"}, "admin.tls: found true, allowed only with tls.certificates"},
@@ -144,6 +145,9 @@ static const struct {
     {{"cluster.advertise.public.http=http://h:1/path"}, "cluster.advertise.public.http"},
     {{"cluster.advertise.public.rtmp=http://h:1"}, "allowed is rtmp://host:port"},
     {{"cluster.advertise.internal.https=https://h\"x"}, "cluster.advertise.internal.https"},
+    {{"cluster.advertise.admin=https://h:1"}, "allowed is http://host:port"},
+    {{"cluster.advertise.admin=http://h:1", "admin.tls=true", "tls.certificates=/dev/null"},
+     "allowed is https://host:port"},
     {{"cluster.schedulers=http://10.0.0.5:8090"}, "cluster.advertise.public.rtmp: not set"},
     {{"cluster.schedulers=http://10.0.0.5:8090", "rtmp.listen=10.0.0.1:1935"},
      "cluster.advertise.public.http: not set"},
@@ -197,6 +201,23 @@ static void test_check_gives_ok_for_sound_configurations(void **state)
             fail_msg("row %zu: %s", i, error.text);
         conf_free(&k_node_schema, &conf);
     }
+}
+
+static void test_cors_gives_one_for_no_origin_where_the_list_says_null(void **state)
+{
+    struct node_conf conf;
+    struct conf_error error;
+
+    (void)state;
+    assert_int_equal(load(&conf, &error, SETS("http.cors_origins=https://a.example")), E_OK);
+    assert_int_equal(node_conf_cors(&conf, "null"), HTTP_CORS_NONE);
+    conf_free(&k_node_schema, &conf);
+    assert_int_equal(load(&conf, &error, SETS("http.cors_origins=https://a.example,null")), E_OK);
+    assert_int_equal(node_conf_cors(&conf, "null"), HTTP_CORS_ONE);
+    assert_int_equal(node_conf_cors(&conf, "https://a.example"), HTTP_CORS_ONE);
+    assert_int_equal(node_conf_cors(&conf, "https://null"), HTTP_CORS_NONE);
+    assert_int_equal(node_conf_cors(&conf, NULL), HTTP_CORS_NONE);
+    conf_free(&k_node_schema, &conf);
 }
 
 static void test_allows_origin_gives_true_for_the_same_scheme_host_and_port_only(void **state)
@@ -272,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_print_example_gives_the_file_in_conf),
         cmocka_unit_test(test_check_refuses_each_broken_rule_by_its_key),
         cmocka_unit_test(test_check_gives_ok_for_sound_configurations),
+        cmocka_unit_test(test_cors_gives_one_for_no_origin_where_the_list_says_null),
         cmocka_unit_test(test_allows_origin_gives_true_for_the_same_scheme_host_and_port_only),
         cmocka_unit_test(test_duplicate_gives_the_policy_of_the_app_or_the_general_one),
     };

@@ -99,7 +99,7 @@ static inline int set_up(void **state)
         .lease_us = 5 * SECOND, .interval_us = SECOND, .max_nodes = 8, .max_streams = 8};
     const struct registry_watch watch = {
         hear_owner,   hear_ended, hear_dropped, hear_dispute, hear_orphan, hear_leaving,
-        hear_differs, hear_lapse, hear_suspect, hear_clash,   w,
+        hear_differs, hear_lapse, NULL,         hear_suspect, hear_clash,  w,
     };
 
     w->now_us = 100 * SECOND;

@@ -42,6 +42,8 @@ struct world {
     unsigned n_news;
     unsigned n_settings, n_settings_read, n_settings_refused;
     char setting[700]; /* the last one */
+    unsigned n_scales;
+    char scale[64]; /* the last one; "" = nothing is kept */
     bool (*until)(const struct world *w);
     /* the last answer */
     bool is_answered;
@@ -252,11 +254,20 @@ static inline void open_redis(struct world *w, const struct store_watch *watch)
     w->n_events = 0;
 }
 
+static inline void on_scale(void *arg, struct buf_view json)
+{
+    struct world *w = arg;
+
+    w->n_scales++;
+    (void)buf_view_to_str(json, w->scale, sizeof w->scale);
+    stop_if_done(w);
+}
+
 static inline void open_world(struct world *w, bool is_redis)
 {
     struct store_watch watch = {
-        on_state,         on_emptied,          on_node, on_event, on_settings,
-        on_settings_read, on_settings_refused, w};
+        on_state,         on_emptied,          on_node,  on_event, on_settings,
+        on_settings_read, on_settings_refused, on_scale, w};
 
     memset(w, 0, sizeof *w);
     w->is_redis = is_redis;

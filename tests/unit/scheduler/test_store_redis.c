@@ -188,6 +188,31 @@ static void test_owner_is_read_by_a_scheduler_that_starts_later(void **state)
     close_world(&g_other);
 }
 
+static bool has_no_scale(const struct world *w)
+{
+    return w->n_scales > 0 && !*w->scale;
+}
+
+static bool has_scale(const struct world *w)
+{
+    return strcmp(w->scale, "{\"v\":1}") == 0;
+}
+
+static void test_scale_reaches_the_other_scheduler_and_its_loss_is_told(void **state)
+{
+    struct world *w = *state;
+
+    SKIP_WITHOUT_REDIS(w);
+    open_world(&g_other, true);
+    wait_until(&g_other, has_no_scale);
+    w->store->ops->put_scale(w->store, buf_view_str("{\"v\":1}"));
+    assert_int_equal(lookup(w), E_NOT_FOUND); /* sent by now */
+    wait_until(&g_other, has_scale);
+    tell_redis("FLUSHALL");
+    wait_until(&g_other, has_no_scale);
+    close_world(&g_other);
+}
+
 static void test_flush_is_noticed(void **state)
 {
     struct world *w = *state;
@@ -438,8 +463,8 @@ static void test_create_gives_null_and_why_when_the_address_is_wrong(void **stat
                  {"redis://a", 1, ""},
                  {"redis://a", 2, "m"}};
     struct store_watch watch = {
-        on_state,         on_emptied,          on_node, on_event, on_settings,
-        on_settings_read, on_settings_refused, &g_world};
+        on_state,         on_emptied,          on_node,  on_event, on_settings,
+        on_settings_read, on_settings_refused, on_scale, &g_world};
     struct loop *loop = loop_create("test", 0);
 
     (void)state;
@@ -468,6 +493,7 @@ static int run(void)
         REDIS(test_orders_are_heard_once_when_the_log_lost_its_end),
         REDIS(test_refresh_tells_the_schedulers_that_know_less),
         REDIS(test_owner_is_read_by_a_scheduler_that_starts_later),
+        REDIS(test_scale_reaches_the_other_scheduler_and_its_loss_is_told),
         REDIS(test_flush_is_noticed),
         REDIS(test_flush_is_noticed_by_every_scheduler),
         REDIS(test_no_epoch_is_given_twice_when_redis_forgets_what_it_gave),

@@ -327,6 +327,7 @@ static inline void node_open(void)
     conf->cluster_advertise_public_https = conf->cluster_advertise_public_rtmps = k_empty;
     conf->cluster_advertise_internal_rtmp = k_empty;
     conf->cluster_advertise_internal_http = conf->cluster_advertise_internal_https = k_empty;
+    conf->cluster_advertise_admin = k_empty;
     node->agent = agent_create(node, &why);
     assert_non_null(node->agent);
 }

@@ -81,7 +81,7 @@ static void test_ask_says_what_is_known_and_gives_answer(void **state)
     assert_non_null(strstr(a.last,
                            "\"stream\":\"live/x\",\"query\":\"token=1\",\"protocol\":\"flv\","
                            "\"session\":\"f-1\",\"peer\":\"10.0.0.1:5\",\"referrer\":\"\","
-                           "\"agent\":\"\"}}"));
+                           "\"agent\":\"\",\"trace\":\""));
     close_hooks();
 }
 
@@ -152,19 +152,19 @@ static void test_ask_is_one_policy_when_nobody_answers(void **state)
 
 /* Each of them differs from the first in one thing that receivers are told. */
 static const struct gate_question k_others[] = {
-    /* action, stream, query, protocol, session, peer, referrer, agent */
-    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a b"},
-    {GATE_PUBLISH, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a b"},
-    {GATE_PLAY, "live/y", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a b"},
-    {GATE_PLAY, "live/x", "t=2", "flv", "f-1", "10.0.0.1:5", "r", "a b"},
-    {GATE_PLAY, "live/x", "", "flv", "f-1", "10.0.0.1:5", "r", "a b"},
-    {GATE_PLAY, "live/x", "t=1", "ts", "f-1", "10.0.0.1:5", "r", "a b"},
-    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.2:5", "r", "a b"},
-    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "[2001:db8::1]:5", "r", "a b"},
-    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "[2001:db8::2]:5", "r", "a b"},
-    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r a",
-     "b"}, /* no guess where it ends */
-    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a"},
+    /* action, stream, query, protocol, session, peer, referrer, agent, trace */
+    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a b", {0, 0}},
+    {GATE_PUBLISH, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/y", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/x", "t=2", "flv", "f-1", "10.0.0.1:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/x", "", "flv", "f-1", "10.0.0.1:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/x", "t=1", "ts", "f-1", "10.0.0.1:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.2:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "[2001:db8::1]:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "[2001:db8::2]:5", "r", "a b", {0, 0}},
+    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r a", "b", {0, 0}}, /* no guess where
+                                                                                     it ends */
+    {GATE_PLAY, "live/x", "t=1", "flv", "f-1", "10.0.0.1:5", "r", "a", {0, 0}},
 };
 #define N_OTHERS (sizeof k_others / sizeof k_others[0])
 

@@ -13,7 +13,8 @@
 static void test_make_keeps_what_was_said_behind_the_stream(void **state)
 {
     struct session_info info = {.stream = ""};
-    char *block = words_make(&(struct words){"live/a", "https://a/b", "player/1", NULL}, &info);
+    char *block =
+        words_make(&(struct words){"live/a", "https://a/b", "player/1", NULL, {0, 0}}, &info);
 
     (void)state;
     assert_string_equal(info.stream, "live/a");
@@ -40,11 +41,33 @@ static void test_make_keeps_the_stream_alone_when_nothing_is_wanted(void **state
     free(block);
 }
 
+static void test_make_keeps_a_trace_that_was_told(void **state)
+{
+    struct words words = {.stream = "live/a", .trace = {0, 9}};
+    struct session_info info = {.stream = ""};
+    char *block = words_make(&words, &info);
+    struct trace_id trace = words_trace(&info);
+
+    (void)state;
+    assert_int_equal(words_size(&words), sizeof "live/a" + sizeof trace);
+    assert_string_equal(info.stream, "live/a");
+    assert_true(trace.high == 0 && trace.low == 9);
+    assert_string_equal(words_agent(&info), "");
+    free(block);
+    words.trace.low = 0;
+    block = words_make(&words, &info); /* of a stream after this one */
+    trace = words_trace(&info);
+    assert_false(trace_id_is_set(&trace));
+    assert_int_equal(words_size(&words), sizeof "live/a");
+    free(block);
+}
+
 static void test_rename_keeps_what_was_said(void **state)
 {
     struct session_info info = {.stream = ""};
+    struct trace_id trace = {7, 8};
     char *old =
-        words_make(&(struct words){"live/a", "https://a/b", "player/1", "https://c"}, &info);
+        words_make(&(struct words){"live/a", "https://a/b", "player/1", "https://c", trace}, &info);
     char *block = words_rename(&info, "live/another");
 
     (void)state;
@@ -53,6 +76,8 @@ static void test_rename_keeps_what_was_said(void **state)
     assert_string_equal(words_referrer(&info), "https://a/b");
     assert_string_equal(words_agent(&info), "player/1");
     assert_string_equal(words_origin(&info), "https://c");
+    trace = words_trace(&info);
+    assert_true(trace.high == 7 && trace.low == 8);
     free(block);
 }
 
@@ -64,7 +89,7 @@ static void test_make_cuts_what_is_too_long(void **state)
     (void)state;
     memset(text, 'a', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    block = words_make(&(struct words){"live/a", text, text, text}, &info);
+    block = words_make(&(struct words){"live/a", text, text, text, {0, 0}}, &info);
     assert_int_equal(strlen(words_referrer(&info)), WORD_SIZE - 1);
     assert_int_equal(strlen(words_agent(&info)), WORD_SIZE - 1);
     assert_int_equal(strlen(words_origin(&info)), WORD_SIZE - 1);
@@ -99,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_make_keeps_what_was_said_behind_the_stream),
         cmocka_unit_test(test_make_keeps_the_stream_alone_when_nothing_is_wanted),
+        cmocka_unit_test(test_make_keeps_a_trace_that_was_told),
         cmocka_unit_test(test_rename_keeps_what_was_said),
         cmocka_unit_test(test_make_cuts_what_is_too_long),
         cmocka_unit_test(test_clean_leaves_out_what_may_be_secret),
