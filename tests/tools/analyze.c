@@ -32,7 +32,7 @@ struct analysis {
 /* clang-format off */
 static const struct option_row k_rows[] = {
     {"FILE", "", OPTION_TEXT, 0, OF(path), 0, 0, false,
-     "FLV, MPEG-TS, or what one side of an RTMP connection has sent; - = standard input; or a live\n"
+     "FLV, MPEG-TS, MP4, or what one side of an RTMP connection has sent; - = standard input; or a live\n"
      "                    stream: rtmp[s]:// or http[s]://, as for pull"},
     {"--frames", "", OPTION_FLAG, 0, OF(frames), 0, 0, false,
      "a line a frame, before the figures"},
@@ -159,7 +159,7 @@ static json_t *messages_of(const struct media_input *input)
 
 static json_t *figures_of(const struct analysis *a, const struct media_input *input)
 {
-    static const char *const k_containers[] = {"unknown", "flv", "mpegts", "rtmp"};
+    static const char *const k_containers[] = {"unknown", "flv", "mpegts", "rtmp", "mp4"};
     struct ts_demux_counts ts;
     json_t *tracks = json_array();
 
@@ -170,14 +170,14 @@ static json_t *figures_of(const struct analysis *a, const struct media_input *in
             (void)json_array_append_new(tracks, track);
     }
     media_input_ts_counts(input, &ts);
-    return json_pack("{s:s?, s:s, s:I, s:o, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "error",
-                     a->ended == E_END ? NULL : a->why, "container",
-                     k_containers[media_input_container(input)], "bytes",
-                     (json_int_t)media_input_bytes(input), "tracks", tracks, "script_tags",
-                     (json_int_t)a->n_script_tags, "other_tracks", (json_int_t)a->n_other_tracks,
-                     "rtmp_messages", messages_of(input), "ts", "resyncs", (json_int_t)ts.n_resyncs,
-                     "lost", (json_int_t)ts.n_lost, "broken", (json_int_t)ts.n_broken,
-                     "unsupported", (json_int_t)ts.n_unsupported);
+    return json_pack(
+        "{s:s?, s:s, s:I, s:o, s:I, s:I, s:o, s:i, s:{s:I, s:I, s:I, s:I}}", "error",
+        a->ended == E_END ? NULL : a->why, "container", k_containers[media_input_container(input)],
+        "bytes", (json_int_t)media_input_bytes(input), "tracks", tracks, "script_tags",
+        (json_int_t)a->n_script_tags, "other_tracks", (json_int_t)a->n_other_tracks,
+        "rtmp_messages", messages_of(input), "tracks_left_out", (int)media_input_left_out(input),
+        "ts", "resyncs", (json_int_t)ts.n_resyncs, "lost", (json_int_t)ts.n_lost, "broken",
+        (json_int_t)ts.n_broken, "unsupported", (json_int_t)ts.n_unsupported);
 }
 
 static void print_figures(json_t *figures)
@@ -193,6 +193,8 @@ static void print_figures(json_t *figures)
         printf("packets: %.0f lost, %.0f times out of step, %.0f broken; %.0f streams left out\n",
                number_of(figures, "ts", "lost"), number_of(figures, "ts", "resyncs"),
                number_of(figures, "ts", "broken"), number_of(figures, "ts", "unsupported"));
+    if (number_of(figures, NULL, "tracks_left_out") > 0)
+        printf("%.0f tracks left out\n", number_of(figures, NULL, "tracks_left_out"));
     print_counts("RTMP messages by type", json_object_get(figures, "rtmp_messages"));
     json_array_foreach(json_object_get(figures, "tracks"), i, track)
     {

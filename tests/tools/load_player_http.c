@@ -74,7 +74,7 @@ static enum err http_feed(struct load_player *p, struct buf_reader *in)
     while ((e = media_answer_next(answer, in, &piece)) == E_OK) {
         struct buf_reader media = buf_reader_from(piece);
 
-        e = answer->is_ts ? feed_ts(p, &media) : feed_flv(p, &media);
+        e = answer->container == CONTAINER_TS ? feed_ts(p, &media) : feed_flv(p, &media);
         if (e != E_AGAIN)
             return e;
     }

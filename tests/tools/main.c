@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/version.h"
 #include "tests/tools/analyze.h"
 #include "tests/tools/ask.h"
 #include "tests/tools/delay.h"
+#include "tests/tools/doctor.h"
 #include "tests/tools/load.h"
 #include "tests/tools/pull.h"
 #include "tests/tools/push.h"
@@ -22,6 +24,7 @@ static const struct {
     {"analyze", analyze_main, "what is in a recording, and what is wrong with it"},
     {"ask", ask_main, "HTTP requests by the ten thousand a second, measured"},
     {"delay", delay_main, "how long frames take from camera to player"},
+    {"doctor", doctor_main, "whether a daemon can do here what its configuration says"},
     {"load", load_main, "thousands of publishers and players, measured"},
     {"pull", pull_main, "a live stream into a file"},
     {"push", push_main, "a recording to a server, at its own speed"},
@@ -59,7 +62,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
-        puts("headwater-tool " HW_VERSION);
+        printf("headwater-tool %s\n", version_text());
         return 0;
     }
     if (name[0])

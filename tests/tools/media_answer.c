@@ -2,6 +2,7 @@
 #include "tests/tools/media_answer.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define MAX_HEAD_BYTES 16384
 
@@ -22,6 +23,28 @@ static enum err fail(struct media_answer *a, enum err e, const char *why)
     return e;
 }
 
+/* The type without its parameters, RFC 9110 8.3.1. */
+static struct buf_view type_of(const struct http_field *field)
+{
+    struct buf_view type = field->value;
+    const uint8_t *end = memchr(type.data, ';', type.size_bytes);
+
+    if (end)
+        type.size_bytes = (size_t)(end - type.data);
+    while (type.size_bytes && strchr(" \t", type.data[type.size_bytes - 1]))
+        type.size_bytes--;
+    return type;
+}
+
+static enum media_container container_of(const struct http_field *field)
+{
+    struct buf_view type = field ? type_of(field) : buf_view_str("");
+
+    if (buf_view_equals_nocase(type, "video/mp2t"))
+        return CONTAINER_TS;
+    return buf_view_equals_nocase(type, "video/mp4") ? CONTAINER_MP4 : CONTAINER_FLV;
+}
+
 static enum err judge(struct media_answer *a, const struct http_head *head)
 {
     const struct http_field *type = http_find(head, "Content-Type");
@@ -35,7 +58,7 @@ static enum err judge(struct media_answer *a, const struct http_head *head)
                  http_status_text(head->status));
         return E_DENIED;
     }
-    a->is_ts = type && buf_view_equals_nocase(type->value, "video/mp2t");
+    a->container = container_of(type);
     http_body_init(&a->body, head, false);
     return E_OK;
 }

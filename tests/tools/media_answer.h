@@ -5,12 +5,13 @@
 
 #include "common/base/buf.h"
 #include "proto/http/http.h"
+#include "tests/tools/media_input.h"
 
 struct media_answer {
-    unsigned status;     /* 0 until the head is whole */
-    bool is_ts;          /* by its type; else FLV */
-    char location[1024]; /* of a redirect; "" */
-    char why[96];        /* after an error */
+    unsigned status;                /* 0 until the head is whole */
+    enum media_container container; /* by its type; else FLV */
+    char location[1024];            /* of a redirect; "" */
+    char why[96];                   /* after an error */
     struct http_body body;
     struct buf_writer head; /* private */
 };

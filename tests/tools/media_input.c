@@ -10,10 +10,12 @@
 
 #include "proto/flv/flv.h"
 #include "proto/rtmp/chunk_decoder.h"
+#include "tests/tools/mp4_input.h"
 
 #define PIECE_BYTES 65536
 #define MAX_FRAME_BYTES FLV_MAX_TAG_BYTES
 #define RTMP_VERSION 3
+#define TELLING_BYTES 8                      /* show which container it is */
 #define HANDSHAKE_BYTES (1u + 1536u + 1536u) /* of either side: RTMP 1.0, section 5.2 */
 
 struct media_input {
@@ -27,6 +29,7 @@ struct media_input {
     bool at_end;
     struct flv_decoder *flv;
     struct ts_demux *ts;
+    struct mp4_input mp4;
     struct rtmp_chunk_decoder rtmp;
     size_t handshake_left_bytes;
     uint64_t n_messages[MEDIA_INPUT_MESSAGE_TYPES];
@@ -38,8 +41,34 @@ struct media_input {
     bool has_time;
     uint32_t last_ms;
     int64_t last_us;
-    char why[256];
+    char why[512];
 };
+
+static void begin_rtmp(struct media_input *m)
+{
+    static const struct rtmp_chunk_limits k_limits = {.max_media_bytes = MAX_FRAME_BYTES,
+                                                      .max_other_bytes = 1u << 20,
+                                                      .max_chunk_size = MAX_FRAME_BYTES,
+                                                      .max_chunk_streams = 64};
+
+    m->handshake_left_bytes = HANDSHAKE_BYTES;
+    rtmp_chunk_decoder_init(&m->rtmp, &k_limits);
+}
+
+/* False: out of memory. */
+static bool begin(struct media_input *m, enum media_container container)
+{
+    m->container = container;
+    if (container == CONTAINER_FLV)
+        m->flv = flv_decoder_create(MAX_FRAME_BYTES);
+    else if (container == CONTAINER_TS)
+        m->ts = ts_demux_create(MAX_FRAME_BYTES);
+    else if (container == CONTAINER_MP4)
+        return mp4_input_init(&m->mp4, m->fd, m->n_bytes, MAX_FRAME_BYTES) == E_OK;
+    else if (container == CONTAINER_RTMP && m->fd >= 0)
+        begin_rtmp(m);
+    return (container != CONTAINER_FLV || m->flv) && (container != CONTAINER_TS || m->ts);
+}
 
 struct media_input *media_input_create(const char *name, enum media_container container)
 {
@@ -47,14 +76,10 @@ struct media_input *media_input_create(const char *name, enum media_container co
 
     if (!m)
         return NULL;
-    *m = (struct media_input){.fd = -1, .path = name, .container = container};
+    *m = (struct media_input){.fd = -1, .path = name};
     buf_writer_init(&m->body, MAX_FRAME_BYTES + 64);
     buf_writer_init(&m->scratch, MAX_FRAME_BYTES + 64);
-    if (container == CONTAINER_FLV)
-        m->flv = flv_decoder_create(MAX_FRAME_BYTES);
-    if (container == CONTAINER_TS)
-        m->ts = ts_demux_create(MAX_FRAME_BYTES);
-    if ((container == CONTAINER_FLV && !m->flv) || (container == CONTAINER_TS && !m->ts))
+    if (!begin(m, container))
         media_input_close(&m);
     return m;
 }
@@ -87,6 +112,7 @@ void media_input_close(struct media_input **input)
         (void)close(m->fd);
     flv_decoder_destroy(&m->flv);
     ts_demux_destroy(&m->ts);
+    mp4_input_fini(&m->mp4);
     rtmp_chunk_decoder_fini(&m->rtmp);
     buf_writer_fini(&m->body);
     buf_writer_fini(&m->scratch);
@@ -128,47 +154,47 @@ static bool has_bytes(const struct media_input *m)
 
 static enum err fill(struct media_input *m)
 {
+    size_t kept = 0;
     ssize_t n;
 
     if (m->fd < 0 || !has_bytes(m))
         return E_AGAIN;
+    if (m->container == CONTAINER_UNKNOWN)
+        kept = m->in.left_bytes; /* all that has come so far */
     do
-        n = read(m->fd, m->piece, sizeof m->piece);
+        n = read(m->fd, &m->piece[kept], sizeof m->piece - kept);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return fail(m, E_IO, strerror(errno));
     m->at_end = n == 0;
-    media_input_give(m, buf_view_of(m->piece, (size_t)n));
+    m->n_bytes += (size_t)n;
+    m->in = buf_reader_from(buf_view_of(m->piece, kept + (size_t)n));
     return n ? E_OK : E_END;
 }
 
-static void begin_rtmp(struct media_input *m)
+static bool is_mp4(struct buf_view head)
 {
-    static const struct rtmp_chunk_limits k_limits = {.max_media_bytes = MAX_FRAME_BYTES,
-                                                      .max_other_bytes = 1u << 20,
-                                                      .max_chunk_size = MAX_FRAME_BYTES,
-                                                      .max_chunk_streams = 64};
+    static const char k_types[][5] = {"ftyp", "styp", "moov", "moof"};
 
-    m->container = CONTAINER_RTMP;
-    m->handshake_left_bytes = HANDSHAKE_BYTES;
-    rtmp_chunk_decoder_init(&m->rtmp, &k_limits);
+    for (size_t i = 0; head.size_bytes >= 8 && i < sizeof k_types / sizeof k_types[0]; i++)
+        if (!memcmp(head.data + 4, k_types[i], 4))
+            return true;
+    return false;
 }
 
-/* "FLV", or RTMP's version, else a transport stream, which may begin anywhere. */
+/* "FLV", a box that MP4 begins with, or RTMP's version, else a transport stream, which may begin
+ * anywhere. */
 static enum err recognise(struct media_input *m)
 {
-    bool is_flv = m->in.left_bytes >= 3 && !memcmp(m->in.at, "FLV", 3);
+    enum media_container container = CONTAINER_TS;
 
-    if (!is_flv && m->in.left_bytes && m->in.at[0] == RTMP_VERSION) {
-        begin_rtmp(m);
-        return E_OK;
-    }
-    m->container = is_flv ? CONTAINER_FLV : CONTAINER_TS;
-    if (is_flv)
-        m->flv = flv_decoder_create(MAX_FRAME_BYTES);
-    else
-        m->ts = ts_demux_create(MAX_FRAME_BYTES);
-    return m->flv || m->ts ? E_OK : fail(m, E_NOMEM, err_text(E_NOMEM));
+    if (m->in.left_bytes >= 3 && !memcmp(m->in.at, "FLV", 3))
+        container = CONTAINER_FLV;
+    else if (is_mp4(buf_rest(&m->in)))
+        container = CONTAINER_MP4;
+    else if (m->in.left_bytes && m->in.at[0] == RTMP_VERSION)
+        container = CONTAINER_RTMP;
+    return begin(m, container) ? E_OK : fail(m, E_NOMEM, err_text(E_NOMEM));
 }
 
 /* --- tags --- */
@@ -289,24 +315,18 @@ static enum err next_rtmp(struct media_input *m, struct media_tag *out)
     return e;
 }
 
-static enum err take_unit(struct media_input *m, const struct ts_unit *unit, struct media_tag *out)
+static enum err take_unit(struct media_input *m, const struct flv_es *es, int64_t dts_us,
+                          struct media_tag *out)
 {
-    struct flv_es es = {.kind = unit->kind,
-                        .codec = unit->codec,
-                        .config = unit->config,
-                        .key = unit->key,
-                        .cts_us = unit->config ? 0 : unit->pts_us - unit->dts_us,
-                        .es = unit->es};
-
     buf_writer_clear(&m->body);
-    flv_write_body(&m->body, &es);
+    flv_write_body(&m->body, es);
     if (buf_writer_status(&m->body) != E_OK)
         return fail(m, buf_writer_status(&m->body), "frame too long");
-    out->type_id = flv_tag_type_of(unit->kind);
-    out->dts_us = unit->dts_us;
+    out->type_id = flv_tag_type_of(es->kind);
+    out->dts_us = dts_us;
     out->body = buf_writer_view(&m->body);
     parse(out);
-    out->info.cts_us = es.cts_us; /* to the tick, not to the millisecond */
+    out->info.cts_us = es->cts_us; /* to the tick, not to the millisecond */
     return E_OK;
 }
 
@@ -314,10 +334,41 @@ static enum err next_ts(struct media_input *m, struct media_tag *out)
 {
     struct ts_unit unit;
     enum err e = m->at_end ? ts_demux_end(m->ts, &unit) : ts_demux_next(m->ts, &m->in, &unit);
+    struct flv_es es;
 
     if (e == E_PROTO)
-        return fail(m, e, "neither FLV nor a transport stream");
-    return e == E_OK ? take_unit(m, &unit, out) : e;
+        return fail(m, e, "neither FLV, MP4 nor a transport stream");
+    if (e != E_OK)
+        return e;
+    es = (struct flv_es){.kind = unit.kind,
+                         .codec = unit.codec,
+                         .config = unit.config,
+                         .key = unit.key,
+                         .cts_us = unit.config ? 0 : unit.pts_us - unit.dts_us,
+                         .es = unit.es};
+    return take_unit(m, &es, unit.dts_us, out);
+}
+
+static enum err next_mp4(struct media_input *m, struct media_tag *out)
+{
+    struct mp4_unit unit;
+    struct flv_es es;
+    enum err e = mp4_input_next(&m->mp4, &m->in, m->at_end, &unit);
+
+    m->n_bytes = m->mp4.n_bytes;
+    if (e == E_AGAIN || e == E_END)
+        return e;
+    if (e != E_OK) {
+        snprintf(m->why, sizeof m->why, "%s: %s", m->path, m->mp4.why);
+        return e;
+    }
+    es = (struct flv_es){.kind = unit.kind,
+                         .codec = unit.codec,
+                         .config = unit.config,
+                         .key = unit.key,
+                         .cts_us = unit.pts_us - unit.dts_us,
+                         .es = unit.es};
+    return take_unit(m, &es, unit.dts_us, out);
 }
 
 enum err media_input_next(struct media_input *m, struct media_tag *out)
@@ -331,12 +382,15 @@ enum err media_input_next(struct media_input *m, struct media_tag *out)
             e = next_ts(m, out);
         else if (m->container == CONTAINER_RTMP)
             e = next_rtmp(m, out);
+        else if (m->container == CONTAINER_MP4)
+            e = next_mp4(m, out);
         if (e != E_AGAIN)
             return e;
         if (m->at_end)
             return E_END;
         e = fill(m);
-        if (e == E_OK && m->container == CONTAINER_UNKNOWN)
+        if (m->container == CONTAINER_UNKNOWN &&
+            (e == E_END ? m->in.left_bytes : e == E_OK && m->in.left_bytes >= TELLING_BYTES))
             e = recognise(m);
         if (e != E_OK && !(e == E_END && m->container == CONTAINER_TS))
             return e;
@@ -355,7 +409,7 @@ const char *media_input_lacks(const struct media_input *input)
     if ((input->flv && flv_decoder_is_amid(input->flv)) ||
         (input->ts && ts_demux_is_amid(input->ts)))
         return "ends in the middle of a frame";
-    return NULL;
+    return input->mp4.demux ? mp4_demux_lacks(input->mp4.demux, input->n_bytes) : NULL;
 }
 
 enum media_container media_input_container(const struct media_input *input)
@@ -371,6 +425,11 @@ uint64_t media_input_bytes(const struct media_input *input)
 const uint64_t *media_input_messages(const struct media_input *input)
 {
     return input->n_messages;
+}
+
+unsigned media_input_left_out(const struct media_input *input)
+{
+    return input->mp4.demux ? mp4_demux_left_out(input->mp4.demux) : 0;
 }
 
 void media_input_ts_counts(const struct media_input *input, struct ts_demux_counts *out)

@@ -79,8 +79,7 @@ static void follow(struct media_pull *p)
 
 static void on_answer(struct media_pull *p)
 {
-    p->input =
-        media_input_create(p->link.target.url, p->answer.is_ts ? CONTAINER_TS : CONTAINER_FLV);
+    p->input = media_input_create(p->link.target.url, p->answer.container);
     if (!p->input)
         media_link_over(&p->link, E_NOMEM, NULL);
     else if (p->link.conf.ops->on_started)

@@ -80,6 +80,14 @@ static void learn(struct mp4_output *o, const struct media_frame_info *info, str
         (void)codec_params_add_key_frame(&t->params, es, &why);
 }
 
+/* Of a file that is begun: another codec is not what its track has. */
+static bool has_place(const struct mp4_output *o, const struct media_frame_info *info)
+{
+    const struct mp4_output_track *t = &o->tracks[info->kind];
+
+    return t->index >= 0 && t->params.codec == info->codec;
+}
+
 static bool is_ready(const struct mp4_output_track *t)
 {
     return t->is_known && mp4_is_complete(&t->params);
@@ -172,7 +180,7 @@ static enum err let_go(struct mp4_output *o, struct buf_writer *out, const char 
     for (; e == E_OK && n < o->n_held; n++) {
         struct mp4_output_held *frame = &o->held[n];
 
-        if (o->tracks[frame->info.kind].index < 0)
+        if (!has_place(o, &frame->info))
             free(frame->es);
         else
             e = add(o, frame, out);
@@ -228,8 +236,9 @@ enum err mp4_output_write(struct mp4_output *o, const struct media_tag *tag, int
         return E_UNSUPPORTED;
     if (tag->info.flags & FRAME_CONFIG)
         return take_config(o, &tag->info, es, why);
-    learn(o, &tag->info, es);
-    if (!es.size_bytes || (o->is_begun && o->tracks[tag->info.kind].index < 0))
+    if (!o->is_begun)
+        learn(o, &tag->info, es);
+    if (!es.size_bytes || (o->is_begun && !has_place(o, &tag->info)))
         return E_UNSUPPORTED;
     frame.es = malloc(es.size_bytes);
     if (!frame.es)

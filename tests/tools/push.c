@@ -39,7 +39,7 @@ struct push {
 #define OF(member) offsetof(struct push_options, member)
 /* clang-format off */
 static const struct option_row k_rows[] = {
-    {"FILE", "", OPTION_TEXT, 0, OF(path), 0, 0, false, "FLV or MPEG-TS; - = standard input"},
+    {"FILE", "", OPTION_TEXT, 0, OF(path), 0, 0, false, "FLV, MPEG-TS or MP4; - = standard input"},
     {"URL", "", OPTION_TEXT, 0, OF(url), 0, 0, false, "rtmp[s]://host[:port]/app/name"},
     {"--speed", "X", OPTION_NUMBER, 0, OF(speed), 0, 1000, false,
      "times its own speed; 0 = as fast as the server takes it (1)"},

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/tools/media_output.h"
 #include "tests/tools/tool_run.h"
@@ -25,7 +26,7 @@ struct remux {
 #define OF(member) offsetof(struct remux_options, member)
 /* clang-format off */
 static const struct option_row k_rows[] = {
-    {"FROM",    "", OPTION_TEXT, 0, OF(from), 0, 0, false, "FLV or MPEG-TS; - = standard input"},
+    {"FROM",    "", OPTION_TEXT, 0, OF(from), 0, 0, false, "FLV, MPEG-TS or MP4; - = standard input"},
     {"TO",      "", OPTION_TEXT, 0, OF(to), 0, 0, false, "by its ending; - = standard output, FLV"},
     {"--json",  "FILE", OPTION_TEXT, 0, OF(common.json_path), 0, 0, false, "figures; - = stdout"},
     {"--quiet", "", OPTION_FLAG, 0, OF(common.quiet), 0, 0, false, "no line at the end"},
@@ -38,6 +39,9 @@ static const struct tool_command k_command = {
     "headwater-tool remux: a recording in another container, frames untouched\n"
     "\n"
     "usage: headwater-tool remux FROM TO [OPTION]...\n",
+    "FROM is known by its first bytes. MP4 may have its tables at the end in a file, and in a pipe "
+    "when\n"
+    "they are in front (ffmpeg -movflags +faststart), or it is in fragments.\n"
     "TO ends with .flv .ts .mp4, or one stream alone: .h264 .hevc .aac .mp3 .ac3 .eac3\n"
     "SIGINT and SIGTERM end it with a file that is whole as far as it goes.\n"
     "\n"
@@ -73,14 +77,17 @@ static void copy(struct remux *r, struct media_input *input, struct media_output
     }
 }
 
-static int conclude(struct remux *r, uint64_t n_left_out)
+static int conclude(struct remux *r, const struct media_input *input, uint64_t n_left_out)
 {
     json_t *json = tool_figures_json(&r->figures, r->error[0] ? r->error : NULL);
 
     if (r->error[0])
         tool_say("%s", r->error);
-    if (json)
+    if (json) {
         (void)json_object_set_new(json, "left_out", json_integer((json_int_t)n_left_out));
+        (void)json_object_set_new(json, "tracks_left_out",
+                                  json_integer(media_input_left_out(input)));
+    }
     return tool_report(&r->run, json, r->error[0] != '\0');
 }
 
@@ -92,7 +99,7 @@ static int run(struct remux *r, struct media_input *input, const struct media_ou
 
     if (!output) {
         fail(r, why);
-        return conclude(r, 0);
+        return conclude(r, input, 0);
     }
     media_input_set_patient(input);
     copy(r, input, output);
@@ -100,16 +107,21 @@ static int run(struct remux *r, struct media_input *input, const struct media_ou
         snprintf(r->error, sizeof r->error, "%s: %s", r->options.from, media_input_lacks(input));
     if (media_output_close(&output, &n_written, &n_left_out, why, sizeof why) != E_OK)
         fail(r, why);
-    return conclude(r, n_left_out);
+    return conclude(r, input, n_left_out);
 }
 
-/* What is read must not be cut to nothing before. */
+static bool know_file(const char *path, int standard_fd, struct stat *out)
+{
+    return (strcmp(path, "-") ? stat(path, out) : fstat(standard_fd, out)) == 0;
+}
+
+/* What is read must not be cut to nothing before, nor grow from what is written. */
 static bool is_same_file(const char *from, const char *to)
 {
     struct stat a, b;
 
-    return stat(from, &a) == 0 && stat(to, &b) == 0 && S_ISREG(b.st_mode) && a.st_ino == b.st_ino &&
-           a.st_dev == b.st_dev;
+    return know_file(from, STDIN_FILENO, &a) && know_file(to, STDOUT_FILENO, &b) &&
+           S_ISREG(b.st_mode) && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 static const char *why_not(const struct remux_options *o, const struct media_output_form *form)

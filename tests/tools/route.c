@@ -39,7 +39,7 @@ static const struct option_row k_rows[] = {
      "its first word is the node token; without it only this machine's schedulers answer"},
     {"--intent", "WORD", OPTION_TEXT, 0, OF(intent), 0, 0, false, "play, source or publish (play)"},
     {"--protocol", "WORD", OPTION_TEXT, 0, OF(protocol), 0, 0, false,
-     "that people come by: rtmp, http-flv, ..."},
+     "that people come by: rtmp, flv, ts, mp4 or m3u8"},
     {"--node", "ID", OPTION_TEXT, 0, OF(node), 0, 0, false, "as if this node asked"},
     {"--avoid", "IDS", OPTION_TEXT, 0, OF(avoid), 0, 0, false, "not these nodes; with commas"},
     {"--client-ip", "IP", OPTION_TEXT, 0, OF(client_ip), 0, 0, false, "as if for this client"},

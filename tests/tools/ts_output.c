@@ -40,7 +40,7 @@ enum err ts_output_write(struct ts_mux *mux, const struct media_tag *tag, int64_
                              .dts_us = dts_us,
                              .pts_us = dts_us + info->cts_us,
                              .es = es_of(tag)};
-    enum err e = E_OK;
+    enum err e;
 
     if (info->flags & FRAME_CONFIG)
         return set_track(mux, tag, why);
@@ -48,7 +48,11 @@ enum err ts_output_write(struct ts_mux *mux, const struct media_tag *tag, int64_
         *why = "a transport stream has no place for it";
         return E_UNSUPPORTED;
     }
-    if (!codec_has_config(info->codec) && !ts_mux_has_track(mux, info->kind, info->track_id))
+    e = ts_mux_write(mux, &sink.sink, &frame, why);
+    if (e == E_NOT_FOUND &&
+        !codec_has_config(info->codec)) { /* no track, or one of another codec */
         e = set_track(mux, tag, why);
-    return e == E_OK ? ts_mux_write(mux, &sink.sink, &frame, why) : e;
+        e = e == E_OK ? ts_mux_write(mux, &sink.sink, &frame, why) : e;
+    }
+    return e;
 }

@@ -40,7 +40,31 @@ static void test_next_gives_the_body_when_it_is_split_anywhere(void **state)
 
         assert_int_equal(feed(&a, k_text, step, body), E_END);
         assert_string_equal(body, "abcde");
-        assert_true(a.is_ts && a.status == 200);
+        assert_int_equal(a.container, CONTAINER_TS);
+        assert_int_equal(a.status, 200);
+        media_answer_fini(&a);
+    }
+}
+
+static void test_next_knows_the_container_by_its_type(void **state)
+{
+    static const struct {
+        const char *text;
+        enum media_container container;
+    } k_cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\nab", CONTAINER_MP4},
+        {"HTTP/1.1 200 OK\r\nContent-Type: Video/MP2T ; x=1\r\n\r\nab", CONTAINER_TS},
+        {"HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\n\r\nab", CONTAINER_FLV},
+        {"HTTP/1.1 200 OK\r\n\r\nab", CONTAINER_FLV},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof k_cases / sizeof k_cases[0]; i++) {
+        struct media_answer a;
+        char body[32];
+
+        assert_int_equal(feed(&a, k_cases[i].text, 1000, body), E_AGAIN);
+        assert_int_equal(a.container, k_cases[i].container);
         media_answer_fini(&a);
     }
 }
@@ -87,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_next_gives_the_body_when_it_is_split_anywhere),
+        cmocka_unit_test(test_next_knows_the_container_by_its_type),
         cmocka_unit_test(test_next_says_why_when_there_is_no_stream),
         cmocka_unit_test(test_next_gives_an_error_when_it_is_no_http),
     };
