@@ -5,9 +5,11 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=$(nproc)
+waiting=$((jobs * 2)) # integration tests wait most of their time
 results=$(mktemp -d "${TMPDIR:-/tmp}/headwater-tests.XXXXXXXX")
 passed=0 failed=0 full=no
 failed_names=()
+beside_name='' beside_pid=''
 fixed=() # a prefix of commands that use sanitizers; see choose_addresses()
 
 usage() {
@@ -15,7 +17,8 @@ usage() {
 Usage: tests/run.sh [--full] [--help] [ctest arguments]
   (none)          the quick set: unit, fuzz corpora, checks and integration tests under ASan and UBSan,
                   and the regression guard (tests/bench/guard.py) on the release build
-  --full          that, then the long tests, ThreadSanitizer, and 10 s of each fuzz target with clang
+  --full          that, then the long tests, ThreadSanitizer, the unit tests on arm64 (emulated), and 10 s of each
+                  fuzz target with clang
   ctest arguments go to ctest and select from the debug build: -R rtmp, -L unit, -N, --verbose ...
 The last line is "N passed, N failed"; the exit code is 0 only when nothing failed.
 END
@@ -30,6 +33,7 @@ count_failure() { # name
 
 finish() {
     local status=$?
+    [ -z "$beside_pid" ] || kill -- "-$beside_pid" 2>/dev/null || true
     rm -rf "$results"
     if [ $failed -gt 0 ]; then printf 'failed: %s\n' "${failed_names[@]}"; fi
     if [ $status -ne 0 ] && [ $failed -eq 0 ]; then failed=1; fi # stopped half-way
@@ -48,6 +52,27 @@ must() { # name command...
     }
 }
 
+# Builds beside tests that wait, in what they leave of the processors; settle() says how it ended.
+beside() { # name command...
+    beside_name=$1
+    shift
+    set -m # a process group of its own, for finish()
+    (renice -n 19 -p "$BASHPID" >/dev/null && "$@") >"$results/beside.log" 2>&1 </dev/null &
+    beside_pid=$!
+    set +m
+}
+
+settle() {
+    step "$beside_name"
+    wait "$beside_pid" || {
+        cat "$results/beside.log"
+        count_failure "$beside_name"
+        exit 1
+    }
+    beside_pid=''
+    tail -n 1 "$results/beside.log"
+}
+
 # Kernels that spread mappings over more than 28 bits leave no room where the sanitizers of Debian 12
 # keep their shadow: programs end at start, now and then. Without randomization there is always room.
 choose_addresses() {
@@ -61,11 +86,16 @@ choose_addresses() {
 build() { # preset cmake-arguments...
     local preset=$1
     shift
-    cmake --preset "$preset" "$@" >"$results/cmake.log" 2>&1 || {
-        cat "$results/cmake.log"
+    cmake --preset "$preset" "$@" >"$results/cmake-$preset.log" 2>&1 || {
+        cat "$results/cmake-$preset.log"
         return 1
     }
     cmake --build --preset "$preset" --parallel "$jobs"
+}
+
+# Builds of the other kinds, one after the other.
+build_rest() {
+    build tsan && deploy/cross/arm64.sh --tests && build fuzz -DHW_WERROR=ON
 }
 
 run_ctest() { # preset title ctest-arguments...
@@ -128,13 +158,14 @@ while [ $# -gt 0 ]; do
 done
 
 trap finish EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 cd "$root"
 choose_addresses
 
 groups=(build test)
-if [ $full = yes ]; then groups+=(full); fi
+if [ $full = yes ]; then groups+=(full package arm64); fi
 must "install what is missing" deploy/install-packages.sh "${groups[@]}"
 must "build debug (ASan, UBSan)" build debug
 
@@ -144,15 +175,20 @@ if [ $# -gt 0 ]; then
 fi
 
 run_ctest debug "unit tests, corpora, checks" -LE 'integration|guard' -j "$jobs"
-run_ctest debug "integration" -L '^integration$' -j "$jobs"
-must "build release" build release
+beside "build release" build release
+run_ctest debug "integration" -L '^integration$' -LE '^alone$' -j "$waiting"
+settle
+run_ctest debug "integration, one at a time" -L '^integration$' -L '^alone$'
 run_ctest debug "regression guard" -L '^guard$'
 
 if [ $full = yes ]; then
-    run_ctest debug "long tests" -L '^integration-full$' -j "$jobs"
-    must "build tsan" build tsan
+    run_ctest debug "long tests, one at a time" -L '^integration-full$' -L '^alone$'
+    beside "build tsan, arm64, fuzz (clang)" build_rest
+    run_ctest debug "long tests" -L '^integration-full$' -LE '^alone$' -j "$waiting"
+    settle
     run_ctest tsan "ThreadSanitizer: unit tests" -L '^unit$' -j "$jobs"
-    run_ctest tsan "ThreadSanitizer: integration" -L '^(integration|threads)$' -LE '^calm$' -j "$jobs"
-    must "build fuzz (clang)" build fuzz -DHW_WERROR=ON
+    run_ctest tsan "ThreadSanitizer: integration" -L '^(integration|threads)$' -LE '^(calm|alone)$' -j "$waiting"
+    run_ctest tsan "ThreadSanitizer: integration, one at a time" -L '^(integration|threads)$' -L '^alone$'
+    run_ctest arm64 "arm64: unit tests and corpora under emulation" -L '^(unit|fuzz)$' -j "$jobs"
     run_fuzz_targets
 fi

@@ -16,6 +16,8 @@ CLIPS = {
              f"{X264} -b:v 130k -minrate 130k -maxrate 130k -bufsize 130k -c:a aac -b:a 64k"),
     "2500k": (("testsrc2=size=1280x720:rate=25", media.AUDIO),
               f"{X264} -b:v 2400k -minrate 2400k -maxrate 2400k -bufsize 2400k -c:a aac -b:a 64k"),
+    # as little as a stream can be, for very many of them
+    "2fps": (("testsrc2=size=64x36:rate=2",), "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 2 -bf 0 -b:v 4k"),
     # 25 fps, so that flushing at 350 ms is not rounded up to the distance of two frames
     "20k": (("smptebars=size=160x120:rate=25",), f"{X264} -b:v 10k -maxrate 10k -bufsize 10k"),
 }

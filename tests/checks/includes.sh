@@ -8,6 +8,7 @@ find common proto node scheduler \( -name '*.c' -o -name '*.h' \) 2>/dev/null | 
     xargs -r grep -n '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' /dev/null | awk -F: '
 BEGIN {
     allowed["common/base"] = "common/base/"
+    allowed["common/console"] = "common/base/ common/console/ common/net/"
     allowed["common/media"] = "common/base/ common/media/"
     allowed["common/net"] = "common/base/ common/net/ proto/http/ proto/proxy/"
     allowed["proto"] = "common/base/ common/media/ proto/"

@@ -15,9 +15,8 @@ MIN_FPS = 20         # of 25: one that is late is dropped by a busy machine, man
 
 
 def install():
-    """The players and what drives the browser, in the versions of the lock file; once."""
-    if not os.path.isdir(os.path.join(FOLDER, "node_modules", "hls.js")):
-        subprocess.run([harness.tool("npm"), "ci", "--no-audit", "--no-fund"], cwd=FOLDER, check=True)
+    """The players and what drives the browser."""
+    harness.npm_install(FOLDER, "hls.js")
 
 
 class Playing(harness.ClusterTest):

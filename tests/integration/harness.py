@@ -1,6 +1,7 @@
 """Real Headwater processes for tests: start, parse the ready line, watch, stop, and fail the test when
 one crashed, did not end well, or a sanitizer spoke. Python's standard library only."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -52,6 +53,14 @@ def tool(name):
     if not path:
         raise AssertionError(f"{name} is not installed: deploy/install-packages.sh test")
     return path
+
+
+def npm_install(folder, package, *flags):
+    """What the lock file of the folder names, once, although tests run side by side. package: one of them."""
+    with open(os.path.join(folder, "package.json"), encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not os.path.isdir(os.path.join(folder, "node_modules", package)):
+            subprocess.run([tool("npm"), "ci", "--no-audit", "--no-fund", *flags], cwd=folder, check=True)
 
 
 def http_request(address, path, method="GET", headers=None, body=None, timeout_s=10, context=None):

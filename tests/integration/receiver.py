@@ -19,7 +19,8 @@ class Receiver:
     def __init__(self, secret=None, answer=None, context=None, port=0):
         self.secret, self.answer, self.context = secret, answer, context
         self.lock = threading.Lock()
-        self.requests = []  # (path, body), in order
+        self.requests = []  # (path, body, status), in order
+        self.parents = []   # their traceparents, None where there was none
         self.problems = []
         self.connections = set()
         self.server = None
@@ -80,6 +81,7 @@ class Receiver:
             if problem:
                 self.problems.append(problem)
             self.requests.append((handler.path, body, status))
+            self.parents.append(handler.headers["traceparent"])
         text = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
         try:
             handler.send_response(status)

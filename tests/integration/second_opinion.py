@@ -42,9 +42,7 @@ def source(video=None, audio=None, seconds=5, seed=7):
 
 
 def install():
-    if not os.path.isdir(os.path.join(FOLDER, "node_modules")):
-        subprocess.run([harness.tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=FOLDER,
-                       check=True)
+    harness.npm_install(FOLDER, "node-av", "--ignore-scripts")
 
 
 def _start(*args):

@@ -388,7 +388,8 @@ class TestReload(unittest.TestCase):
                                  ("limits.apps", "live viewers=many", "limits.apps[0]"),
                                  ("limits.apps", "live,live", "twice"), ("limits.apps", "live spectators=3", "spectators"),
                                  ("access.referrers", "live allow", "access.referrers[0]"),
-                                 ("http.cors_origins", "a.example", "http.cors_origins")):
+                                 ("http.cors_origins", "a.example", "http.cors_origins"),
+                                 ("http.cors_origins", "none", "http.cors_origins")):
             done = subprocess.run([os.path.join(harness.BIN_DIR, "headwater-node"), "--check-config", "--set",
                                    f"{key}={value}"], capture_output=True, text=True, timeout=20)
             self.assertNotEqual(done.returncode, 0, key)

@@ -1,5 +1,6 @@
 """headwater-tool analyze and remux against ffprobe and ffmpeg: the same frames, times and pictures."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -91,7 +92,7 @@ class MediaToolsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"standard input: byte ", done.stderr)
         done = self.tool("analyze", "-", stdin=b"a" * 100000)
-        self.assertEqual((done.returncode, b"neither FLV nor a transport stream" in done.stderr), (1, True))
+        self.assertEqual((done.returncode, b"neither FLV, MP4 nor a transport stream" in done.stderr), (1, True))
 
     def test_analyze_lists_frames(self):
         lines = self.tool("analyze", self.clip, "--frames").stdout.decode().split("\n")
@@ -190,6 +191,11 @@ class MediaToolsTest(unittest.TestCase):
             self.assertEqual(self.tool("remux", path, target).returncode, 2)
             with open(path, "rb") as got, open(self.clip, "rb") as source:
                 self.assertEqual(got.read(), source.read())
+        size = os.path.getsize(path)
+        for argv, redirected in ((("-", path), {"stdin": open(path, "rb")}), ((path, "-"), {"stdout": open(path, "ab")})):
+            with contextlib.closing(*redirected.values()):
+                done = subprocess.run([TOOL, "remux", *argv], **redirected, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual((done.returncode, os.path.getsize(path)), (2, size), done.stderr)
 
     def test_every_end_is_told_as_json(self):
         port = harness.free_port()

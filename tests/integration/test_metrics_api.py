@@ -117,7 +117,7 @@ class ApiTest(harness.ClusterTest):
     def test_wrong_paths_and_methods(self):
         admin = self.cluster.edges[0].admin
         self.assertEqual(harness.http_request(admin, "/api/v1/nothing")[0], 404)
-        self.assertEqual(harness.http_request(admin, "/")[0], 404)
+        self.assertEqual(harness.http_request(admin, "/none")[0], 404)
         status, headers, _ = harness.http_request(admin, "/metrics", "POST", body=b"x")
         self.assertEqual(status, 405)
         self.assertIn("GET", headers["allow"])

@@ -146,6 +146,12 @@ class OpenApiTest(harness.ClusterTest):
         yield "get", "/healthz", 200, {}
         yield "get", "/readyz", 200, {}
         yield "get", "/metrics", 200, {}
+        yield "get", "/", 200, {}
+        yield "get", "/console/{file}", 200, {"file": "main.js"}
+        yield "get", "/console/{file}", 404, {"file": "none.js"}
+        yield "get", "/api/v1/console", 200, {}
+        yield "get", "/api/v1/console/me", 200, {}
+        yield "get", "/api/v1/history", 200, {}
         yield "get", "/api/v1/openapi.json", 200, {}
         yield "get", "/api/v1/node", 200, {}
         yield "get", "/api/v1/config", 200, {}

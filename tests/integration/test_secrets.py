@@ -262,7 +262,7 @@ class SecretsTest(harness.ClusterTest):
         self.assertEqual(self.notified.problems, [])
         questions = self.gate.questions()
         self.assertEqual(set(questions[0]), {"id", "event", "time", "node", "stream", "query", "protocol", "session", "peer",
-                                             "referrer", "agent"})
+                                             "referrer", "agent", "trace"})
         judged = [{**q, "query": "", "referrer": ""} for q in questions]
         self.assertEqual(self.find({"gate": json.dumps(judged)}), [])
         for name in ("jwt in a header", "cookie", "wrong_password", "tcurl_user", "node token"):

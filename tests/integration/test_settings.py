@@ -60,7 +60,7 @@ class SingleTest(unittest.TestCase):
     def restart(self, kill=True):
         self.node.kill() if kill else self.node.stop()
         self.node.expect_death = True
-        self.node = self.cluster.restart_node(self.node)
+        self.node = self.cluster.restart_node(self.node, same_ports=False)
 
     def accepts(self):
         with socket.create_connection(self.node.rtmp, 2) as sock:

@@ -95,7 +95,8 @@ class PushPullTest(tools.ToolTest):
 
     def test_analyze_takes_live_streams_and_dumps(self):
         push = self.publish(self.clip, "live/look", "--speed", "4")
-        for url in (self.node.url("live/look"), self.url("live/look", ".flv"), self.url("live/look", ".ts")):
+        for url in (self.node.url("live/look"), self.url("live/look", ".flv"), self.url("live/look", ".ts"),
+                    self.url("live/look", ".mp4")):
             code, out, err = tools.run("analyze", url, "--seconds", "2", "--json", "-")
             self.assertEqual(code, 0, (url, err))
             tracks = {track["kind"]: track for track in json.loads(out)["tracks"]}
