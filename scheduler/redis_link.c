@@ -93,14 +93,30 @@ static void wait_and_retry(struct redis_link *link)
         timer_start_ms(&link->retry, jitter_ms(link->conf.retry_ms << shift, 0.5));
 }
 
+#define PLACE_SIZE 280
+
+/* For logs: host:port, or the path of the socket. */
+static const char *place_of(const struct redis_link *link, char out[PLACE_SIZE])
+{
+    const struct redis_target *t = link->conf.target;
+
+    if (*t->unix_path)
+        snprintf(out, PLACE_SIZE, "%s", t->unix_path);
+    else
+        snprintf(out, PLACE_SIZE, strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host, t->port);
+    return out;
+}
+
 /* The connection is gone or of no use. It is not freed here. */
 static void went_down(struct redis_link *link, const char *why)
 {
     bool was_up = link->state == LINK_UP;
+    char place[PLACE_SIZE];
 
     link->ac = NULL;
     if (!link->said_down && link->conf.name)
-        log_warn("redis", "msg=\"redis away\" link=%s reason=%s", link->conf.name, LOG_STR(why));
+        log_warn("redis", "msg=\"redis away\" link=%s server=%s reason=%s", link->conf.name,
+                 LOG_STR(place_of(link, place)), LOG_STR(why));
     link->said_down = true;
     wait_and_retry(link);
     if (was_up)
@@ -123,9 +139,11 @@ static void drop(struct redis_link *link, const char *why)
 
 void redis_link_note_refusal(struct redis_link *link, const redisReply *reply)
 {
+    char place[PLACE_SIZE];
+
     if (!link->said_refused)
-        log_warn("redis", "msg=\"redis refuses commands\" link=%s reason=%s", link->conf.name,
-                 LOG_STR(reply->str));
+        log_warn("redis", "msg=\"redis refuses commands\" link=%s server=%s reason=%s",
+                 link->conf.name, LOG_STR(place_of(link, place)), LOG_STR(reply->str));
     link->said_refused = true;
 }
 

@@ -270,6 +270,8 @@ class AddressTest(RedisBase):
         del self.one.streams["live/z"]
         self.redis.start()
         self.wait(self.both_ready, "redis is back")
+        for process in self.processes:
+            process.wait_log(f'msg="redis away" link=calls server=127.0.0.1:{self.redis.port} ')
         self.assert_converges(self.redis, "live/x", "live/o1", "live/o2")
         self.wait(lambda: not self.owner(self.b, "live/z"), "both know that it ended")
         highest = max(epoch for epochs in self.given.values() for epoch in epochs)
